@@ -1,0 +1,223 @@
+//! Fixed-length ids. Nothing that a person, an IdP or a client chose ever becomes part of a store key.
+use std::{fmt, marker::PhantomData};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+
+/// 128 bits: either drawn at random or the truncated SHA-256 of length-prefixed parts. The type says of what.
+pub struct Id<Of> {
+    bytes: [u8; 16],
+    of: PhantomData<fn() -> Of>,
+}
+
+/// What an [`Id`] is an id of; these types exist only at compile time.
+pub mod of {
+    pub enum Enterprise {}
+    pub enum Organization {}
+    pub enum Person {}
+    pub enum Invitation {}
+    pub enum Request {}
+}
+
+pub type EnterpriseId = Id<of::Enterprise>;
+pub type OrganizationId = Id<of::Organization>;
+/// Derived from the enterprise, the IdP and the NameID, so that a sign-in finds the person without an index.
+pub type PersonId = Id<of::Person>;
+pub type InvitationId = Id<of::Invitation>;
+/// The random part of an AuthnRequest's ID.
+pub type RequestId = Id<of::Request>;
+
+impl<Of> Id<Of> {
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self { bytes, of: PhantomData }
+    }
+
+    /// The id that belongs to `parts`: equal exactly when the lists of parts are equal (R-02: lengths are hashed too).
+    pub fn derived(parts: &[&[u8]]) -> Self {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest(parts)[..16]);
+        Self::from_bytes(bytes)
+    }
+
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.bytes
+    }
+
+    /// Reads 32 lower-case hexadecimal digits, as [`fmt::Display`] writes them.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.as_bytes();
+        if digits.len() != 32 {
+            return None;
+        }
+        let mut bytes = [0; 16];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+        }
+        Some(Self::from_bytes(bytes))
+    }
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+impl EnterpriseId {
+    pub fn of(slug: &super::EnterpriseSlug) -> Self {
+        Self::derived(&[b"enterprise", slug.as_str().as_bytes()])
+    }
+}
+
+impl OrganizationId {
+    pub fn of(enterprise: EnterpriseId, slug: &super::OrganizationSlug) -> Self {
+        Self::derived(&[b"organization", enterprise.as_bytes(), slug.as_str().as_bytes()])
+    }
+}
+
+impl PersonId {
+    /// Byte-exact in the NameID (S-96), bound to the tenant and its IdP (S-91, S-92).
+    pub fn of(enterprise: EnterpriseId, idp_entity_id: &str, name_id: &str) -> Self {
+        Self::derived(&[b"person", enterprise.as_bytes(), idp_entity_id.as_bytes(), name_id.as_bytes()])
+    }
+}
+
+/// The bearer secret in a session cookie: 256 random bits as 43 characters of base64url. Never stored, never logged.
+#[derive(Clone)]
+pub struct SessionToken(String);
+
+impl SessionToken {
+    pub fn from_random(bytes: [u8; 32]) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Reads a cookie value; `None` for anything but 43 characters of canonical base64url.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        (bytes.len() == 32).then(|| Self(text.to_owned()))
+    }
+
+    /// The cookie's value.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    pub fn session_id(&self) -> SessionId {
+        SessionId(Sha256::digest(self.0.as_bytes()).into())
+    }
+}
+
+impl fmt::Debug for SessionToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionToken(…)")
+    }
+}
+
+/// SHA-256 of a session's token: what the store and the log know of it (P-55, R-05).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId([u8; 32]);
+
+impl SessionId {
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex(&self.0, f)
+    }
+}
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex(&self.0, f)
+    }
+}
+
+/// SHA-256 over the parts, each led by its length, so that no two lists of parts collide.
+pub(crate) fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+fn hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+impl<Of> fmt::Display for Id<Of> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex(&self.bytes, f)
+    }
+}
+impl<Of> fmt::Debug for Id<Of> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex(&self.bytes, f)
+    }
+}
+impl<Of> Clone for Id<Of> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<Of> Copy for Id<Of> {}
+impl<Of> PartialEq for Id<Of> {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+impl<Of> Eq for Id<Of> {}
+impl<Of> PartialOrd for Id<Of> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<Of> Ord for Id<Of> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.bytes.cmp(&other.bytes)
+    }
+}
+impl<Of> std::hash::Hash for Id<Of> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.bytes.hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn derived_ids_do_not_collide_on_moved_boundaries() {
+        let id = |parts: &[&[u8]]| PersonId::derived(parts);
+        assert_ne!(id(&[b"a:b", b"c"]), id(&[b"a", b"b:c"]));
+        assert_ne!(id(&[b"ab", b""]), id(&[b"a", b"b"]));
+        assert_eq!(id(&[b"a", b"b"]), id(&[b"a", b"b"]));
+    }
+
+    #[test]
+    fn ids_read_what_they_write() {
+        let id = RequestId::from_bytes([0xa5; 16]);
+        assert_eq!(RequestId::parse(&id.to_string()), Some(id));
+        assert_eq!(RequestId::parse("A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5A5"), None);
+        assert_eq!(RequestId::parse("a5"), None);
+    }
+
+    #[test]
+    fn tokens_are_canonical_and_hidden() {
+        let token = SessionToken::from_random([7; 32]);
+        assert_eq!(token.expose().len(), 43);
+        assert_eq!(SessionToken::parse(token.expose()).unwrap().session_id(), token.session_id());
+        assert!(SessionToken::parse(&format!("{} ", token.expose())).is_none());
+        assert!(SessionToken::parse("short").is_none());
+        assert!(!format!("{token:?}").contains(token.expose()));
+    }
+}

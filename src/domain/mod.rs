@@ -1,0 +1,19 @@
+//! Nouns and newtypes that every other module speaks: who people are, what they belong to, how they signed in.
+//!
+//! Nothing here is serialized, reads a clock or talks to anything: see `store::records` for what lies in the store.
+mod claims;
+mod ids;
+mod membership;
+mod session;
+mod text;
+
+pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile};
+pub use ids::{EnterpriseId, Id, InvitationId, OrganizationId, PersonId, RequestId, SessionId, SessionToken};
+pub use membership::{
+    Invitation, InvitationSource, Membership, MembershipSource, Organization, Person, Role,
+};
+pub use session::{ActiveSession, PendingSignIn, Session};
+pub use text::{EnterpriseSlug, OrganizationSlug, SlugError};
+
+/// A point in time. Everything is UTC; SAML, SCIM and the store all count from the Unix epoch.
+pub type Timestamp = jiff::Timestamp;

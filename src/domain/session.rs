@@ -1,0 +1,56 @@
+//! Sign-ins under way and sessions.
+use super::{
+    EnterpriseId, EnterpriseSlug, GroupName, Membership, NameId, PersonId, Profile, RequestId, SessionId,
+    Timestamp,
+};
+
+/// An AuthnRequest that was sent and not yet answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingSignIn {
+    /// The AuthnRequest's ID is `_` and this id.
+    pub request: RequestId,
+    pub enterprise: EnterpriseSlug,
+    /// The ACS URL that the request named; Destination and Recipient must equal it.
+    pub acs_url: String,
+    /// The opaque handle sent as RelayState.
+    pub relay_state: String,
+    /// Absolute path and query on the host of `acs_url` to return to.
+    pub return_to: String,
+    pub issued_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// A server-side session. The browser holds only the token that hashes to `id`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    pub id: SessionId,
+    pub enterprise: EnterpriseSlug,
+    pub enterprise_id: EnterpriseId,
+    pub person: PersonId,
+    pub name_id: NameId,
+    /// The IdP's name for its session, for single logout.
+    pub session_index: Option<String>,
+    pub profile: Profile,
+    /// The groups that the assertion named.
+    pub groups: Vec<GroupName>,
+    pub created_at: Timestamp,
+    pub last_seen_at: Timestamp,
+    /// The session ends here, whatever happens: absolute lifetime or SessionNotOnOrAfter, whichever is earlier.
+    pub expires_at: Timestamp,
+    /// The session ends this long after `last_seen_at`.
+    pub idle_seconds_max: u32,
+}
+
+impl Session {
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        let idle = now.as_second().saturating_sub(self.last_seen_at.as_second());
+        now < self.expires_at && idle < i64::from(self.idle_seconds_max)
+    }
+}
+
+/// A live session together with what its person belongs to at this moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActiveSession {
+    pub session: Session,
+    pub memberships: Vec<Membership>,
+}

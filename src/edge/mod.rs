@@ -1,0 +1,29 @@
+//! The public listener: every request from the internet enters here.
+use std::net::SocketAddr;
+
+/// The public listener's limits and addresses.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    /// Threads that serve; each has its own listener, runtime and origin connections.
+    pub workers: usize,
+    pub public_url: PublicUrl,
+    pub header_bytes_max: usize,
+    pub header_read_millis_max: u64,
+    /// Of a POST to the ACS.
+    pub acs_body_bytes_max: usize,
+    pub acs_body_read_millis_max: u64,
+    /// How long a person may take at the IdP.
+    pub sign_in_seconds_max: u32,
+    /// Sign-ins that one browser may have under way; the oldest gives way.
+    pub pending_sign_ins_max: usize,
+}
+
+/// Where browsers reach the gateway. Every URL that we hand out is built from it, never from a Host field (P-40).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl {
+    /// `http` (only on loopback, in development mode) or `https`.
+    pub scheme: String,
+    /// Host, with the port unless it is the scheme's default; lower case.
+    pub authority: String,
+}

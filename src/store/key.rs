@@ -1,0 +1,61 @@
+//! Keys: fixed-length ids only (R-02), with one Redis Cluster hash tag per shard.
+use std::fmt::Write as _;
+
+use crate::domain::{EnterpriseId, OrganizationId, PersonId, RequestId, SessionId};
+
+/// What is kept where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// Record of a person.
+    Person(EnterpriseId, PersonId),
+    /// Record of an organization.
+    Organization(EnterpriseId, OrganizationId),
+    /// Set of the ids (16 bytes each) of an organization's members, owners among them.
+    OrganizationMembers(EnterpriseId, OrganizationId),
+    /// Set of the ids (32 bytes each) of a person's sessions.
+    PersonSessions(EnterpriseId, PersonId),
+    /// Set of the ids (16 bytes each) of an enterprise's organizations that have no owner left.
+    Unowned(EnterpriseId),
+    Session(SessionId),
+    PendingSignIn(RequestId),
+    /// SHA-256 of the IdP's entity id and an assertion's ID: there once the assertion was used.
+    UsedAssertion([u8; 32]),
+}
+
+/// What one commit may span: an enterprise, or a single key of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Shard {
+    Enterprise(EnterpriseId),
+    Own,
+}
+
+impl Key {
+    pub fn shard(&self) -> Shard {
+        match self {
+            Self::Person(e, _)
+            | Self::Organization(e, _)
+            | Self::OrganizationMembers(e, _)
+            | Self::PersonSessions(e, _)
+            | Self::Unowned(e) => Shard::Enterprise(*e),
+            Self::Session(_) | Self::PendingSignIn(_) | Self::UsedAssertion(_) => Shard::Own,
+        }
+    }
+
+    /// The key's text: `pc:{tag}:kind:id`, ASCII, the braces being Redis Cluster's hash tag.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Person(e, id) => format!("pc:{{{e}}}:p:{id}"),
+            Self::Organization(e, id) => format!("pc:{{{e}}}:o:{id}"),
+            Self::OrganizationMembers(e, id) => format!("pc:{{{e}}}:om:{id}"),
+            Self::PersonSessions(e, id) => format!("pc:{{{e}}}:ps:{id}"),
+            Self::Unowned(e) => format!("pc:{{{e}}}:unowned"),
+            Self::Session(id) => format!("pc:{{{id}}}:s"),
+            Self::PendingSignIn(id) => format!("pc:{{{id}}}:r"),
+            Self::UsedAssertion(digest) => {
+                let mut hex = String::with_capacity(64);
+                digest.iter().for_each(|byte| write!(hex, "{byte:02x}").expect("a String takes it"));
+                format!("pc:{{{hex}}}:a")
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Where memberships, sessions and one-time marks live: one trait, two backends.
+//!
+//! A backend knows keys, bytes, revisions and expiry, and nothing about people. `records` is the only place where
+//! domain types are serialized; `directory` is the only writer of memberships.
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use crate::domain::Timestamp;
+
+pub mod embedded;
+mod key;
+pub mod records;
+pub mod redis;
+
+pub use key::{Key, Shard};
+
+/// Which backend, with exactly its own settings.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Settings {
+    Embedded(embedded::Settings),
+    Redis(redis::Settings),
+}
+
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Counts the changes of a record; 0 is a record that is not there.
+pub type Revision = u64;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versioned {
+    /// 0 for keys that are written with [`Op::Put`] and [`Op::PutOnce`].
+    pub revision: Revision,
+    pub value: Vec<u8>,
+}
+
+/// One step of a batch. Each is atomic for itself.
+#[derive(Debug, Clone)]
+pub enum Op {
+    /// Answers [`Reply::Value`].
+    Get(Key),
+    /// Reads and deletes: of several concurrent takers exactly one gets the value. Answers [`Reply::Value`].
+    Take(Key),
+    /// Writes unless the key is there: of several concurrent writers exactly one made it. Answers [`Reply::Created`].
+    PutOnce { key: Key, value: Vec<u8>, expires_at: Timestamp },
+    /// Answers [`Reply::Done`].
+    Put { key: Key, value: Vec<u8>, expires_at: Timestamp },
+    /// Writes only if the key is there and not expired: a deleted session stays deleted. Answers [`Reply::Created`].
+    Replace { key: Key, value: Vec<u8>, expires_at: Timestamp },
+    /// Answers [`Reply::Done`].
+    Delete(Key),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// `None` if the key is not there or its expiry lies in the past.
+    Value(Option<Versioned>),
+    Created(bool),
+    Done,
+}
+
+/// One write of a commit; all keys of a commit lie in one [`Shard`].
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// Writes the record; its revision becomes one more than it was.
+    Put(Key, Vec<u8>),
+    Delete(Key),
+    /// Adds to a set; present already is fine.
+    Insert(Key, Vec<u8>),
+    /// Takes out of a set; absent already is fine.
+    Remove(Key, Vec<u8>),
+}
+
+/// An atomic change: applied as a whole if every expected revision still holds, else not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Commit {
+    pub expect: Vec<(Key, Revision)>,
+    pub writes: Vec<Write>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    Applied,
+    /// An expected revision no longer holds; nothing was written. Load again, plan again.
+    Conflict,
+}
+
+/// The store did not answer, or not in a form we know. Nothing may be assumed about the write.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    #[error("the store is not reachable: {0}")]
+    Unavailable(String),
+    #[error("the store did not answer within {0} ms")]
+    Timeout(u64),
+    #[error("the store holds what this version cannot read: {0}")]
+    Corrupt(String),
+}
+
+/// A backend. Every call carries our clock, because expiry is judged by it and not by the server's.
+pub trait Store: Send + Sync {
+    /// Runs the steps in order, in one round trip, each atomic for itself; answers one reply for each.
+    fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>>;
+
+    /// Applies one atomic change within one shard. Durable when it returns.
+    fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>>;
+
+    /// Up to `limit` members of a set that come after `after`, in byte order.
+    fn members(
+        &self,
+        set: Key,
+        after: Option<Vec<u8>>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>>;
+
+    /// Answers when the store can take writes.
+    fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+/// Opens the backend that the settings name.
+pub async fn open(settings: &Settings) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match settings {
+        Settings::Embedded(settings) => Arc::new(embedded::Embedded::open(settings)?),
+        Settings::Redis(settings) => Arc::new(redis::Redis::connect(settings).await?),
+    })
+}

@@ -1,0 +1,1 @@
+//! The only serialized types: what lies in the store.
