@@ -1,14 +1,22 @@
 //! The only writer of memberships and sessions: load, plan, apply by revision.
+//!
+//! `sign_in` turns a verified assertion into memberships and a session, `sessions` finds a request's session,
+//! `organizations` answers who owns what, `audit` tells what was done.
+mod audit;
+mod organizations;
+mod sessions;
+mod sign_in;
+
 use std::sync::Arc;
 
 use crate::{
-    domain::{
-        ActiveSession, EnterpriseId, EnterpriseSlug, PendingSignIn, RequestId, SessionToken, Timestamp,
-    },
+    domain::{EnterpriseId, EnterpriseSlug},
     provisioning,
-    saml::VerifiedAssertion,
     store::{Store, StoreError},
+    telemetry::Metrics,
 };
+
+pub use sign_in::{SignInError, SignedIn};
 
 /// What the directory knows of one enterprise.
 #[derive(Debug, Clone)]
@@ -22,89 +30,32 @@ pub struct Enterprise {
 /// How long sessions live, in seconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionSettings {
+    /// Without a request.
     pub idle_seconds_max: u32,
+    /// Whatever happens.
     pub lifetime_seconds_max: u32,
 }
 
+/// The directory of people, organizations and sessions over one store.
 pub struct Directory {
-    pub store: Arc<dyn Store>,
-}
-
-/// A sign-in that went through.
-#[derive(Debug)]
-pub struct SignedIn {
-    pub token: SessionToken,
-    pub session: ActiveSession,
-    pub plan: provisioning::Plan,
-}
-
-/// Why a verified assertion opened no session.
-#[derive(Debug, thiserror::Error)]
-pub enum SignInError {
-    #[error("the request was answered before")]
-    RequestConsumed,
-    #[error("the assertion was used before")]
-    AssertionReplayed,
-    #[error("the person's record kept changing")]
-    Contended,
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl SignInError {
-    /// Stable code for logs, metrics and `docs/REASONS.md`.
-    pub fn code(&self) -> &'static str {
-        todo!()
-    }
+    store: Arc<dyn Store>,
+    session_settings: SessionSettings,
+    cache: sessions::Cache,
+    metrics: Metrics,
 }
 
 impl Directory {
-    /// Remembers a sign-in that is about to be sent to the IdP; forgets `evicted` ones of the same browser.
-    pub async fn open_sign_in(
-        &self,
-        _pending: &PendingSignIn,
-        _evicted: &[RequestId],
-        _now: Timestamp,
-    ) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    /// Those of `requests` that are outstanding. Reads only: a refused response consumes nothing.
-    pub async fn outstanding(
-        &self,
-        _requests: &[RequestId],
-        _now: Timestamp,
-    ) -> Result<Vec<PendingSignIn>, StoreError> {
-        todo!()
-    }
-
-    /// Consumes the request and the assertion once, applies the plan, opens a session.
-    pub async fn sign_in(
-        &self,
-        _enterprise: &Enterprise,
-        _assertion: VerifiedAssertion,
-        _pending: PendingSignIn,
-        _now: Timestamp,
-    ) -> Result<SignedIn, SignInError> {
-        todo!()
-    }
-
-    /// The live session of a token with the person's present memberships; `None` if there is none.
-    pub async fn session(
-        &self,
-        _token: &SessionToken,
-        _now: Timestamp,
-    ) -> Result<Option<Arc<ActiveSession>>, StoreError> {
-        todo!()
-    }
-
-    /// Ends a session, at once on this gateway and within the cache's bounded age on others.
-    pub async fn end_session(&self, _token: &SessionToken, _now: Timestamp) -> Result<(), StoreError> {
-        todo!()
+    pub fn new(store: Arc<dyn Store>, session_settings: SessionSettings, metrics: Metrics) -> Self {
+        Self { store, session_settings, cache: sessions::Cache::default(), metrics }
     }
 
     /// Answers when the store takes writes.
     pub async fn ready(&self) -> Result<(), StoreError> {
         self.store.ready().await
     }
+}
+
+/// The reply that an operation of a batch must give; anything else is a fault of the backend.
+fn unexpected_reply() -> StoreError {
+    StoreError::Corrupt("a reply of another kind than the operation gives".into())
 }

@@ -1,11 +1,25 @@
 //! Membership decisions, pure: a group claim and what a person has now, in; the smallest set of changes, out.
-use crate::domain::{InvitationId, OrganizationSlug, Role};
+//!
+//! `claims` reads groups and profile out of an assertion's attributes, `correspondence` says which organizations those
+//! groups stand for, `plan` compares that with what the person has,
+//! and `apply` carries the plan out on records.
+mod apply;
+mod claims;
+mod correspondence;
+mod plan;
+
+pub use apply::{apply, touches_owners};
+pub use claims::{AmbiguousAttribute, AttributeNames, group_claim, profile};
+pub use correspondence::{Correspondence, GroupMatch, Mapping, Match};
+pub use plan::{Change, Current, Plan, plan};
+
+use crate::domain::OrganizationSlug;
 
 /// What the configuration says about provisioning in one enterprise.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     pub policy: Policy,
-    /// The organizations whose membership the IdP's groups decide (A3).
+    /// The organizations whose membership the IdP's groups decide (A3). All others are never touched.
     pub managed: Vec<OrganizationSlug>,
     pub mappings: Vec<Mapping>,
     pub attributes: AttributeNames,
@@ -14,60 +28,8 @@ pub struct Settings {
 /// The two switches of SAML provisioning, both off by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Policy {
+    /// People join the organizations of their groups, and pending invitations are cancelled.
     pub provisioning: bool,
+    /// People leave managed organizations of which they are in no group.
     pub deprovisioning: bool,
-}
-
-/// "This group gives this role in this organization", beside the correspondence by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mapping {
-    pub group: GroupMatch,
-    pub organization: OrganizationSlug,
-    pub role: Role,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GroupMatch {
-    /// Equal byte for byte.
-    Exact(String),
-}
-
-/// Which attributes (by exact `Name`) carry what; the values of several are united.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AttributeNames {
-    pub groups: Vec<String>,
-    pub email: Vec<String>,
-    pub display_name: Vec<String>,
-    pub preferred_username: Vec<String>,
-}
-
-/// One membership change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    CancelInvitation {
-        organization: OrganizationSlug,
-        invitation: InvitationId,
-    },
-    Join {
-        organization: OrganizationSlug,
-        role: Role,
-    },
-    /// A member of an organization becomes its owner, by an explicit mapping only (D5).
-    Promote {
-        organization: OrganizationSlug,
-    },
-    Leave {
-        organization: OrganizationSlug,
-        role: Role,
-    },
-    /// The organization lost its last owner by the `Leave` before.
-    BecomeUnowned {
-        organization: OrganizationSlug,
-    },
-}
-
-/// The smallest set of changes, in the order in which they apply (section 4.2).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Plan {
-    pub changes: Vec<Change>,
 }

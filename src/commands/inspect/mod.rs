@@ -1,0 +1,198 @@
+//! `saml inspect`: what the gateway would do with a captured response, offline, check by check.
+//!
+//! It runs the very functions that the ACS runs (`saml::decode`, `saml::verify`, `provisioning`); only the clock, the
+//! outstanding requests and the person come from the command line.
+mod report;
+mod text;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use crate::{
+    config,
+    domain::{EnterpriseId, EnterpriseSlug, OrganizationSlug, Person, PersonId, Role, Timestamp},
+    provisioning::{self, Current},
+    saml::{self, Check, Connection, Outstanding, Refusal, VerifiedAssertion},
+    store,
+};
+
+pub use report::Report;
+
+/// Captured files larger than this are refused unread: the ACS takes less.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// How the report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+/// What to inspect, and as whom.
+#[derive(Debug)]
+pub struct Options {
+    /// The response: XML, the base64 form value, or the whole form body.
+    pub file: PathBuf,
+    pub config: config::Settings,
+    /// May be left out where the configuration has one enterprise.
+    pub enterprise: Option<String>,
+    /// The clock to judge by.
+    pub at: Timestamp,
+    /// The requests that are outstanding.
+    pub request_ids: Vec<String>,
+    /// A person in the store to plan against; an empty one otherwise.
+    pub person: Option<String>,
+    pub format: Format,
+}
+
+/// Why nothing could be inspected, as `what: why: how to mend it`.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {why}: {hint}")]
+pub struct Unusable {
+    what: String,
+    why: String,
+    hint: &'static str,
+}
+
+fn unusable(what: impl Into<String>, why: impl ToString, hint: &'static str) -> Unusable {
+    Unusable { what: what.into(), why: why.to_string(), hint }
+}
+
+/// The report, written out, and whether the response is accepted.
+pub async fn run(options: &Options) -> Result<(String, bool), Unusable> {
+    let report = inspect(options).await?;
+    let written = match options.format {
+        Format::Text => text::write(&report),
+        Format::Json => report.to_json(),
+    };
+    Ok((written, report.is_accepted()))
+}
+
+async fn inspect(options: &Options) -> Result<Report, Unusable> {
+    let captured = read(options)?;
+    let enterprise = choose_enterprise(options)?;
+    let connection = Connection::new(enterprise.saml.clone())
+        .map_err(|error| unusable("connection", error, "mend the certificates of the enterprise in the configuration"))?;
+    let person = load_person(options, enterprise).await?;
+    let outstanding: Vec<Outstanding<'_>> =
+        options.request_ids.iter().map(|request_id| Outstanding { request_id }).collect();
+    let mut trail: Vec<(Check, String)> = Vec::new();
+    let verified = decode(&captured, &mut trail).and_then(|response| {
+        let acs_url = choose_acs_url(&response, enterprise);
+        saml::verify(&response, &connection, acs_url, &outstanding, options.at, &mut trail)
+    });
+    Ok(match verified {
+        Err(refusal) => Report::refused(&trail, &refusal),
+        Ok(assertion) => accepted(&trail, &assertion, enterprise, &person),
+    })
+}
+
+fn accepted(
+    trail: &[(Check, String)],
+    assertion: &VerifiedAssertion,
+    enterprise: &config::EnterpriseSettings,
+    (person, owners): &(Option<Person>, Owners),
+) -> Report {
+    let settings = &enterprise.provisioning;
+    if let Err(error) = provisioning::profile(assertion.name_id(), assertion.attributes(), &settings.attributes) {
+        return Report::ambiguous(trail, assertion, &error);
+    }
+    let claim = provisioning::group_claim(assertion.attributes(), &settings.attributes);
+    let current = Current {
+        person: person_id(assertion, enterprise),
+        memberships: person.as_ref().map_or(&[], |p| &p.memberships),
+        invitations: person.as_ref().map_or(&[], |p| &p.invitations),
+        owners,
+    };
+    let plan = provisioning::plan(&current, &claim, settings);
+    Report::accepted(trail, assertion, &claim, settings, &plan)
+}
+
+fn person_id(assertion: &VerifiedAssertion, enterprise: &config::EnterpriseSettings) -> PersonId {
+    PersonId::of(EnterpriseId::of(&enterprise.slug), assertion.issuer(), &assertion.name_id().value)
+}
+
+/// The captured octets.
+fn read(options: &Options) -> Result<Vec<u8>, Unusable> {
+    let name = options.file.display().to_string();
+    let hint = "name a file that holds one SAML response, as XML or as the base64 form value";
+    let length = std::fs::metadata(&options.file).map_err(|error| unusable(&name, error, hint))?.len();
+    if length > FILE_BYTES_MAX {
+        return Err(unusable(name, format!("is longer than {FILE_BYTES_MAX} bytes"), hint));
+    }
+    std::fs::read(&options.file).map_err(|error| unusable(name, error, hint))
+}
+
+/// XML as it is; a form body or a form value through the decoder of the ACS.
+fn decode(captured: &[u8], trail: &mut Vec<(Check, String)>) -> Result<Vec<u8>, Refusal> {
+    let trimmed = captured.trim_ascii();
+    if trimmed.starts_with(b"<") {
+        trail.push((Check::Encoding, "given as XML, no base64 to decode".into()));
+        return Ok(trimmed.to_vec());
+    }
+    let field = form_urlencoded::parse(trimmed).find(|(name, _)| name == "SAMLResponse").map(|(_, value)| value);
+    let value = match field {
+        Some(value) => value.into_owned().into_bytes(),
+        None if trimmed.contains(&b'%') => percent_encoding::percent_decode(trimmed).collect(),
+        None => trimmed.to_vec(),
+    };
+    let decoded = saml::decode(&value)?;
+    trail.push((Check::Encoding, format!("base64 of {} bytes", decoded.len())));
+    Ok(decoded)
+}
+
+fn choose_enterprise(options: &Options) -> Result<&config::EnterpriseSettings, Unusable> {
+    let all = &options.config.enterprises;
+    let names: Vec<&str> = all.iter().map(|e| e.slug.as_str()).collect();
+    let hint = "name one of the configuration's enterprises with --enterprise";
+    match &options.enterprise {
+        Some(name) => {
+            let slug = EnterpriseSlug::parse(name).map_err(|error| unusable("--enterprise", error, hint))?;
+            let found = all.iter().find(|e| e.slug == slug);
+            found.ok_or_else(|| unusable("--enterprise", format!("there is no {slug} among {}", names.join(", ")), hint))
+        }
+        None => match all.as_slice() {
+            [only] => Ok(only),
+            _ => Err(unusable("--enterprise", format!("there are several: {}", names.join(", ")), hint)),
+        },
+    }
+}
+
+/// The ACS knows its URL from the host that the POST came to. Here the one that the message names stands in for it,
+/// if it is one of ours; what the message may say of it is judged by the checks all the same.
+fn choose_acs_url<'a>(response: &[u8], enterprise: &'a config::EnterpriseSettings) -> &'a str {
+    let named = |url: &&String| response.windows(url.len()).any(|window| window == url.as_bytes());
+    let first = enterprise.acs_urls.first().map_or("", String::as_str);
+    enterprise.acs_urls.iter().find(named).map_or(first, String::as_str)
+}
+
+type Owners = BTreeMap<OrganizationSlug, BTreeSet<PersonId>>;
+
+/// The person of `--person` with the owners of what that person owns.
+async fn load_person(
+    options: &Options,
+    enterprise: &config::EnterpriseSettings,
+) -> Result<(Option<Person>, Owners), Unusable> {
+    let Some(text) = &options.person else { return Ok((None, Owners::new())) };
+    let hint = "give the person's id as the log shows it: 32 hexadecimal digits";
+    let id = PersonId::parse(text).ok_or_else(|| unusable("--person", "is no id of a person", hint))?;
+    let hint = "the store of the configuration must be reachable; stop the gateway if it holds an embedded one";
+    let broken = |error: store::StoreError| unusable("store", error, hint);
+    let store = store::open(&options.config.store).await.map_err(broken)?;
+    let directory = crate::directory::Directory::new(
+        store,
+        options.config.session.clone(),
+        crate::telemetry::Metrics::default(),
+    );
+    let tenant = EnterpriseId::of(&enterprise.slug);
+    let person = directory.person(tenant, id, options.at).await.map_err(broken)?;
+    let person = person.ok_or_else(|| unusable("--person", "is not in the store", "leave it out to plan for someone new"))?;
+    let mut owners = Owners::new();
+    for membership in person.memberships.iter().filter(|m| m.role == Role::Owner) {
+        let record = directory.organization(tenant, &membership.organization, options.at).await.map_err(broken)?;
+        owners.insert(record.slug, record.owners);
+    }
+    Ok((Some(person), owners))
+}

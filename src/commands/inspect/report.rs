@@ -1,0 +1,192 @@
+//! What was found out about a response: the shape of the JSON report, and what the text is written from.
+use serde::Serialize;
+
+use crate::{
+    domain::GroupClaim,
+    provisioning::{AmbiguousAttribute, Correspondence, Plan, Settings},
+    saml::{Check, Refusal, VerifiedAssertion},
+};
+
+/// The whole report. Field names are stable.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// `accepted` or `refused`.
+    pub verdict: &'static str,
+    pub reason: Option<ReasonReport>,
+    /// In order; what comes after the failed one was not reached.
+    pub checks: Vec<CheckReport>,
+    pub claims: Option<ClaimsReport>,
+    pub groups: Option<GroupsReport>,
+    pub plan: Vec<ChangeReport>,
+}
+
+/// Why the response is refused.
+#[derive(Debug, Serialize)]
+pub struct ReasonReport {
+    pub code: &'static str,
+    pub message: String,
+    pub expected: Option<String>,
+    pub found: Option<String>,
+    pub hint: &'static str,
+    pub clause: &'static str,
+}
+
+/// One check: `passed`, `failed` or `not_reached`.
+#[derive(Debug, Serialize)]
+pub struct CheckReport {
+    pub name: &'static str,
+    pub outcome: &'static str,
+    pub detail: String,
+}
+
+/// What the assertion says, from the octets that were digested.
+#[derive(Debug, Serialize)]
+pub struct ClaimsReport {
+    pub name_id: NameIdReport,
+    pub session_index: Option<String>,
+    pub authn_instant: String,
+    pub session_not_on_or_after: Option<String>,
+    pub attributes: Vec<AttributeReport>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct NameIdReport {
+    pub value: String,
+    pub format: String,
+}
+
+#[derive(Debug, Serialize)]
+pub struct AttributeReport {
+    pub name: String,
+    pub values: Vec<String>,
+}
+
+/// The group claim, and what its groups stand for.
+#[derive(Debug, Serialize)]
+pub struct GroupsReport {
+    /// `absent`, `overage`, `empty` or `present`.
+    pub state: &'static str,
+    pub matched: Vec<MatchReport>,
+    pub unmatched: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct MatchReport {
+    pub group: String,
+    pub organization: String,
+    pub role: &'static str,
+}
+
+/// One membership change: `join`, `promote`, `leave`, `cancel_invitation` or `become_unowned`.
+#[derive(Debug, Serialize)]
+pub struct ChangeReport {
+    pub change: &'static str,
+    pub organization: String,
+    pub role: Option<&'static str>,
+}
+
+impl Report {
+    pub fn is_accepted(&self) -> bool {
+        self.reason.is_none()
+    }
+
+    pub fn to_json(&self) -> String {
+        let mut json = serde_json::to_string_pretty(self).unwrap_or_default();
+        json.push('\n');
+        json
+    }
+
+    pub(super) fn refused(trail: &[(Check, String)], refusal: &Refusal) -> Self {
+        let reason = refusal.reason;
+        let failed = reason.check();
+        let checks = Check::ALL.iter().map(|check| match trail.iter().find(|(passed, _)| passed == check) {
+            _ if *check == failed => line(*check, "failed", refusal.detail.clone().unwrap_or_default()),
+            Some((_, detail)) => line(*check, "passed", detail.clone()),
+            None => line(*check, "not_reached", String::new()),
+        });
+        Self {
+            verdict: "refused",
+            checks: checks.collect(),
+            reason: Some(ReasonReport {
+                code: reason.code(),
+                message: reason.message().into(),
+                expected: refusal.expected.clone(),
+                found: refusal.found.clone(),
+                hint: reason.hint(),
+                clause: reason.clause(),
+            }),
+            claims: None,
+            groups: None,
+            plan: Vec::new(),
+        }
+    }
+
+    /// The assertion is good, but an attribute that must have one value has several (S-95).
+    pub(super) fn ambiguous(trail: &[(Check, String)], assertion: &VerifiedAssertion, error: &AmbiguousAttribute) -> Self {
+        Self {
+            verdict: "refused",
+            checks: passed(trail),
+            reason: Some(ReasonReport {
+                code: "attribute_ambiguous",
+                message: format!("{error}."),
+                expected: Some("1 value".into()),
+                found: Some(format!("{} values", error.values)),
+                hint: "Release one value of this attribute at the identity provider, or map another one in the configuration.",
+                clause: "SAML Core 2.7.3.1",
+            }),
+            claims: Some(ClaimsReport::of(assertion)),
+            groups: None,
+            plan: Vec::new(),
+        }
+    }
+
+    pub(super) fn accepted(
+        trail: &[(Check, String)],
+        assertion: &VerifiedAssertion,
+        claim: &GroupClaim,
+        settings: &Settings,
+        plan: &Plan,
+    ) -> Self {
+        let found = Correspondence::of(claim.known().unwrap_or_default(), settings);
+        let matched = found.matched.into_iter().map(|m| MatchReport {
+            group: m.group,
+            organization: m.organization.to_string(),
+            role: m.role.as_str(),
+        });
+        let changes = plan.changes.iter().map(|change| ChangeReport {
+            change: change.kind(),
+            organization: change.organization().to_string(),
+            role: change.role().map(|role| role.as_str()),
+        });
+        Self {
+            verdict: "accepted",
+            reason: None,
+            checks: passed(trail),
+            claims: Some(ClaimsReport::of(assertion)),
+            groups: Some(GroupsReport { state: claim.state(), matched: matched.collect(), unmatched: found.unmatched }),
+            plan: changes.collect(),
+        }
+    }
+}
+
+impl ClaimsReport {
+    fn of(assertion: &VerifiedAssertion) -> Self {
+        let name_id = assertion.name_id();
+        let attributes = assertion.attributes().iter();
+        Self {
+            name_id: NameIdReport { value: name_id.value.clone(), format: name_id.format.clone() },
+            session_index: assertion.session_index().map(str::to_owned),
+            authn_instant: assertion.authn_instant().to_string(),
+            session_not_on_or_after: assertion.session_not_on_or_after().map(|end| end.to_string()),
+            attributes: attributes.map(|a| AttributeReport { name: a.name.clone(), values: a.values.clone() }).collect(),
+        }
+    }
+}
+
+fn passed(trail: &[(Check, String)]) -> Vec<CheckReport> {
+    trail.iter().map(|(check, detail)| line(*check, "passed", detail.clone())).collect()
+}
+
+fn line(check: Check, outcome: &'static str, detail: String) -> CheckReport {
+    CheckReport { name: check.name(), outcome, detail }
+}

@@ -1,0 +1,71 @@
+//! Who owns and who belongs to an organization.
+use std::collections::BTreeSet;
+
+use crate::{
+    domain::{EnterpriseId, Organization, OrganizationId, OrganizationSlug, Person, PersonId, Timestamp},
+    store::{Key, Op, Reply, Revision, StoreError, records},
+};
+
+use super::{Directory, unexpected_reply};
+
+impl Directory {
+    /// An organization's record with its revision; one that was never written has revision 0 and no owners.
+    pub(super) async fn load_organization(
+        &self,
+        enterprise: EnterpriseId,
+        slug: &OrganizationSlug,
+        now: Timestamp,
+    ) -> Result<(Revision, Organization), StoreError> {
+        let id = OrganizationId::of(enterprise, slug);
+        let mut replies = self.store.batch(now, vec![Op::Get(Key::Organization(enterprise, id))]).await?;
+        match replies.pop() {
+            Some(Reply::Value(Some(stored))) => Ok((stored.revision, records::decode_organization(&stored.value)?)),
+            Some(Reply::Value(None)) => {
+                let owners = BTreeSet::new();
+                Ok((0, Organization { id, slug: slug.clone(), owners, unowned_since: None }))
+            }
+            _ => Err(unexpected_reply()),
+        }
+    }
+
+    /// An organization's record.
+    pub async fn organization(
+        &self,
+        enterprise: EnterpriseId,
+        slug: &OrganizationSlug,
+        now: Timestamp,
+    ) -> Result<Organization, StoreError> {
+        self.load_organization(enterprise, slug, now).await.map(|(_, record)| record)
+    }
+
+    /// Up to `limit` members, owners among them, that come after `after` in the order of their ids.
+    pub async fn members(
+        &self,
+        enterprise: EnterpriseId,
+        slug: &OrganizationSlug,
+        after: Option<PersonId>,
+        limit: usize,
+    ) -> Result<Vec<PersonId>, StoreError> {
+        let set = Key::OrganizationMembers(enterprise, OrganizationId::of(enterprise, slug));
+        let after = after.map(|id| id.as_bytes().to_vec());
+        let members = self.store.members(set, after, limit).await?;
+        members
+            .into_iter()
+            .map(|id| id.try_into().map(PersonId::from_bytes).map_err(|_| StoreError::Corrupt("a member's id".into())))
+            .collect()
+    }
+
+    /// A person's record, if the person ever signed in.
+    pub async fn person(
+        &self,
+        enterprise: EnterpriseId,
+        id: PersonId,
+        now: Timestamp,
+    ) -> Result<Option<Person>, StoreError> {
+        let mut replies = self.store.batch(now, vec![Op::Get(Key::Person(enterprise, id))]).await?;
+        match replies.pop() {
+            Some(Reply::Value(stored)) => stored.map(|s| records::decode_person(&s.value)).transpose(),
+            _ => Err(unexpected_reply()),
+        }
+    }
+}

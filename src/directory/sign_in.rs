@@ -1,0 +1,358 @@
+//! From a verified assertion to memberships and a session.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    domain::{
+        ActiveSession, GroupClaim, MembershipSource, Organization, OrganizationId, OrganizationSlug, PendingSignIn, Person,
+        PersonId, Profile, RequestId, Role, Session, SessionToken, Timestamp,
+    },
+    provisioning::{self, AmbiguousAttribute, Change, Current, Plan},
+    saml::VerifiedAssertion,
+    store::{Commit, Committed, Key, Op, Reply, Revision, StoreError, Versioned, Write, records},
+};
+
+use super::{Directory, Enterprise, audit, unexpected_reply};
+
+/// Attempts at one commit before the sign-in is refused; each failed one means that somebody else's succeeded.
+const COMMIT_ATTEMPTS_MAX: usize = 16;
+/// A person's record notes the time of a sign-in only this often, so that the steady state writes no record.
+const LAST_SIGN_IN_RESOLUTION_SECONDS: i64 = 24 * 60 * 60;
+
+/// A sign-in that went through.
+#[derive(Debug)]
+pub struct SignedIn {
+    pub token: SessionToken,
+    pub session: Arc<ActiveSession>,
+    pub claim: GroupClaim,
+    /// What changed.
+    pub plan: Plan,
+}
+
+/// Why a verified assertion opened no session.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    #[error("the request was answered before, or is too old")]
+    RequestConsumed,
+    #[error("the assertion was used before")]
+    AssertionReplayed,
+    #[error(transparent)]
+    Ambiguous(#[from] AmbiguousAttribute),
+    #[error("the records concerned kept changing in {COMMIT_ATTEMPTS_MAX} attempts")]
+    Contended,
+    #[error("no randomness from the operating system: {0}")]
+    Random(#[from] getrandom::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl SignInError {
+    /// Stable code for logs, metrics and `docs/REASONS.md`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::RequestConsumed => "request_consumed",
+            Self::AssertionReplayed => "assertion_replayed",
+            Self::Ambiguous(_) => "attribute_ambiguous",
+            Self::Contended => "store_contended",
+            Self::Random(_) => "no_randomness",
+            Self::Store(_) => "store_unavailable",
+        }
+    }
+}
+
+/// Everything that a sign-in says, before the store is asked anything.
+pub(super) struct Incoming<'a> {
+    pub(super) enterprise: &'a Enterprise,
+    pub(super) assertion: &'a VerifiedAssertion,
+    pub(super) person: PersonId,
+    profile: Profile,
+    pub(super) claim: GroupClaim,
+    pub(super) now: Timestamp,
+}
+
+/// A person whose memberships agree with the claim, and what it took.
+struct Settled {
+    person: Person,
+    plan: Plan,
+    is_new: bool,
+}
+
+impl Directory {
+    /// Remembers a sign-in that is about to be sent to the IdP; forgets `evicted` ones of the same browser.
+    pub async fn open_sign_in(
+        &self,
+        pending: &PendingSignIn,
+        evicted: &[RequestId],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut ops: Vec<Op> = evicted.iter().map(|id| Op::Delete(Key::PendingSignIn(*id))).collect();
+        ops.push(Op::Put {
+            key: Key::PendingSignIn(pending.request),
+            value: records::encode_pending_sign_in(pending),
+            expires_at: pending.expires_at,
+        });
+        self.store.batch(now, ops).await.map(drop)
+    }
+
+    /// Those of `requests` that are outstanding. Reads only: a refused response consumes nothing.
+    pub async fn outstanding(&self, requests: &[RequestId], now: Timestamp) -> Result<Vec<PendingSignIn>, StoreError> {
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ops = requests.iter().map(|id| Op::Get(Key::PendingSignIn(*id))).collect();
+        let mut found = Vec::new();
+        for (reply, request) in self.store.batch(now, ops).await?.into_iter().zip(requests) {
+            if let Reply::Value(Some(stored)) = reply {
+                found.push(records::decode_pending_sign_in(*request, &stored.value)?);
+            }
+        }
+        found.retain(|pending| now < pending.expires_at);
+        Ok(found)
+    }
+
+    /// Consumes the request and the assertion once, applies the plan, opens a session.
+    ///
+    /// One round trip does all of it when nothing has to change: it takes the request, marks the assertion, loads the
+    /// person and writes the session, whose token nobody knows yet. Where the marks show that another was faster, or
+    /// where the plan cannot be committed, the session is deleted before anyone learns its token. `request_id` is the HTTP
+    /// request's, for the audit log.
+    pub async fn sign_in(
+        &self,
+        enterprise: &Enterprise,
+        assertion: VerifiedAssertion,
+        pending: PendingSignIn,
+        request_id: &str,
+        now: Timestamp,
+    ) -> Result<SignedIn, SignInError> {
+        let settings = &enterprise.provisioning;
+        let incoming = Incoming {
+            enterprise,
+            assertion: &assertion,
+            person: PersonId::of(enterprise.id, assertion.issuer(), &assertion.name_id().value),
+            profile: provisioning::profile(assertion.name_id(), assertion.attributes(), &settings.attributes)?,
+            claim: provisioning::group_claim(assertion.attributes(), &settings.attributes),
+            now,
+        };
+        let mut random = [0; 32];
+        getrandom::fill(&mut random)?;
+        let token = SessionToken::from_random(random);
+        let session = self.new_session(&incoming, &token);
+
+        let stored = self.consume(&incoming, &pending, &session).await;
+        let settled = match stored {
+            Ok(stored) => self.settle(&incoming, stored).await,
+            Err(error) => Err(error),
+        };
+        match settled {
+            Ok(Settled { person, plan, is_new }) => {
+                audit::record(&incoming, &plan, is_new, request_id, &self.metrics);
+                self.metrics.session_opened();
+                let session = Arc::new(ActiveSession { session, memberships: person.memberships });
+                Ok(SignedIn { token, session, claim: incoming.claim, plan })
+            }
+            Err(error) => {
+                // Best effort: the token was never handed out, and the record expires by itself.
+                let _ = self.store.batch(now, vec![Op::Delete(Key::Session(session.id))]).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The one round trip: one-time marks, the person, the session.
+    async fn consume(
+        &self,
+        incoming: &Incoming<'_>,
+        pending: &PendingSignIn,
+        session: &Session,
+    ) -> Result<Option<Versioned>, SignInError> {
+        let Incoming { assertion, now, .. } = incoming;
+        let mark = Sha256::new()
+            .chain_update((assertion.issuer().len() as u64).to_be_bytes())
+            .chain_update(assertion.issuer())
+            .chain_update(assertion.assertion_id())
+            .finalize();
+        let ops = vec![
+            Op::Take(Key::PendingSignIn(pending.request)),
+            Op::PutOnce {
+                key: Key::UsedAssertion(mark.into()),
+                value: Vec::new(),
+                expires_at: assertion.replayable_until(),
+            },
+            Op::Get(Key::Person(incoming.enterprise.id, incoming.person)),
+            Op::Put {
+                key: Key::Session(session.id),
+                value: records::encode_session(session),
+                expires_at: session.expires_at,
+            },
+        ];
+        let replies: [Reply; 4] =
+            self.store.batch(*now, ops).await?.try_into().map_err(|_| SignInError::Store(unexpected_reply()))?;
+        match replies {
+            [Reply::Value(None), ..] => Err(SignInError::RequestConsumed),
+            [_, Reply::Created(false), ..] => Err(SignInError::AssertionReplayed),
+            [Reply::Value(Some(_)), Reply::Created(true), Reply::Value(person), Reply::Done] => Ok(person),
+            _ => Err(unexpected_reply().into()),
+        }
+    }
+
+    /// Plans, and commits until no one else was in between. In the steady state there is nothing to commit.
+    async fn settle(
+        &self,
+        incoming: &Incoming<'_>,
+        mut stored: Option<Versioned>,
+    ) -> Result<Settled, SignInError> {
+        let enterprise = incoming.enterprise;
+        let key = Key::Person(enterprise.id, incoming.person);
+        for _ in 0..COMMIT_ATTEMPTS_MAX {
+            let revision = stored.as_ref().map_or(0, |s| s.revision);
+            let before = stored.as_ref().map(|s| records::decode_person(&s.value)).transpose()?;
+            let mut person = before.clone().unwrap_or_else(|| incoming.new_person());
+            let plan = incoming.plan(&person, &BTreeMap::new());
+            incoming.refresh(&mut person);
+            if plan.is_empty() && before.as_ref() == Some(&person) {
+                return Ok(Settled { person, plan, is_new: false });
+            }
+            let mut organizations = self.load_organizations(enterprise, &plan, incoming.now).await?;
+            let owners = organizations.iter().map(|(slug, (_, o))| (slug.clone(), o.owners.clone())).collect();
+            let plan = incoming.plan(&person, &owners);
+            let commit = incoming.commit(&plan, &mut person, revision, &mut organizations);
+            match self.store.commit(commit).await? {
+                Committed::Applied => {
+                    self.cache.forget_person(incoming.person);
+                    return Ok(Settled { person, plan, is_new: before.is_none() });
+                }
+                Committed::Conflict => {
+                    let mut replies = self.store.batch(incoming.now, vec![Op::Get(key)]).await?;
+                    let Some(Reply::Value(again)) = replies.pop() else { return Err(unexpected_reply().into()) };
+                    stored = again;
+                }
+            }
+        }
+        Err(SignInError::Contended)
+    }
+
+    /// The organizations whose owners the plan touches, with their revisions; one that was never written is new.
+    async fn load_organizations(
+        &self,
+        enterprise: &Enterprise,
+        plan: &Plan,
+        now: Timestamp,
+    ) -> Result<BTreeMap<OrganizationSlug, (Revision, Organization)>, StoreError> {
+        let slugs: BTreeSet<&OrganizationSlug> = provisioning::touches_owners(plan).into_iter().collect();
+        let mut loaded = BTreeMap::new();
+        for slug in slugs {
+            loaded.insert(slug.clone(), self.load_organization(enterprise.id, slug, now).await?);
+        }
+        Ok(loaded)
+    }
+
+    fn new_session(&self, incoming: &Incoming<'_>, token: &SessionToken) -> Session {
+        let now = incoming.now;
+        let lifetime = i64::from(self.session_settings.lifetime_seconds_max);
+        let absolute = now.checked_add(jiff::SignedDuration::from_secs(lifetime)).unwrap_or(Timestamp::MAX);
+        Session {
+            id: token.session_id(),
+            enterprise: incoming.enterprise.slug.clone(),
+            enterprise_id: incoming.enterprise.id,
+            person: incoming.person,
+            name_id: incoming.assertion.name_id().clone(),
+            session_index: incoming.assertion.session_index().map(str::to_owned),
+            profile: incoming.profile.clone(),
+            groups: incoming.claim.known().unwrap_or_default().to_vec(),
+            created_at: now,
+            last_seen_at: now,
+            // SAML Core 2.7.2: the session ends no later than SessionNotOnOrAfter.
+            expires_at: incoming.assertion.session_not_on_or_after().map_or(absolute, |end| end.min(absolute)),
+            idle_seconds_max: self.session_settings.idle_seconds_max,
+        }
+    }
+}
+
+impl Incoming<'_> {
+    fn new_person(&self) -> Person {
+        Person {
+            id: self.person,
+            enterprise: self.enterprise.id,
+            name_id: self.assertion.name_id().clone(),
+            profile: self.profile.clone(),
+            memberships: Vec::new(),
+            invitations: Vec::new(),
+            last_groups: None,
+            created_at: self.now,
+            last_sign_in_at: self.now,
+        }
+    }
+
+    fn plan(&self, person: &Person, owners: &BTreeMap<OrganizationSlug, BTreeSet<PersonId>>) -> Plan {
+        let current = Current {
+            person: person.id,
+            memberships: &person.memberships,
+            invitations: &person.invitations,
+            owners,
+        };
+        provisioning::plan(&current, &self.claim, &self.enterprise.provisioning)
+    }
+
+    /// Brings the record up to what this sign-in says of the person.
+    fn refresh(&self, person: &mut Person) {
+        person.name_id = self.assertion.name_id().clone();
+        person.profile = self.profile.clone();
+        if let Some(groups) = self.claim.known() {
+            // Sorted, so that an IdP that sends them in another order each time changes nothing.
+            let mut groups = groups.to_vec();
+            groups.sort_unstable();
+            person.last_groups = Some(groups);
+        }
+        let since = self.now.as_second().saturating_sub(person.last_sign_in_at.as_second());
+        if since >= LAST_SIGN_IN_RESOLUTION_SECONDS {
+            person.last_sign_in_at = self.now;
+        }
+    }
+
+    /// The one atomic change that carries the plan out.
+    fn commit(
+        &self,
+        plan: &Plan,
+        person: &mut Person,
+        revision: Revision,
+        organizations: &mut BTreeMap<OrganizationSlug, (Revision, Organization)>,
+    ) -> Commit {
+        let id = self.enterprise.id;
+        let revisions: Vec<_> = organizations.iter().map(|(slug, (revision, _))| (slug.clone(), *revision)).collect();
+        let mut records: BTreeMap<_, _> =
+            std::mem::take(organizations).into_iter().map(|(slug, (_, record))| (slug, record)).collect();
+        provisioning::apply(plan, person, &mut records, MembershipSource::Saml, self.now);
+
+        let mut commit = Commit::default();
+        commit.expect.push((Key::Person(id, person.id), revision));
+        commit.writes.push(Write::Put(Key::Person(id, person.id), records::encode_person(person)));
+        for (slug, revision) in revisions {
+            let Some(record) = records.get(&slug) else { continue };
+            commit.expect.push((Key::Organization(id, record.id), revision));
+            commit.writes.push(Write::Put(Key::Organization(id, record.id), records::encode_organization(record)));
+        }
+        for change in &plan.changes {
+            let organization = OrganizationId::of(id, change.organization());
+            let members = Key::OrganizationMembers(id, organization);
+            let person = person.id.as_bytes().to_vec();
+            let organization = organization.as_bytes().to_vec();
+            match change {
+                Change::Join { role, .. } => {
+                    commit.writes.push(Write::Insert(members, person));
+                    if *role == Role::Owner {
+                        commit.writes.push(Write::Remove(Key::Unowned(id), organization));
+                    }
+                }
+                Change::Promote { .. } => commit.writes.push(Write::Remove(Key::Unowned(id), organization)),
+                Change::Leave { .. } => commit.writes.push(Write::Remove(members, person)),
+                Change::BecomeUnowned { .. } => commit.writes.push(Write::Insert(Key::Unowned(id), organization)),
+                Change::CancelInvitation { .. } => {}
+            }
+        }
+        commit
+    }
+}

@@ -1,0 +1,104 @@
+//! Our two cookies: the session, and the sign-ins that a browser has under way.
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::domain::{RequestId, SessionToken};
+
+/// `__Host-` makes browsers refuse it from another host, without `Secure`, or with a `Domain` (P-50).
+pub const SESSION: &str = "__Host-portcullis-session";
+/// Cross-site, because the response comes as a POST from the IdP's page.
+pub const SIGN_IN: &str = "__Host-portcullis-signin";
+/// Cookies of this prefix are ours: never forwarded, never taken from an origin server.
+pub const PREFIX: &str = "__Host-portcullis-";
+
+/// The one value of a cookie: byte-exact in name, no trimming beyond the separator's space, no decoding. Two cookies of
+/// the name are treated as none (P-50).
+fn value<'a>(fields: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut found = None;
+    for line in fields.get_all(header::COOKIE) {
+        let Ok(line) = line.to_str() else { continue };
+        for pair in line.split(';') {
+            let pair = pair.strip_prefix(' ').unwrap_or(pair);
+            if let Some(value) = pair.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')) {
+                if found.is_some() {
+                    return None;
+                }
+                found = Some(value);
+            }
+        }
+    }
+    found
+}
+
+/// The token of the browser's session, if it carries exactly one that has the form of one.
+pub fn session_token(fields: &HeaderMap) -> Option<SessionToken> {
+    value(fields, SESSION).and_then(SessionToken::parse)
+}
+
+/// The requests that this browser has outstanding, oldest first; none if any part of the cookie is malformed.
+pub fn pending_requests(fields: &HeaderMap, most: usize) -> Vec<RequestId> {
+    let Some(value) = value(fields, SIGN_IN) else { return Vec::new() };
+    let ids: Option<Vec<RequestId>> = value.split('.').take(most + 1).map(RequestId::parse).collect();
+    ids.filter(|ids| ids.len() <= most).unwrap_or_default()
+}
+
+/// Hands out a session. It lives as long as the browser's own session; the server decides how long it is good for.
+pub fn set_session(token: &SessionToken) -> HeaderValue {
+    field(format!("{SESSION}={}; Path=/; Secure; HttpOnly; SameSite=Lax", token.expose()))
+}
+
+/// Takes the session back.
+pub fn clear_session() -> HeaderValue {
+    field(format!("{SESSION}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0"))
+}
+
+/// Remembers which requests this browser may answer, for `seconds`; forgets all where there are none.
+pub fn set_pending_requests(requests: &[RequestId], seconds: u32) -> HeaderValue {
+    let value: Vec<String> = requests.iter().map(RequestId::to_string).collect();
+    let seconds = if requests.is_empty() { 0 } else { seconds };
+    let value = value.join(".");
+    field(format!("{SIGN_IN}={value}; Path=/; Secure; HttpOnly; SameSite=None; Max-Age={seconds}"))
+}
+
+fn field(text: String) -> HeaderValue {
+    // Built from our own hexadecimal and base64url text only; an empty field would merely set no cookie.
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(cookies: &[&str]) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        for cookie in cookies {
+            fields.append(header::COOKIE, HeaderValue::from_str(cookie).unwrap());
+        }
+        fields
+    }
+
+    #[test]
+    fn p_50_exactly_one_session_cookie_byte_for_byte() {
+        let token = SessionToken::from_random([3; 32]);
+        let good = format!("{SESSION}={}", token.expose());
+        let found = |cookies: &[&str]| session_token(&fields(cookies)).is_some();
+        assert!(found(&[&good]));
+        assert!(found(&[&format!("a=b; {good}; c=d")]));
+        assert!(!found(&[&format!("{good}; {good}")]));
+        assert!(!found(&[&good, &good]));
+        assert!(!found(&[&format!("$Version=1; {}", good.replace("__Host", "\u{2000}__Host"))]));
+        assert!(!found(&[&good.replace("session=", "session =")]));
+        assert!(!found(&[&good.replace("__Host", "__host")]));
+        assert!(!found(&[&format!("{good}\t")]));
+        assert!(!found(&[&format!("{SESSION}=\"{}\"", token.expose())]));
+    }
+
+    #[test]
+    fn p_56_pending_requests_are_bounded() {
+        let ids: Vec<RequestId> = (0..4).map(|n| RequestId::from_bytes([n; 16])).collect();
+        let cookie = set_pending_requests(&ids, 600);
+        let cookie = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
+        assert_eq!(pending_requests(&fields(&[&cookie]), 4), ids);
+        assert_eq!(pending_requests(&fields(&[&cookie]), 3), []);
+        assert_eq!(pending_requests(&fields(&[&format!("{cookie}.x")]), 8), []);
+    }
+}

@@ -1,0 +1,175 @@
+//! A whole gateway for a test: the real one on a free port, before the demo's origin server, with the development IdP.
+use std::{net::SocketAddr, sync::Arc};
+
+use portcullis::{
+    config::{self, Overrides, Source},
+    demo::{browser::Browser, browser::Page, origin::Origin},
+    domain::{EnterpriseId, EnterpriseSlug, Organization, OrganizationSlug, Person, PersonId, Timestamp},
+    gateway::{self, Running},
+    idp,
+    store::{self, Store},
+    telemetry::Metrics,
+};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use super::redis::RedisServer;
+
+/// Which store a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Embedded,
+    Redis,
+}
+
+pub const BACKENDS: [Backend; 2] = [Backend::Embedded, Backend::Redis];
+
+/// The parts of a test's world; everything stops when it is dropped.
+pub struct TestGateway {
+    /// `http://localhost:PORT`
+    pub url: String,
+    pub running: Option<Running>,
+    pub people: idp::Directory,
+    pub idp_entity_id: String,
+    pub redis: Option<RedisServer>,
+    _stops: Vec<oneshot::Sender<()>>,
+    folder: TempDir,
+}
+
+fn loopback() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+/// A port that nobody listens on at this moment.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind(loopback()).unwrap().local_addr().unwrap().port()
+}
+
+fn stopper() -> (oneshot::Sender<()>, impl Future<Output = ()> + Send + 'static) {
+    let (stop, stopped) = oneshot::channel::<()>();
+    (stop, async move {
+        stopped.await.ok();
+    })
+}
+
+impl TestGateway {
+    pub async fn start(backend: Backend) -> Self {
+        Self::start_with(backend, |overrides| overrides, |store| store).await
+    }
+
+    /// `change` is the last word on the configuration, `wrap` on the store.
+    pub async fn start_with(
+        backend: Backend,
+        change: impl FnOnce(Overrides) -> Overrides,
+        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let idp = idp::bind(idp::Settings::development(loopback())).await.unwrap();
+        let (people, idp_entity_id, sso_url) = (idp.directory(), idp.entity_id().to_owned(), idp.sso_url().to_owned());
+        let origin = Origin::bind(loopback(), idp.url()).await.unwrap();
+        let origin_url = format!("http://{}", origin.address());
+        let (stop_idp, idp_stopped) = stopper();
+        let (stop_origin, origin_stopped) = stopper();
+        tokio::spawn(idp.run(idp_stopped));
+        tokio::spawn(origin.run(origin_stopped));
+
+        let redis = (backend == Backend::Redis).then(RedisServer::start);
+        let (public, private) = (free_port(), free_port());
+        let url = format!("http://localhost:{public}");
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let overrides = Overrides::default()
+            .set("public_url", &url)
+            .set("listen.public", format!("127.0.0.1:{public}"))
+            .set("listen.private", format!("127.0.0.1:{private}"))
+            .set("enterprise.example.provisioning", "true")
+            .set("enterprise.example.deprovisioning", "true")
+            .set("enterprise.example.saml.idp_entity_id", &idp_entity_id)
+            .set("enterprise.example.saml.sso_url", sso_url)
+            .set("route.app.origin", &origin_url)
+            .set("route.public.origin", &origin_url);
+        let overrides = match &redis {
+            None => overrides.set("store.path", folder.path().join("store.redb").display().to_string()),
+            Some(redis) => overrides.set("store.kind", "redis").set("store.url", redis.url()),
+        };
+        let loaded = config::load(&Source::shipped(root), &change(overrides)).unwrap_or_else(|faults| panic!("{faults:#?}"));
+        let store = store::open(&loaded.settings.store).await.unwrap();
+        let running = gateway::start(&loaded.settings, wrap(store), Metrics::default()).await.unwrap();
+        Self { url, running: Some(running), people, idp_entity_id, redis, _stops: vec![stop_idp, stop_origin], folder }
+    }
+
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Opens the application, signs in as a person by the IdP's form, and ends at the application's page.
+    pub async fn sign_in(&self, browser: &mut Browser, person: &str) -> Page {
+        let response = self.response_form(browser, person).await;
+        browser.submit(&response).await.unwrap()
+    }
+
+    /// Goes as far as the form that posts the response to the ACS.
+    pub async fn response_form(&self, browser: &mut Browser, person: &str) -> portcullis::demo::browser::Form {
+        let start = format!("{}/saml/login?return_to=/", self.url);
+        let people = browser.open(&start).await.unwrap();
+        let name = self.people.person(person).unwrap().display_name;
+        let posting = browser.press(&people, &format!("Sign in as {name}")).await.unwrap();
+        posting.button("Continue").unwrap()
+    }
+
+    /// What the origin server received, by lower-case field name; `None` without a session.
+    pub async fn identity(&self, browser: &mut Browser) -> Option<serde_json::Value> {
+        let page = browser.fetch_json(&format!("{}/", self.url)).await.unwrap();
+        (page.status == 200).then(|| serde_json::from_str::<serde_json::Value>(&page.body).unwrap()["fields"].clone())
+    }
+
+    /// The organizations that the origin server is told of, sorted.
+    pub async fn organizations(&self, browser: &mut Browser) -> Vec<String> {
+        let identity = self.identity(browser).await.expect("a session");
+        let list = identity["x-forwarded-organizations"].as_str().unwrap_or_default();
+        let mut list: Vec<String> = list.split(',').filter(|o| !o.is_empty()).map(str::to_owned).collect();
+        list.sort();
+        list
+    }
+
+    pub fn enterprise(&self) -> EnterpriseId {
+        EnterpriseId::of(&EnterpriseSlug::parse("example").unwrap())
+    }
+
+    pub fn person_id(&self, name_id: &str) -> PersonId {
+        PersonId::of(self.enterprise(), &self.idp_entity_id, name_id)
+    }
+
+    pub async fn person(&self, name_id: &str) -> Option<Person> {
+        let directory = &self.running.as_ref().unwrap().directory;
+        directory.person(self.enterprise(), self.person_id(name_id), Timestamp::now()).await.unwrap()
+    }
+
+    pub async fn organization(&self, slug: &str) -> Organization {
+        let directory = &self.running.as_ref().unwrap().directory;
+        let slug = OrganizationSlug::parse(slug).unwrap();
+        directory.organization(self.enterprise(), &slug, Timestamp::now()).await.unwrap()
+    }
+
+    pub async fn members(&self, slug: &str) -> Vec<PersonId> {
+        let directory = &self.running.as_ref().unwrap().directory;
+        let slug = OrganizationSlug::parse(slug).unwrap();
+        directory.members(self.enterprise(), &slug, None, 1_000).await.unwrap()
+    }
+
+    /// A path of the private listener.
+    pub async fn private(&self, path: &str) -> Page {
+        let address = self.running.as_ref().unwrap().private_address;
+        Browser::new().open(&format!("http://{address}{path}")).await.unwrap()
+    }
+
+    pub async fn stop(mut self) {
+        if let Some(running) = self.running.take() {
+            running.shutdown().await;
+        }
+    }
+}
+
+/// The NameID of one of the example people.
+pub fn name_id(person: &str) -> String {
+    format!("{person}@example.com")
+}
