@@ -20,3 +20,7 @@ pub mod edge;
 pub mod admin;
 
 pub mod config;
+
+pub mod idp;
+
+pub mod demo;
