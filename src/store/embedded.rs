@@ -1,34 +1,148 @@
-//! The embedded store.
-use super::*;
-use std::path::PathBuf;
+//! The embedded store: one file, one process, nothing to install.
+//!
+//! One thread writes. What queues up while it waits for the disk goes into one transaction with one flush, each batch
+//! and each commit still whole for itself: a commit whose expectations fail writes nothing and spoils nobody else's.
+//! Answers go out after the flush, so what was answered survives a crash. Reads run in the caller's thread on the last
+//! flushed state; they come from redb's cache or a few page reads.
+mod tables;
+mod writer;
 
+use std::{
+    fs::{DirBuilder, OpenOptions},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::PathBuf,
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, backends::FileBackend};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError, Timestamp, rules};
+use tables::unavailable;
+use writer::{Done, Job, Work};
+
+/// Requests that wait for the writer; more wait for their turn to queue.
+const JOBS_QUEUED_MAX: usize = 1_024;
+/// A disk that takes longer than this for a request is as good as gone.
+const WRITE_MILLIS_MAX: u64 = 10_000;
+/// What redb may keep in memory.
+const CACHE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Where the embedded store lies.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The database file; its folder is made if it is not there.
     pub path: PathBuf,
 }
-pub struct Embedded;
+
+/// See the module's documentation. Dropping it waits until what was queued is written.
+pub struct Embedded {
+    database: Arc<Database>,
+    /// `None` only while it is being dropped.
+    jobs: Option<mpsc::Sender<Job>>,
+    writer: Option<JoinHandle<()>>,
+}
+
 impl Embedded {
-    pub fn open(_settings: &Settings) -> Result<Self, StoreError> {
-        todo!()
+    /// Opens or creates the file, which belongs to this process until the store is dropped.
+    pub fn open(settings: &Settings) -> Result<Self, StoreError> {
+        let file = open_file(&settings.path).map_err(|error| {
+            StoreError::Unavailable(format!("{} cannot be opened: {error}", settings.path.display()))
+        })?;
+        let database = FileBackend::new(file)
+            .and_then(|file| Builder::new().set_cache_size(CACHE_BYTES_MAX).create_with_backend(file));
+        let database = database.map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
+                StoreError::Unavailable(format!("{} is in use by another process", settings.path.display()))
+            }
+            error => unavailable(error),
+        })?;
+        tables::prepare(&database)?;
+        let database = Arc::new(database);
+        let (jobs, queue) = mpsc::channel(JOBS_QUEUED_MAX);
+        let for_writer = Arc::clone(&database);
+        let writer = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || writer::run(&for_writer, queue))
+            .map_err(|error| StoreError::Unavailable(format!("no thread for the writer: {error}")))?;
+        Ok(Self { database, jobs: Some(jobs), writer: Some(writer) })
+    }
+
+    /// Queues work and waits until it is durable.
+    async fn write(&self, work: Work) -> Result<Done, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let jobs = self.jobs.as_ref().ok_or_else(writer_ended)?;
+        let written = async {
+            jobs.send(Job { work, answer }).await.map_err(|_| writer_ended())?;
+            answered.await.unwrap_or_else(|_| Err(writer_ended()))
+        };
+        let limit = Duration::from_millis(WRITE_MILLIS_MAX);
+        tokio::time::timeout(limit, written).await.unwrap_or(Err(StoreError::Timeout(WRITE_MILLIS_MAX)))
     }
 }
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.jobs.take();
+        if let Some(writer) = self.writer.take() {
+            // A writer that panicked has been reported by its panic; its callers got an error.
+            let _ = writer.join();
+        }
+    }
+}
+
 impl Store for Embedded {
-    fn batch(&self, _now: Timestamp, _ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
-        todo!()
+    fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
+        Box::pin(async move {
+            rules::check_batch(&ops)?;
+            if ops.iter().all(rules::reads_only) {
+                return tables::read(&self.database.begin_read().map_err(unavailable)?, now, &ops);
+            }
+            match self.write(Work::Batch { now, ops }).await? {
+                Done::Batch(replies) => Ok(replies),
+                Done::Commit(_) | Done::Ready => Err(writer_ended()),
+            }
+        })
     }
-    fn commit(&self, _change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
-        todo!()
+
+    fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
+        Box::pin(async move {
+            rules::check_commit(&change)?;
+            match self.write(Work::Commit(change)).await? {
+                Done::Commit(committed) => Ok(committed),
+                Done::Batch(_) | Done::Ready => Err(writer_ended()),
+            }
+        })
     }
+
     fn members(
         &self,
-        _set: Key,
-        _after: Option<Vec<u8>>,
-        _limit: usize,
+        set: Key,
+        after: Option<Vec<u8>>,
+        limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
-        todo!()
+        Box::pin(async move {
+            rules::check_members(&set, limit)?;
+            tables::members(&self.database.begin_read().map_err(unavailable)?, &set, after.as_deref(), limit)
+        })
     }
+
+    /// Writes and flushes: a full or broken disk refuses just that.
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        todo!()
+        Box::pin(async move { self.write(Work::Ready).await.map(drop) })
     }
+}
+
+fn writer_ended() -> StoreError {
+    StoreError::Unavailable("its writer has ended".into())
+}
+
+/// Folder and file are for their owner only.
+fn open_file(path: &std::path::Path) -> std::io::Result<std::fs::File> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }

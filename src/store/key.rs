@@ -29,7 +29,26 @@ pub enum Shard {
     Own,
 }
 
+/// How the value behind a key is kept, which decides what may be done to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Has a revision; written by [`super::Commit`]s only.
+    Record,
+    /// A set of short byte strings.
+    Set,
+    /// Written as a whole by steps of a batch, and gone after its expiry.
+    Expiring,
+}
+
 impl Key {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Person(..) | Self::Organization(..) => Kind::Record,
+            Self::OrganizationMembers(..) | Self::PersonSessions(..) | Self::Unowned(..) => Kind::Set,
+            Self::Session(..) | Self::PendingSignIn(..) | Self::UsedAssertion(..) => Kind::Expiring,
+        }
+    }
+
     pub fn shard(&self) -> Shard {
         match self {
             Self::Person(e, _)
@@ -57,5 +76,32 @@ impl Key {
                 format!("pc:{{{hex}}}:a")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_keys_of_an_enterprise_carry_its_hash_tag() {
+        let enterprise = EnterpriseId::from_bytes([0xab; 16]);
+        let person = PersonId::from_bytes([1; 16]);
+        let organization = OrganizationId::from_bytes([1; 16]);
+        let keys = [
+            Key::Person(enterprise, person),
+            Key::Organization(enterprise, organization),
+            Key::OrganizationMembers(enterprise, organization),
+            Key::PersonSessions(enterprise, person),
+            Key::Unowned(enterprise),
+        ];
+        let mut texts: Vec<_> = keys.iter().map(Key::text).collect();
+        for (key, text) in keys.iter().zip(&texts) {
+            assert!(text.starts_with(&format!("pc:{{{enterprise}}}:")), "{text}");
+            assert_eq!(key.shard(), Shard::Enterprise(enterprise));
+        }
+        texts.sort();
+        texts.dedup();
+        assert_eq!(texts.len(), keys.len(), "same ids in different roles are different keys");
     }
 }

@@ -7,11 +7,14 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use crate::domain::Timestamp;
 
 pub mod embedded;
+mod envelope;
 mod key;
 pub mod records;
 pub mod redis;
+mod rules;
 
-pub use key::{Key, Shard};
+pub use key::{Key, Kind, Shard};
+pub use rules::{BATCH_STEPS_MAX, COMMIT_STEPS_MAX, MEMBER_BYTES_MAX, MEMBERS_PER_PAGE_MAX, VALUE_BYTES_MAX};
 
 /// Which backend, with exactly its own settings.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,13 +42,18 @@ pub enum Op {
     Get(Key),
     /// Reads and deletes: of several concurrent takers exactly one gets the value. Answers [`Reply::Value`].
     Take(Key),
-    /// Writes unless the key is there: of several concurrent writers exactly one made it. Answers [`Reply::Created`].
+    /// Writes unless the key is there: of several concurrent writers exactly one made it. A key past its expiry may
+    /// count as there for a while: a one-time mark errs towards "used". Answers [`Reply::Created`].
     PutOnce { key: Key, value: Vec<u8>, expires_at: Timestamp },
     /// Answers [`Reply::Done`].
     Put { key: Key, value: Vec<u8>, expires_at: Timestamp },
     /// Writes only if the key is there and not expired: a deleted session stays deleted. Answers [`Reply::Created`].
     Replace { key: Key, value: Vec<u8>, expires_at: Timestamp },
-    /// Answers [`Reply::Done`].
+    /// Adds to a set; present already is fine. Answers [`Reply::Done`].
+    Insert(Key, Vec<u8>),
+    /// Takes out of a set; absent already is fine. Answers [`Reply::Done`].
+    Remove(Key, Vec<u8>),
+    /// Deletes a set or a key with an expiry; a record is deleted by a [`Commit`] only. Answers [`Reply::Done`].
     Delete(Key),
 }
 
@@ -92,17 +100,29 @@ pub enum StoreError {
     Timeout(u64),
     #[error("the store holds what this version cannot read: {0}")]
     Corrupt(String),
+    /// A fault of the caller, found before anything was sent.
+    #[error("the store was asked for what it does not do: {0}")]
+    Misuse(&'static str),
 }
 
-/// A backend. Every call carries our clock, because expiry is judged by it and not by the server's.
+/// A backend. Reads carry our clock, because expiry is judged by it and not by the server's.
+///
+/// Every call ends within a bound. After an error nothing may be assumed: a batch may have run in part, a commit that
+/// timed out may have been applied or may still be. Who retries a commit loads the records again first.
 pub trait Store: Send + Sync {
     /// Runs the steps in order, in one round trip, each atomic for itself; answers one reply for each.
+    ///
+    /// Steps may touch any number of shards. A set, a record and a key with an expiry are different [`Kind`]s of keys,
+    /// and a step that does not fit its key's kind is refused with [`StoreError::Misuse`] before anything runs.
     fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>>;
 
-    /// Applies one atomic change within one shard. Durable when it returns.
+    /// Applies one atomic change within one shard. Durable when it returns (Redis: as durable as its `appendfsync`).
+    ///
+    /// Every key is put or deleted at most once in it. A record that was deleted and written anew starts over at
+    /// revision 1, so a caller must not keep a revision across a deletion.
     fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>>;
 
-    /// Up to `limit` members of a set that come after `after`, in byte order.
+    /// Up to `limit` (1 to [`MEMBERS_PER_PAGE_MAX`]) members of a set that come after `after`, in byte order.
     fn members(
         &self,
         set: Key,

@@ -1,1 +1,70 @@
 //! The only serialized types: what lies in the store.
+//!
+//! JSON with short names, led by the version `v`. A record of another version, with an unknown field or with a value that the
+//! domain does not know is [`StoreError::Corrupt`] and never a guess; whoever changes a field raises the version. Ids
+//! are not repeated in the record: they come from its key. Points in time are milliseconds since the epoch, cut off
+//! towards it, so what is read equals what was written for values without smaller parts.
+mod wire;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::StoreError;
+use crate::domain::{
+    EnterpriseId, Organization, OrganizationId, PendingSignIn, Person, PersonId, RequestId, Session,
+    SessionId,
+};
+
+/// For `Key::Person`.
+pub fn encode_person(person: &Person) -> Vec<u8> {
+    encode(&wire::Person::from(person))
+}
+
+/// `enterprise` and `id` are those of the key.
+pub fn decode_person(enterprise: EnterpriseId, id: PersonId, stored: &[u8]) -> Result<Person, StoreError> {
+    decode::<wire::Person>(stored, "person")?.into_domain(enterprise, id)
+}
+
+/// For `Key::Organization`.
+pub fn encode_organization(organization: &Organization) -> Vec<u8> {
+    encode(&wire::Organization::from(organization))
+}
+
+/// `id` is that of the key.
+pub fn decode_organization(id: OrganizationId, stored: &[u8]) -> Result<Organization, StoreError> {
+    decode::<wire::Organization>(stored, "organization")?.into_domain(id)
+}
+
+/// For `Key::Session`. Holds the hash of the token nowhere: it is the key.
+pub fn encode_session(session: &Session) -> Vec<u8> {
+    encode(&wire::Session::from(session))
+}
+
+/// `id` is that of the key.
+pub fn decode_session(id: SessionId, stored: &[u8]) -> Result<Session, StoreError> {
+    decode::<wire::Session>(stored, "session")?.into_domain(id)
+}
+
+/// For `Key::PendingSignIn`.
+pub fn encode_pending_sign_in(pending: &PendingSignIn) -> Vec<u8> {
+    encode(&wire::PendingSignIn::from(pending))
+}
+
+/// `request` is that of the key.
+pub fn decode_pending_sign_in(request: RequestId, stored: &[u8]) -> Result<PendingSignIn, StoreError> {
+    decode::<wire::PendingSignIn>(stored, "pending sign-in")?.into_domain(request)
+}
+
+fn encode(record: &impl Serialize) -> Vec<u8> {
+    // Structs of texts and numbers: serde_json has nothing to refuse. An empty value would be refused by every reader.
+    serde_json::to_vec(record).unwrap_or_default()
+}
+
+fn decode<T: DeserializeOwned>(stored: &[u8], what: &str) -> Result<T, StoreError> {
+    // serde_json's words may quote the value, which is about a person: only the place is told.
+    serde_json::from_slice(stored).map_err(|error| {
+        StoreError::Corrupt(format!("a {what} whose record is unreadable at column {}", error.column()))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! Round trips over arbitrary values, and what must be refused.
+use proptest::{collection::vec, option, prelude::*};
+
+use super::*;
+use crate::domain::{
+    EnterpriseSlug, Invitation, InvitationId, InvitationSource, Membership, MembershipSource, NameId,
+    OrganizationSlug, Profile, Role, Timestamp,
+};
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    (-62_135_596_800_000_i64..253_402_207_200_000).prop_map(|at| Timestamp::from_millisecond(at).unwrap())
+}
+
+fn organization_slug() -> impl Strategy<Value = OrganizationSlug> {
+    "[a-z0-9]{1,39}".prop_map(|text| OrganizationSlug::parse(&text).unwrap())
+}
+
+fn enterprise_slug() -> impl Strategy<Value = EnterpriseSlug> {
+    "[a-z0-9]{1,39}".prop_map(|text| EnterpriseSlug::parse(&text).unwrap())
+}
+
+fn role() -> impl Strategy<Value = Role> {
+    prop_oneof![Just(Role::Member), Just(Role::Owner)]
+}
+
+fn name_id() -> impl Strategy<Value = NameId> {
+    (any::<String>(), any::<String>()).prop_map(|(value, format)| NameId { value, format })
+}
+
+fn profile() -> impl Strategy<Value = Profile> {
+    let text = || option::of(any::<String>());
+    (any::<String>(), text(), text(), text()).prop_map(|(user, email, display_name, preferred_username)| {
+        Profile { user, email, display_name, preferred_username }
+    })
+}
+
+fn membership() -> impl Strategy<Value = Membership> {
+    let source = prop_oneof![
+        Just(MembershipSource::Saml),
+        Just(MembershipSource::Scim),
+        Just(MembershipSource::Invitation),
+        Just(MembershipSource::Manual),
+        Just(MembershipSource::Claim),
+    ];
+    (organization_slug(), role(), source, time()).prop_map(|(organization, role, source, since)| Membership {
+        organization,
+        role,
+        source,
+        since,
+    })
+}
+
+fn invitation() -> impl Strategy<Value = Invitation> {
+    let source = prop_oneof![Just(InvitationSource::Manual), Just(InvitationSource::Scim)];
+    let parts = (any::<[u8; 16]>(), organization_slug(), role(), source, any::<String>(), time());
+    (parts, option::of(time())).prop_map(
+        |((id, organization, role, source, email, invited_at), expires_at)| Invitation {
+            id: InvitationId::from_bytes(id),
+            organization,
+            role,
+            source,
+            email,
+            invited_at,
+            expires_at,
+        },
+    )
+}
+
+fn person() -> impl Strategy<Value = Person> {
+    let lists = (vec(membership(), 0..4), vec(invitation(), 0..4), option::of(vec(any::<String>(), 0..4)));
+    let ids = (any::<[u8; 16]>(), any::<[u8; 16]>());
+    (ids, name_id(), profile(), lists, time(), time()).prop_map(
+        |(
+            (id, enterprise),
+            name_id,
+            profile,
+            (memberships, invitations, last_groups),
+            created,
+            signed_in,
+        )| Person {
+            id: PersonId::from_bytes(id),
+            enterprise: EnterpriseId::from_bytes(enterprise),
+            name_id,
+            profile,
+            memberships,
+            invitations,
+            last_groups,
+            created_at: created,
+            last_sign_in_at: signed_in,
+        },
+    )
+}
+
+fn organization() -> impl Strategy<Value = Organization> {
+    let owners = vec(any::<[u8; 16]>(), 0..4);
+    (any::<[u8; 16]>(), organization_slug(), owners, option::of(time())).prop_map(
+        |(id, slug, owners, unowned_since)| Organization {
+            id: OrganizationId::from_bytes(id),
+            slug,
+            owners: owners.into_iter().map(PersonId::from_bytes).collect(),
+            unowned_since,
+        },
+    )
+}
+
+fn session() -> impl Strategy<Value = Session> {
+    let ids = (any::<[u8; 32]>(), any::<[u8; 16]>(), any::<[u8; 16]>(), enterprise_slug());
+    let said = (name_id(), option::of(any::<String>()), profile(), vec(any::<String>(), 0..4));
+    (ids, said, time(), time(), time(), any::<u32>()).prop_map(
+        |((id, enterprise_id, person, enterprise), said, created_at, last_seen_at, expires_at, idle)| {
+            Session {
+                id: SessionId::from_bytes(id),
+                enterprise,
+                enterprise_id: EnterpriseId::from_bytes(enterprise_id),
+                person: PersonId::from_bytes(person),
+                name_id: said.0,
+                session_index: said.1,
+                profile: said.2,
+                groups: said.3,
+                created_at,
+                last_seen_at,
+                expires_at,
+                idle_seconds_max: idle,
+            }
+        },
+    )
+}
+
+fn pending() -> impl Strategy<Value = PendingSignIn> {
+    let texts = (any::<String>(), any::<String>(), any::<String>());
+    (any::<[u8; 16]>(), enterprise_slug(), texts, time(), time()).prop_map(
+        |(request, enterprise, (acs_url, relay_state, return_to), issued_at, expires_at)| PendingSignIn {
+            request: RequestId::from_bytes(request),
+            enterprise,
+            acs_url,
+            relay_state,
+            return_to,
+            issued_at,
+            expires_at,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn people_come_back_equal(person in person()) {
+        let stored = encode_person(&person);
+        prop_assert_eq!(decode_person(person.enterprise, person.id, &stored).unwrap(), person);
+    }
+
+    #[test]
+    fn organizations_come_back_equal(organization in organization()) {
+        let stored = encode_organization(&organization);
+        prop_assert_eq!(decode_organization(organization.id, &stored).unwrap(), organization);
+    }
+
+    #[test]
+    fn sessions_come_back_equal(session in session()) {
+        let stored = encode_session(&session);
+        prop_assert_eq!(decode_session(session.id, &stored).unwrap(), session);
+    }
+
+    #[test]
+    fn pending_sign_ins_come_back_equal(pending in pending()) {
+        let stored = encode_pending_sign_in(&pending);
+        prop_assert_eq!(decode_pending_sign_in(pending.request, &stored).unwrap(), pending);
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_refused(bytes in vec(any::<u8>(), 0..200)) {
+        prop_assert!(decode_organization(OrganizationId::from_bytes([0; 16]), &bytes).is_err());
+    }
+}
+
+#[test]
+fn the_stored_form_is_stable() {
+    let id = OrganizationId::from_bytes([1; 16]);
+    let organization = Organization {
+        id,
+        slug: OrganizationSlug::parse("octo").unwrap(),
+        owners: [PersonId::from_bytes([2; 16])].into(),
+        unowned_since: None,
+    };
+    let stored = r#"{"v":1,"slug":"octo","owners":["02020202020202020202020202020202"],"unowned":null}"#;
+    assert_eq!(encode_organization(&organization), stored.as_bytes());
+    assert_eq!(decode_organization(id, stored.as_bytes()).unwrap(), organization);
+}
+
+#[test]
+fn other_versions_fields_and_values_are_corrupt() {
+    let id = OrganizationId::from_bytes([1; 16]);
+    for stored in [
+        r#"{"v":2,"slug":"octo","owners":[],"unowned":null}"#,
+        r#"{"slug":"octo","owners":[],"unowned":null}"#,
+        r#"{"v":1,"slug":"octo","owners":[],"unowned":null,"more":1}"#,
+        r#"{"v":1,"slug":"oc to","owners":[],"unowned":null}"#,
+        r#"{"v":1,"slug":"octo","owners":["secret"],"unowned":null}"#,
+        r#"{"v":1,"slug":"octo","owners":[],"unowned":9223372036854775807}"#,
+        r#"{"v":1,"slug":"octo","owners":[],"owners":[],"unowned":null}"#,
+        r#"{"v":1,"slug":"octo","owners":"secret","unowned":null}"#,
+        "",
+    ] {
+        match decode_organization(id, stored.as_bytes()) {
+            Err(error @ StoreError::Corrupt(_)) => assert!(!error.to_string().contains("secret"), "{error}"),
+            other => panic!("{stored}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn smaller_parts_than_milliseconds_are_cut_off() {
+    let at = Timestamp::new(5, 1_999_999).unwrap();
+    let id = OrganizationId::from_bytes([1; 16]);
+    let slug = OrganizationSlug::parse("octo").unwrap();
+    let organization = Organization { id, slug, owners: [].into(), unowned_since: Some(at) };
+    let read = decode_organization(id, &encode_organization(&organization)).unwrap();
+    assert_eq!(read.unowned_since, Some(Timestamp::new(5, 1_000_000).unwrap()));
+}

@@ -1,0 +1,387 @@
+//! The shapes of the records, and their way to the domain and back.
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::{
+    domain::{
+        self, EnterpriseId, EnterpriseSlug, InvitationId, InvitationSource, MembershipSource, NameId,
+        OrganizationId, OrganizationSlug, PersonId, Profile, RequestId, Role, SessionId, Timestamp,
+    },
+    store::StoreError,
+};
+
+const VERSION: u64 = 1;
+
+/// The version that all records have: reads nothing but itself.
+struct V1;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Person {
+    v: V1,
+    name: Name,
+    profile: Shown,
+    memberships: Vec<Membership>,
+    invitations: Vec<Invitation>,
+    groups: Option<Vec<String>>,
+    created: i64,
+    signed_in: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Organization {
+    v: V1,
+    slug: String,
+    owners: Vec<String>,
+    unowned: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Session {
+    v: V1,
+    enterprise: String,
+    enterprise_id: String,
+    person: String,
+    name: Name,
+    index: Option<String>,
+    profile: Shown,
+    groups: Vec<String>,
+    created: i64,
+    seen: i64,
+    expires: i64,
+    idle_seconds: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PendingSignIn {
+    v: V1,
+    enterprise: String,
+    acs: String,
+    relay: String,
+    to: String,
+    issued: i64,
+    expires: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Name {
+    value: String,
+    format: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shown {
+    user: String,
+    email: Option<String>,
+    display: Option<String>,
+    preferred: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Membership {
+    org: String,
+    role: String,
+    source: String,
+    since: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Invitation {
+    id: String,
+    org: String,
+    role: String,
+    source: String,
+    email: String,
+    invited: i64,
+    expires: Option<i64>,
+}
+
+impl From<&domain::Person> for Person {
+    fn from(person: &domain::Person) -> Self {
+        Self {
+            v: V1,
+            name: Name::from(&person.name_id),
+            profile: Shown::from(&person.profile),
+            memberships: person.memberships.iter().map(Membership::from).collect(),
+            invitations: person.invitations.iter().map(Invitation::from).collect(),
+            groups: person.last_groups.clone(),
+            created: millis(person.created_at),
+            signed_in: millis(person.last_sign_in_at),
+        }
+    }
+}
+
+impl Person {
+    pub fn into_domain(self, enterprise: EnterpriseId, id: PersonId) -> Result<domain::Person, StoreError> {
+        Ok(domain::Person {
+            id,
+            enterprise,
+            name_id: self.name.into(),
+            profile: self.profile.into(),
+            memberships: self
+                .memberships
+                .into_iter()
+                .map(Membership::into_domain)
+                .collect::<Result<_, _>>()?,
+            invitations: self
+                .invitations
+                .into_iter()
+                .map(Invitation::into_domain)
+                .collect::<Result<_, _>>()?,
+            last_groups: self.groups,
+            created_at: time(self.created)?,
+            last_sign_in_at: time(self.signed_in)?,
+        })
+    }
+}
+
+impl From<&domain::Organization> for Organization {
+    fn from(organization: &domain::Organization) -> Self {
+        Self {
+            v: V1,
+            slug: organization.slug.to_string(),
+            owners: organization.owners.iter().map(PersonId::to_string).collect(),
+            unowned: organization.unowned_since.map(millis),
+        }
+    }
+}
+
+impl Organization {
+    pub fn into_domain(self, id: OrganizationId) -> Result<domain::Organization, StoreError> {
+        let owner = |text: &String| PersonId::parse(text).ok_or_else(|| corrupt("an owner"));
+        Ok(domain::Organization {
+            id,
+            slug: organization(&self.slug)?,
+            owners: self.owners.iter().map(owner).collect::<Result<BTreeSet<_>, _>>()?,
+            unowned_since: self.unowned.map(time).transpose()?,
+        })
+    }
+}
+
+impl From<&domain::Session> for Session {
+    fn from(session: &domain::Session) -> Self {
+        Self {
+            v: V1,
+            enterprise: session.enterprise.to_string(),
+            enterprise_id: session.enterprise_id.to_string(),
+            person: session.person.to_string(),
+            name: Name::from(&session.name_id),
+            index: session.session_index.clone(),
+            profile: Shown::from(&session.profile),
+            groups: session.groups.clone(),
+            created: millis(session.created_at),
+            seen: millis(session.last_seen_at),
+            expires: millis(session.expires_at),
+            idle_seconds: session.idle_seconds_max,
+        }
+    }
+}
+
+impl Session {
+    pub fn into_domain(self, id: SessionId) -> Result<domain::Session, StoreError> {
+        Ok(domain::Session {
+            id,
+            enterprise: enterprise(&self.enterprise)?,
+            enterprise_id: EnterpriseId::parse(&self.enterprise_id)
+                .ok_or_else(|| corrupt("an enterprise id"))?,
+            person: PersonId::parse(&self.person).ok_or_else(|| corrupt("a person id"))?,
+            name_id: self.name.into(),
+            session_index: self.index,
+            profile: self.profile.into(),
+            groups: self.groups,
+            created_at: time(self.created)?,
+            last_seen_at: time(self.seen)?,
+            expires_at: time(self.expires)?,
+            idle_seconds_max: self.idle_seconds,
+        })
+    }
+}
+
+impl From<&domain::PendingSignIn> for PendingSignIn {
+    fn from(pending: &domain::PendingSignIn) -> Self {
+        Self {
+            v: V1,
+            enterprise: pending.enterprise.to_string(),
+            acs: pending.acs_url.clone(),
+            relay: pending.relay_state.clone(),
+            to: pending.return_to.clone(),
+            issued: millis(pending.issued_at),
+            expires: millis(pending.expires_at),
+        }
+    }
+}
+
+impl PendingSignIn {
+    pub fn into_domain(self, request: RequestId) -> Result<domain::PendingSignIn, StoreError> {
+        Ok(domain::PendingSignIn {
+            request,
+            enterprise: enterprise(&self.enterprise)?,
+            acs_url: self.acs,
+            relay_state: self.relay,
+            return_to: self.to,
+            issued_at: time(self.issued)?,
+            expires_at: time(self.expires)?,
+        })
+    }
+}
+
+impl From<&domain::Membership> for Membership {
+    fn from(membership: &domain::Membership) -> Self {
+        Self {
+            org: membership.organization.to_string(),
+            role: membership.role.as_str().to_owned(),
+            source: source_word(membership.source).to_owned(),
+            since: millis(membership.since),
+        }
+    }
+}
+
+impl Membership {
+    fn into_domain(self) -> Result<domain::Membership, StoreError> {
+        let known = [
+            MembershipSource::Saml,
+            MembershipSource::Scim,
+            MembershipSource::Invitation,
+            MembershipSource::Manual,
+            MembershipSource::Claim,
+        ];
+        Ok(domain::Membership {
+            organization: organization(&self.org)?,
+            role: role(&self.role)?,
+            source: named(known, source_word, &self.source).ok_or_else(|| corrupt("a source"))?,
+            since: time(self.since)?,
+        })
+    }
+}
+
+impl From<&domain::Invitation> for Invitation {
+    fn from(invitation: &domain::Invitation) -> Self {
+        Self {
+            id: invitation.id.to_string(),
+            org: invitation.organization.to_string(),
+            role: invitation.role.as_str().to_owned(),
+            source: inviter_word(invitation.source).to_owned(),
+            email: invitation.email.clone(),
+            invited: millis(invitation.invited_at),
+            expires: invitation.expires_at.map(millis),
+        }
+    }
+}
+
+impl Invitation {
+    fn into_domain(self) -> Result<domain::Invitation, StoreError> {
+        let known = [InvitationSource::Manual, InvitationSource::Scim];
+        Ok(domain::Invitation {
+            id: InvitationId::parse(&self.id).ok_or_else(|| corrupt("an invitation id"))?,
+            organization: organization(&self.org)?,
+            role: role(&self.role)?,
+            source: named(known, inviter_word, &self.source).ok_or_else(|| corrupt("a source"))?,
+            email: self.email,
+            invited_at: time(self.invited)?,
+            expires_at: self.expires.map(time).transpose()?,
+        })
+    }
+}
+
+impl From<&NameId> for Name {
+    fn from(name: &NameId) -> Self {
+        Self { value: name.value.clone(), format: name.format.clone() }
+    }
+}
+
+impl From<Name> for NameId {
+    fn from(name: Name) -> Self {
+        Self { value: name.value, format: name.format }
+    }
+}
+
+impl From<&Profile> for Shown {
+    fn from(profile: &Profile) -> Self {
+        Self {
+            user: profile.user.clone(),
+            email: profile.email.clone(),
+            display: profile.display_name.clone(),
+            preferred: profile.preferred_username.clone(),
+        }
+    }
+}
+
+impl From<Shown> for Profile {
+    fn from(shown: Shown) -> Self {
+        Self {
+            user: shown.user,
+            email: shown.email,
+            display_name: shown.display,
+            preferred_username: shown.preferred,
+        }
+    }
+}
+
+impl Serialize for V1 {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(VERSION)
+    }
+}
+
+impl<'de> Deserialize<'de> for V1 {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match u64::deserialize(from)? {
+            VERSION => Ok(Self),
+            _ => Err(de::Error::custom("a version that is not ours")),
+        }
+    }
+}
+
+fn source_word(source: MembershipSource) -> &'static str {
+    match source {
+        MembershipSource::Saml => "saml",
+        MembershipSource::Scim => "scim",
+        MembershipSource::Invitation => "invitation",
+        MembershipSource::Manual => "manual",
+        MembershipSource::Claim => "claim",
+    }
+}
+
+fn inviter_word(source: InvitationSource) -> &'static str {
+    match source {
+        InvitationSource::Manual => "manual",
+        InvitationSource::Scim => "scim",
+    }
+}
+
+fn role(text: &str) -> Result<Role, StoreError> {
+    named([Role::Member, Role::Owner], Role::as_str, text).ok_or_else(|| corrupt("a role"))
+}
+
+/// The one of `known` that is written as `text`.
+fn named<T: Copy, const N: usize>(known: [T; N], word: fn(T) -> &'static str, text: &str) -> Option<T> {
+    known.into_iter().find(|one| word(*one) == text)
+}
+
+fn organization(text: &str) -> Result<OrganizationSlug, StoreError> {
+    OrganizationSlug::parse(text).map_err(|_| corrupt("an organization's name"))
+}
+
+fn enterprise(text: &str) -> Result<EnterpriseSlug, StoreError> {
+    EnterpriseSlug::parse(text).map_err(|_| corrupt("an enterprise's name"))
+}
+
+fn millis(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}
+
+fn time(millis: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_millisecond(millis).map_err(|_| corrupt("a point in time"))
+}
+
+fn corrupt(what: &str) -> StoreError {
+    StoreError::Corrupt(format!("a record with {what} that is none"))
+}

@@ -1,0 +1,175 @@
+//! What may be asked of any backend, checked before anything is sent: the limits, and which step fits which key.
+use std::collections::HashSet;
+
+use super::{Commit, Key, Kind, Op, Shard, StoreError, Write};
+
+/// Steps of one batch.
+pub const BATCH_STEPS_MAX: usize = 1_024;
+/// Expectations and writes of one commit: Redis serves nobody else while it runs one.
+pub const COMMIT_STEPS_MAX: usize = 10_000;
+/// One value.
+pub const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// One member of a set; ours are ids of 16 or 32 bytes.
+pub const MEMBER_BYTES_MAX: usize = 256;
+/// One page of a set.
+pub const MEMBERS_PER_PAGE_MAX: usize = 10_000;
+
+pub(super) fn check_batch(ops: &[Op]) -> Result<(), StoreError> {
+    require(ops.len() <= BATCH_STEPS_MAX, "too many steps in a batch")?;
+    ops.iter().try_for_each(|op| match op {
+        Op::Get(key) => require(key.kind() != Kind::Set, "a set is read by its members"),
+        Op::Take(key) => expiring(key),
+        Op::PutOnce { key, value, .. } | Op::Put { key, value, .. } | Op::Replace { key, value, .. } => {
+            expiring(key)?;
+            check_value(value)
+        }
+        Op::Insert(key, member) | Op::Remove(key, member) => check_member(key, member),
+        Op::Delete(key) => require(key.kind() != Kind::Record, "a record is deleted by a commit only"),
+    })
+}
+
+pub(super) fn check_commit(change: &Commit) -> Result<(), StoreError> {
+    require(change.expect.len() + change.writes.len() <= COMMIT_STEPS_MAX, "too many steps in a commit")?;
+    check_shard(change)?;
+    for (key, _) in &change.expect {
+        require(key.kind() == Kind::Record, "only records have revisions")?;
+    }
+    let mut replaced = HashSet::new();
+    for write in &change.writes {
+        match write {
+            Write::Put(key, value) => {
+                require(key.kind() == Kind::Record, "a commit puts records only")?;
+                check_value(value)?;
+                require(replaced.insert(*key), "a commit writes a key twice")?;
+            }
+            Write::Delete(key) => require(replaced.insert(*key), "a commit writes a key twice")?,
+            Write::Insert(key, member) | Write::Remove(key, member) => check_member(key, member)?,
+        }
+    }
+    let in_replaced = |write: &Write| match write {
+        Write::Insert(key, _) | Write::Remove(key, _) => replaced.contains(key),
+        Write::Put(..) | Write::Delete(_) => false,
+    };
+    require(!change.writes.iter().any(in_replaced), "a commit writes a key twice")
+}
+
+pub(super) fn check_members(set: &Key, limit: usize) -> Result<(), StoreError> {
+    require(set.kind() == Kind::Set, "only a set has members")?;
+    require((1..=MEMBERS_PER_PAGE_MAX).contains(&limit), "a page of no size or too large")
+}
+
+/// Whether the step leaves the store as it was.
+pub(super) fn reads_only(op: &Op) -> bool {
+    matches!(op, Op::Get(_))
+}
+
+/// All keys of a commit lie on one node of a cluster: in one enterprise, or it is a single key.
+fn check_shard(change: &Commit) -> Result<(), StoreError> {
+    let mut keys = change.expect.iter().map(|(key, _)| key).chain(change.writes.iter().map(written));
+    let Some(first) = keys.next() else { return Ok(()) };
+    let together = |key: &Key| match first.shard() {
+        Shard::Own => key == first,
+        shard @ Shard::Enterprise(_) => key.shard() == shard,
+    };
+    require(keys.all(together), "a commit spans more than one shard")
+}
+
+fn written(write: &Write) -> &Key {
+    match write {
+        Write::Put(key, _) | Write::Delete(key) | Write::Insert(key, _) | Write::Remove(key, _) => key,
+    }
+}
+
+fn expiring(key: &Key) -> Result<(), StoreError> {
+    require(key.kind() == Kind::Expiring, "only keys with an expiry are put or taken in a batch")
+}
+
+fn check_value(value: &[u8]) -> Result<(), StoreError> {
+    require(value.len() <= VALUE_BYTES_MAX, "a value is too large")
+}
+
+fn check_member(key: &Key, member: &[u8]) -> Result<(), StoreError> {
+    require(key.kind() == Kind::Set, "only a set has members")?;
+    require(member.len() <= MEMBER_BYTES_MAX, "a set's member is too long")
+}
+
+fn require(holds: bool, otherwise: &'static str) -> Result<(), StoreError> {
+    if holds { Ok(()) } else { Err(StoreError::Misuse(otherwise)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{EnterpriseId, OrganizationId, PersonId, SessionId, Timestamp};
+
+    fn e() -> EnterpriseId {
+        EnterpriseId::from_bytes([1; 16])
+    }
+    fn f() -> EnterpriseId {
+        EnterpriseId::from_bytes([2; 16])
+    }
+
+    fn person(enterprise: EnterpriseId) -> Key {
+        Key::Person(enterprise, PersonId::from_bytes([3; 16]))
+    }
+    fn members(enterprise: EnterpriseId) -> Key {
+        Key::OrganizationMembers(enterprise, OrganizationId::from_bytes([4; 16]))
+    }
+    fn session(byte: u8) -> Key {
+        Key::Session(SessionId::from_bytes([byte; 32]))
+    }
+    fn writes(writes: Vec<Write>) -> Result<(), StoreError> {
+        check_commit(&Commit { expect: vec![], writes })
+    }
+
+    #[test]
+    fn commits_stay_in_one_shard() {
+        assert!(writes(vec![Write::Put(person(e()), vec![]), Write::Insert(members(e()), vec![])]).is_ok());
+        assert!(writes(vec![Write::Put(person(e()), vec![]), Write::Insert(members(f()), vec![])]).is_err());
+        assert!(writes(vec![Write::Delete(session(1))]).is_ok());
+        assert!(writes(vec![Write::Delete(session(1)), Write::Delete(session(2))]).is_err());
+        let change = Commit { expect: vec![(person(f()), 1)], writes: vec![Write::Put(person(e()), vec![])] };
+        assert!(check_commit(&change).is_err());
+    }
+
+    #[test]
+    fn commits_write_a_key_once() {
+        assert!(writes(vec![Write::Put(person(e()), vec![]), Write::Delete(person(e()))]).is_err());
+        assert!(writes(vec![Write::Insert(members(e()), vec![]), Write::Delete(members(e()))]).is_err());
+        assert!(
+            writes(vec![Write::Insert(members(e()), vec![1]), Write::Remove(members(e()), vec![2])]).is_ok()
+        );
+    }
+
+    #[test]
+    fn steps_fit_the_kind_of_their_key() {
+        let at = Timestamp::UNIX_EPOCH;
+        let put = |key| Op::Put { key, value: vec![], expires_at: at };
+        for op in [
+            Op::Get(members(e())),
+            Op::Take(person(e())),
+            put(person(e())),
+            put(members(e())),
+            Op::Delete(person(e())),
+            Op::Insert(person(e()), vec![]),
+            Op::Insert(members(e()), vec![0; MEMBER_BYTES_MAX + 1]),
+        ] {
+            assert!(matches!(check_batch(std::slice::from_ref(&op)), Err(StoreError::Misuse(_))), "{op:?}");
+        }
+        for op in [Op::Get(person(e())), put(session(1)), Op::Delete(members(e())), Op::Delete(session(1))] {
+            assert!(check_batch(std::slice::from_ref(&op)).is_ok(), "{op:?}");
+        }
+        assert!(writes(vec![Write::Put(session(1), vec![])]).is_err());
+        assert!(check_commit(&Commit { expect: vec![(session(1), 0)], writes: vec![] }).is_err());
+        assert!(check_members(&person(e()), 1).is_err());
+        assert!(check_members(&members(e()), 0).is_err());
+        assert!(check_members(&members(e()), MEMBERS_PER_PAGE_MAX + 1).is_err());
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        assert!(check_batch(&vec![Op::Get(person(e())); BATCH_STEPS_MAX + 1]).is_err());
+        assert!(writes(vec![Write::Insert(members(e()), vec![]); COMMIT_STEPS_MAX + 1]).is_err());
+        assert!(writes(vec![Write::Put(person(e()), vec![0; VALUE_BYTES_MAX + 1])]).is_err());
+    }
+}
