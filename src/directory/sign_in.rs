@@ -209,7 +209,7 @@ impl Directory {
         let key = Key::Person(enterprise.id, incoming.person);
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             let revision = stored.as_ref().map_or(0, |s| s.revision);
-            let before = stored.as_ref().map(|s| records::decode_person(&s.value)).transpose()?;
+            let before = stored.as_ref().map(|s| records::decode_person(enterprise.id, incoming.person, &s.value)).transpose()?;
             let mut person = before.clone().unwrap_or_else(|| incoming.new_person());
             let plan = incoming.plan(&person, &BTreeMap::new());
             incoming.refresh(&mut person);
