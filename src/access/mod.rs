@@ -1,6 +1,14 @@
 //! Who may reach what, pure: a canonical path, a table of routes, and one decision.
 use crate::domain::{ActiveSession, EnterpriseSlug, GroupName, OrganizationSlug, Timestamp};
 
+mod host;
+mod path;
+mod routes;
+
+pub use host::{HostFault, canonical_host};
+pub use path::{CanonicalPath, PathFault, canonical_path};
+pub use routes::{Found, RouteFault, Routes, covers};
+
 /// One route: where requests under a host and path prefix go, and who may send them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -48,6 +56,148 @@ pub enum Decision {
     Forbid,
 }
 
-pub fn decide(_rule: &Rule, _session: Option<&ActiveSession>, _now: Timestamp) -> Decision {
-    todo!()
+/// Judges a request by its route's rule. A public route never carries identity, even where there is a session: its
+/// responses may be cached for everyone.
+pub fn decide(rule: &Rule, session: Option<&ActiveSession>, now: Timestamp) -> Decision {
+    let Rule::Protected { enterprise, organizations, groups } = rule else {
+        return Decision::Forward { identified: false };
+    };
+    // P-54: a session of another enterprise is no session here.
+    let Some(active) = session.filter(|s| s.session.is_live(now) && s.session.enterprise == *enterprise)
+    else {
+        return Decision::SignIn;
+    };
+    let is_member = |slug: &OrganizationSlug| active.memberships.iter().any(|m| m.organization == *slug);
+    if !organizations.is_empty() && !organizations.iter().any(is_member) {
+        return Decision::Forbid;
+    }
+    if !groups.is_empty() && !groups.iter().any(|group| active.session.groups.contains(group)) {
+        return Decision::Forbid;
+    }
+    Decision::Forward { identified: true }
+}
+
+/// What tells a person's navigation from a script's request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RequestFacts<'a> {
+    pub method: &'a str,
+    pub sec_fetch_mode: Option<&'a str>,
+    pub x_requested_with: Option<&'a str>,
+    pub accept: Option<&'a str>,
+}
+
+/// Whether a request may be redirected to sign in (P-25). Everything else gets 401 and opens no pending sign-in.
+pub fn is_navigation(facts: &RequestFacts<'_>) -> bool {
+    let fetched = facts.sec_fetch_mode.is_some_and(|mode| mode != "navigate");
+    let scripted = facts.x_requested_with.is_some();
+    let accept = facts.accept.unwrap_or_default();
+    let wants_json = names(accept, "json") && !names(accept, "text/html");
+    matches!(facts.method, "GET" | "HEAD") && !fetched && !scripted && !wants_json
+}
+
+/// Whether a field value contains a word, in any case.
+fn names(value: &str, word: &str) -> bool {
+    value.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        EnterpriseId, Membership, MembershipSource, NameId, PersonId, Profile, Role, Session, SessionId,
+    };
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn active(enterprise: &str, organizations: &[&str], groups: &[&str]) -> ActiveSession {
+        let slug = EnterpriseSlug::parse(enterprise).unwrap();
+        let enterprise_id = EnterpriseId::of(&slug);
+        let membership = |organization: &&str| Membership {
+            organization: OrganizationSlug::parse(organization).unwrap(),
+            role: Role::Member,
+            source: MembershipSource::Saml,
+            since: at(0),
+        };
+        ActiveSession {
+            session: Session {
+                id: SessionId::from_bytes([1; 32]),
+                enterprise_id,
+                enterprise: slug,
+                person: PersonId::of(enterprise_id, "idp", "alice"),
+                name_id: NameId { value: "alice".into(), format: "f".into() },
+                session_index: None,
+                profile: Profile::default(),
+                groups: groups.iter().map(|g| (*g).to_owned()).collect(),
+                created_at: at(0),
+                last_seen_at: at(100),
+                expires_at: at(1000),
+                idle_seconds_max: 500,
+            },
+            memberships: organizations.iter().map(membership).collect(),
+        }
+    }
+
+    fn rule(organizations: &[&str], groups: &[&str]) -> Rule {
+        Rule::Protected {
+            enterprise: EnterpriseSlug::parse("acme").unwrap(),
+            organizations: organizations.iter().map(|o| OrganizationSlug::parse(o).unwrap()).collect(),
+            groups: groups.iter().map(|g| (*g).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn decisions() {
+        const YES: Decision = Decision::Forward { identified: true };
+        let alice = active("acme", &["sales", "legal"], &["Staff"]);
+        let decide_at =
+            |rule: &Rule, session: Option<&ActiveSession>, second| decide(rule, session, at(second));
+        for (rule, expected) in [
+            (rule(&[], &[]), YES),
+            (rule(&["sales"], &[]), YES),
+            (rule(&["other", "legal"], &[]), YES),
+            (rule(&["other"], &[]), Decision::Forbid),
+            (rule(&[], &["Staff"]), YES),
+            (rule(&[], &["staff"]), Decision::Forbid),
+            (rule(&["sales"], &["Other", "Staff"]), YES),
+            (rule(&["sales"], &["Other"]), Decision::Forbid),
+            (rule(&["other"], &["Staff"]), Decision::Forbid),
+            (Rule::Public, Decision::Forward { identified: false }),
+        ] {
+            assert_eq!(decide_at(&rule, Some(&alice), 200), expected, "{rule:?}");
+        }
+        assert_eq!(decide_at(&rule(&[], &[]), None, 200), Decision::SignIn);
+        assert_eq!(decide_at(&Rule::Public, None, 200), Decision::Forward { identified: false });
+        assert_eq!(decide_at(&rule(&[], &[]), Some(&alice), 599), YES);
+        assert_eq!(decide_at(&rule(&[], &[]), Some(&alice), 600), Decision::SignIn);
+    }
+
+    #[test]
+    fn p54_a_session_of_another_enterprise_is_none() {
+        let foreign = active("globex", &["sales"], &["Staff"]);
+        assert_eq!(decide(&rule(&["sales"], &["Staff"]), Some(&foreign), at(200)), Decision::SignIn);
+    }
+
+    #[test]
+    fn p25_only_navigations_are_redirected() {
+        let get = RequestFacts { method: "GET", ..RequestFacts::default() };
+        let browser = "text/html,application/xhtml+xml,application/json;q=0.1,*/*;q=0.8";
+        for (facts, expected) in [
+            (get, true),
+            (RequestFacts { method: "HEAD", ..get }, true),
+            (RequestFacts { sec_fetch_mode: Some("navigate"), accept: Some(browser), ..get }, true),
+            (RequestFacts { accept: Some("*/*"), ..get }, true),
+            (RequestFacts { method: "POST", ..get }, false),
+            (RequestFacts { method: "OPTIONS", ..get }, false),
+            (RequestFacts { method: "get", ..get }, false),
+            (RequestFacts { sec_fetch_mode: Some("cors"), ..get }, false),
+            (RequestFacts { sec_fetch_mode: Some("no-cors"), ..get }, false),
+            (RequestFacts { x_requested_with: Some("XMLHttpRequest"), ..get }, false),
+            (RequestFacts { accept: Some("application/json"), ..get }, false),
+            (RequestFacts { accept: Some("Application/Problem+JSON, */*"), ..get }, false),
+        ] {
+            assert_eq!(is_navigation(&facts), expected, "{facts:?}");
+        }
+    }
 }

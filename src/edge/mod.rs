@@ -1,5 +1,16 @@
 //! The public listener: every request from the internet enters here.
+//!
+//! `listener` accepts, `framing` watches the octets, `gate` leads a request through, `router` knows our own endpoints,
+//! `respond` has every error.
 use std::net::SocketAddr;
+
+pub mod cookies;
+pub mod framing;
+pub mod gate;
+pub mod listener;
+pub mod respond;
+pub mod router;
+pub mod sign_in;
 
 /// The public listener's limits and addresses.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,0 +1,318 @@
+//! The way of a request through the gate, from its head to the origin server or an answer of our own.
+use std::{
+    borrow::Cow, cell::Cell, collections::HashMap, future::Future, net::SocketAddr, pin::Pin, sync::Arc,
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
+use hyper::body::Incoming;
+
+use super::{
+    Settings, cookies,
+    framing::Verdicts,
+    respond::{self, Problem},
+    router::{Endpoint, Own, Router},
+    sign_in,
+};
+use crate::{
+    access::{self, CanonicalPath, Decision, Found, RequestFacts, Route, Routes, Rule},
+    directory::{self, Directory},
+    domain::{ActiveSession, EnterpriseSlug, SessionToken, Timestamp},
+    proxy::{Body, Identity, Outgoing, Proxy, Screened},
+    saml,
+};
+
+/// Everything that decides about requests; shared by all workers.
+pub struct Gate {
+    pub directory: Arc<Directory>,
+    /// Where sessions are looked up: the directory itself, unless a test or benchmark brings its own.
+    pub sessions: Arc<dyn Sessions>,
+    pub routes: Routes,
+    pub own: Router,
+    pub enterprises: HashMap<EnterpriseSlug, Arc<EnterpriseGate>>,
+    pub settings: Settings,
+    pub now: fn() -> Timestamp,
+}
+
+/// One enterprise, as sign-ins need it.
+pub struct EnterpriseGate {
+    pub enterprise: directory::Enterprise,
+    pub connection: saml::Connection,
+}
+
+/// Finds the live session of a token. The error's text is for the log.
+pub trait Sessions: Send + Sync {
+    fn session<'a>(
+        &'a self,
+        token: &'a SessionToken,
+        now: Timestamp,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Arc<ActiveSession>>, String>> + Send + 'a>>;
+}
+
+impl Sessions for Directory {
+    fn session<'a>(
+        &'a self,
+        token: &'a SessionToken,
+        now: Timestamp,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Arc<ActiveSession>>, String>> + Send + 'a>> {
+        Box::pin(async move { Directory::session(self, token, now).await.map_err(|error| error.to_string()) })
+    }
+}
+
+/// One worker thread: the shared gate and its own origin connections.
+pub struct Worker {
+    pub gate: Arc<Gate>,
+    pub proxy: Proxy,
+    pub request_ids: RequestIds,
+}
+
+/// What is known of the connection that a request came on.
+pub struct Peer {
+    pub address: SocketAddr,
+    /// Of an HTTP/1 connection; HTTP/2 frames its messages unambiguously.
+    pub verdicts: Option<std::rc::Rc<Verdicts>>,
+}
+
+/// How a request was answered, for the log.
+struct Outcome<'a> {
+    route: Option<&'a Route>,
+    answer: Result<Response<Body>, Problem>,
+}
+
+impl Worker {
+    /// Answers one request. Never fails: every problem has its answer in [`respond`].
+    pub async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
+        let request_id = self.request_ids.of(request.headers());
+        let navigation = is_navigation(&request);
+        let (method, path) = (request.method().clone(), request.uri().path_and_query().cloned());
+        let outcome = self.pass(request, peer, &request_id).await;
+        let problem = outcome.answer.as_ref().err().map(ToString::to_string);
+        let mut response =
+            outcome.answer.unwrap_or_else(|problem| respond::problem(&problem, navigation, &request_id));
+        if let Ok(id) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert(X_REQUEST_ID, id);
+        }
+        record(&Line {
+            request_id: &request_id,
+            client: peer.address,
+            method: &method,
+            path: path.as_ref().map_or("", |p| p.path()),
+            route: outcome.route.map_or("", |route| &route.name),
+            status: response.status().as_u16(),
+            problem: problem.as_deref(),
+        });
+        response
+    }
+
+    async fn pass(&self, request: Request<Incoming>, peer: &Peer, request_id: &str) -> Outcome<'_> {
+        let mut outcome = Outcome { route: None, answer: Err(Problem::NoRoute) };
+        outcome.answer = self.answer(request, peer, request_id, &mut outcome.route).await;
+        outcome
+    }
+
+    async fn answer<'a>(
+        &'a self,
+        request: Request<Incoming>,
+        peer: &Peer,
+        request_id: &str,
+        routed: &mut Option<&'a Route>,
+    ) -> Result<Response<Body>, Problem> {
+        if let Some(verdicts) = &peer.verdicts {
+            verdicts.next()?;
+        }
+        // P-14: both would make the origin server talk to someone else, or echo our fields.
+        if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
+            return Err(Problem::Method { allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" });
+        }
+        let (path, own) = {
+            let host = authority(&request, &self.gate.settings.public_url.scheme)?;
+            if !self.gate.routes.knows_host(&host) && !self.gate.own.knows_host(&host) {
+                return Err(Problem::UnknownHost);
+            }
+            let path = access::canonical_path(request.uri().path())?;
+            let own = self.gate.own.find(&host, &path);
+            if own == Own::NotOurs {
+                *routed = Some(match self.gate.routes.find(&host, &path) {
+                    Found::Route(route) => route,
+                    Found::Ambiguous => return Err(Problem::AmbiguousPath),
+                    Found::NoRoute | Found::UnknownHost => return Err(Problem::NoRoute),
+                });
+            }
+            (path, own)
+        };
+        let screened = self.proxy.screen(request)?;
+        match (own, *routed) {
+            (Own::Endpoint(endpoint), _) => self.serve(endpoint, screened).await,
+            (Own::NotOurs, Some(route)) => {
+                self.serve_route(route, Way { path, screened, peer, request_id }).await
+            }
+            (Own::Reserved | Own::NotOurs, _) => Err(Problem::NoRoute),
+        }
+    }
+
+    /// An endpoint of our own.
+    async fn serve(&self, endpoint: &Endpoint, screened: Screened) -> Result<Response<Body>, Problem> {
+        if screened.request().method().as_str() != endpoint.method() {
+            return Err(Problem::Method { allow: endpoint.method() });
+        }
+        Ok(match endpoint {
+            Endpoint::Acs { enterprise, url } => {
+                sign_in::consume(&self.gate, enterprise, url, screened.into_request()).await
+            }
+        })
+    }
+
+    /// A path of an origin server: by rule to it, to the IdP, or nowhere.
+    async fn serve_route(&self, route: &Route, way: Way<'_>) -> Result<Response<Body>, Problem> {
+        let request = way.screened.request();
+        let session = self.session(&route.rule, request.headers()).await?;
+        match access::decide(&route.rule, session.as_deref(), (self.gate.now)()) {
+            Decision::Forbid => Err(Problem::Forbidden),
+            Decision::SignIn => self.sign_in(route, &way).await,
+            Decision::Forward { identified } => {
+                let identity = session.filter(|_| identified).map(|active| Identity::of(&active));
+                let uri = request.uri().clone();
+                let outgoing = Outgoing {
+                    origin_host: &route.origin.host,
+                    origin_port: route.origin.port,
+                    path: way.path.as_str(),
+                    query: uri.query(),
+                    identity: identity.as_ref(),
+                    client: way.peer.address.ip(),
+                    host: &route.host,
+                    scheme: &self.gate.settings.public_url.scheme,
+                    request_id: way.request_id,
+                };
+                Ok(self.proxy.forward(way.screened, &outgoing).await?)
+            }
+        }
+    }
+
+    /// The session that the request's cookie names; not even looked for where the rule does not ask.
+    async fn session(&self, rule: &Rule, fields: &HeaderMap) -> Result<Option<Arc<ActiveSession>>, Problem> {
+        let token = match rule {
+            Rule::Public => None,
+            Rule::Protected { .. } => cookies::session_token(fields),
+        };
+        let Some(token) = token else { return Ok(None) };
+        self.gate.sessions.session(&token, (self.gate.now)()).await.map_err(Problem::Sessions)
+    }
+
+    /// P-25: a navigation goes to the IdP and comes back to its path; everything else is told so.
+    async fn sign_in(&self, route: &Route, way: &Way<'_>) -> Result<Response<Body>, Problem> {
+        let request = way.screened.request();
+        let Rule::Protected { enterprise, .. } = &route.rule else { return Err(Problem::Forbidden) };
+        if !is_navigation(request) {
+            let scheme = &self.gate.settings.public_url.scheme;
+            let location = format!("{scheme}://{}{}", route.host, route.path_prefix);
+            return Err(Problem::SignInRequired { location });
+        }
+        let return_to = match request.uri().query() {
+            Some(query) => format!("{}?{query}", way.path.as_str()),
+            None => way.path.as_str().to_owned(),
+        };
+        Ok(sign_in::start(&self.gate, enterprise, &route.host, &return_to, request.headers()).await)
+    }
+}
+
+/// A request on its way to a route.
+struct Way<'a> {
+    path: CanonicalPath,
+    screened: Screened,
+    peer: &'a Peer,
+    request_id: &'a str,
+}
+
+/// The canonical host that a request is for (P-22, P-40).
+fn authority<'a>(request: &'a Request<Incoming>, scheme: &str) -> Result<Cow<'a, str>, Problem> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Some(host.to_str().map_err(|_| access::HostFault::Character)?),
+        (None, None) => None,
+        _ => return Err(Problem::HostCount),
+    };
+    let target = target_authority(request.uri())?;
+    // RFC 9113 8.3.1: HTTP/2 may leave Host away; HTTP/1.1 may not (RFC 9112 3.2).
+    let is_http2 = request.version() == http::Version::HTTP_2;
+    let named = match (host, target) {
+        (Some(host), None) if !is_http2 => host,
+        (None, Some(target)) if is_http2 => target,
+        (Some(host), Some(target)) => {
+            if access::canonical_host(host, scheme)? != access::canonical_host(target, scheme)? {
+                return Err(Problem::HostMismatch);
+            }
+            host
+        }
+        _ => return Err(Problem::HostCount),
+    };
+    Ok(access::canonical_host(named, scheme)?)
+}
+
+/// The authority of an absolute-form target; `None` for origin-form, an error for the other forms.
+fn target_authority(uri: &Uri) -> Result<Option<&str>, Problem> {
+    match (uri.scheme_str(), uri.authority()) {
+        (None, None) if uri.path().starts_with('/') => Ok(None),
+        (Some("http" | "https"), Some(authority)) => Ok(Some(authority.as_str())),
+        _ => Err(Problem::TargetForm),
+    }
+}
+
+fn is_navigation<B>(request: &Request<B>) -> bool {
+    let field = |name: &HeaderName| request.headers().get(name).map(|v| v.to_str().unwrap_or_default());
+    access::is_navigation(&RequestFacts {
+        method: request.method().as_str(),
+        sec_fetch_mode: field(&SEC_FETCH_MODE),
+        x_requested_with: field(&X_REQUESTED_WITH),
+        accept: field(&header::ACCEPT),
+    })
+}
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+
+/// Longest request id that we take over from a client.
+const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// Names requests: the client's id if it has a harmless form, else a new one. No secret: it only tells requests apart.
+pub struct RequestIds {
+    worker: u64,
+    count: Cell<u64>,
+}
+
+impl RequestIds {
+    /// `worker` is drawn at random for each worker.
+    pub fn new(worker: u64) -> Self {
+        Self { worker, count: Cell::new(0) }
+    }
+
+    fn of(&self, fields: &HeaderMap) -> String {
+        let mut given = fields.get_all(X_REQUEST_ID).iter().filter_map(|v| v.to_str().ok());
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        match given.next() {
+            Some(id) if (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(plain) => {
+                id.to_owned()
+            }
+            _ => {
+                let count = self.count.get();
+                self.count.set(count.wrapping_add(1));
+                format!("{:016x}{count:08x}", self.worker)
+            }
+        }
+    }
+}
+
+/// What the access log says of one request: never a query, a cookie or a field.
+struct Line<'a> {
+    request_id: &'a str,
+    client: SocketAddr,
+    method: &'a Method,
+    path: &'a str,
+    route: &'a str,
+    status: u16,
+    problem: Option<&'a str>,
+}
+
+fn record(line: &Line<'_>) {
+    let Line { request_id, client, method, path, route, status, problem } = line;
+    tracing::info!(target: "access", request_id, %client, %method, path, route, status, problem);
+}

@@ -1,0 +1,215 @@
+//! Every error that leaves the public listener: one table from reason to status and words.
+//!
+//! Outside, a class and a request id; inside, [`Problem`]'s text has the reason. Nothing of the request is reflected.
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+
+use super::framing::FramingFault;
+use crate::{
+    access::{HostFault, PathFault},
+    domain::EnterpriseSlug,
+    proxy::{Body, ProxyError, RequestFault},
+};
+
+const PAGE: &str = include_str!("templates/error.html");
+
+/// Why a request did not get what it wanted. The text is for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    #[error("framing: {0}")]
+    Framing(#[from] FramingFault),
+    #[error("no Host, or more than one")]
+    HostCount,
+    #[error("host: {0}")]
+    Host(#[from] HostFault),
+    #[error("the request target names another host than Host")]
+    HostMismatch,
+    #[error("the request target has neither origin-form nor absolute-form")]
+    TargetForm,
+    #[error("no route serves the host")]
+    UnknownHost,
+    #[error("path: {0}")]
+    Path(#[from] PathFault),
+    #[error("the path would be another route's to an origin server that reads leniently")]
+    AmbiguousPath,
+    #[error("no route serves the path")]
+    NoRoute,
+    #[error("the method is not served")]
+    Method { allow: &'static str },
+    #[error("{0}")]
+    Request(#[from] RequestFault),
+    #[error("sign-in required")]
+    SignInRequired {
+        /// Where a navigation would start the sign-in.
+        location: String,
+    },
+    #[error("the session does not meet the route's rule")]
+    Forbidden,
+    #[error("sessions cannot be read: {0}")]
+    Sessions(String),
+    #[error("a route names the enterprise {0}, which is not configured")]
+    NotConfigured(EnterpriseSlug),
+    #[error("{0}")]
+    Proxy(#[from] ProxyError),
+}
+
+/// Status, stable code and words of one class.
+struct Class(StatusCode, &'static str, &'static str);
+
+impl Problem {
+    pub fn status(&self) -> StatusCode {
+        self.class().0
+    }
+
+    /// Stable, for logs and for clients that read JSON.
+    pub fn code(&self) -> &'static str {
+        self.class().1
+    }
+
+    fn class(&self) -> Class {
+        const BAD: &str = "The request could not be understood.";
+        const ORIGIN: &str = "The application did not answer properly. Please try again in a moment.";
+        match self {
+            Self::Request(RequestFault::Expectation) => {
+                Class(StatusCode::EXPECTATION_FAILED, "expectation_failed", BAD)
+            }
+            Self::Request(RequestFault::SpoofedField(_) | RequestFault::ProtectedHop(_)) => Class(
+                StatusCode::BAD_REQUEST,
+                "field_refused",
+                "The request carries a field that it may not carry.",
+            ),
+            Self::Framing(_)
+            | Self::HostCount
+            | Self::Host(_)
+            | Self::HostMismatch
+            | Self::TargetForm
+            | Self::Path(_)
+            | Self::AmbiguousPath
+            | Self::Request(_)
+            | Self::Proxy(ProxyError::ClientBody(_)) => Class(StatusCode::BAD_REQUEST, "bad_request", BAD),
+            Self::UnknownHost => {
+                Class(StatusCode::MISDIRECTED_REQUEST, "unknown_host", "This host is not served here.")
+            }
+            Self::NoRoute => Class(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address."),
+            Self::Method { .. } => {
+                Class(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This method is not served here.")
+            }
+            Self::SignInRequired { .. } => {
+                Class(StatusCode::UNAUTHORIZED, "sign_in_required", "Please sign in first.")
+            }
+            Self::Forbidden => {
+                Class(StatusCode::FORBIDDEN, "forbidden", "You are signed in, but not permitted to see this.")
+            }
+            Self::Sessions(_) => {
+                Class(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Please try again in a moment.")
+            }
+            Self::NotConfigured(_)
+            | Self::Proxy(
+                ProxyError::IdentityTooLong { .. } | ProxyError::Target | ProxyError::Unrepeatable,
+            ) => Class(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something is wrong on our side."),
+            Self::Proxy(ProxyError::Connect(_)) => {
+                Class(StatusCode::SERVICE_UNAVAILABLE, "origin_unavailable", ORIGIN)
+            }
+            Self::Proxy(ProxyError::ConnectTimeout(_) | ProxyError::ResponseHeadTimeout(_)) => {
+                Class(StatusCode::GATEWAY_TIMEOUT, "origin_timeout", ORIGIN)
+            }
+            Self::Proxy(
+                ProxyError::Closed(_)
+                | ProxyError::Response(_)
+                | ProxyError::AmbiguousLength
+                | ProxyError::Switched,
+            ) => Class(StatusCode::BAD_GATEWAY, "origin_failed", ORIGIN),
+        }
+    }
+}
+
+/// The answer: a page for a person's navigation, JSON for everything else.
+pub fn problem(problem: &Problem, navigation: bool, request_id: &str) -> Response<Body> {
+    let Class(status, code, message) = problem.class();
+    let mut response = if navigation {
+        page(status, status.canonical_reason().unwrap_or("Error"), message, request_id)
+    } else {
+        let location = match problem {
+            Problem::SignInRequired { location } => Some(location),
+            _ => None,
+        };
+        let mut text = serde_json::json!({ "error": code, "message": message, "request_id": request_id });
+        if let (Some(fields), Some(location)) = (text.as_object_mut(), location) {
+            fields.insert("location".into(), location.as_str().into());
+        }
+        answer(status, "application/json", text.to_string())
+    };
+    if let Problem::Method { allow } = problem {
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    }
+    // RFC 9112 9.6: after such a message nobody can tell where the next one begins.
+    if matches!(problem, Problem::Framing(_) | Problem::Request(_)) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// A small page of our own. `title` and `message` are ours, `request_id` was checked; none is escaped.
+pub fn page(status: StatusCode, title: &str, message: &str, request_id: &str) -> Response<Body> {
+    let text = PAGE.replace("{{title}}", title).replace("{{message}}", message);
+    answer(status, "text/html; charset=utf-8", text.replace("{{request_id}}", request_id))
+}
+
+/// A body of ours with the fields that everything of ours carries.
+fn answer(status: StatusCode, media_type: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    harden(&mut response);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+/// Sets what every response of our own carries: nothing is stored, framed, sniffed, executed or told to other sites.
+pub fn harden<B>(response: &mut Response<B>) {
+    const FIELDS: [(HeaderName, &str); 4] = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    for (name, value) in FIELDS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    fn render(problem: &Problem, navigation: bool) -> (StatusCode, String) {
+        let response = super::problem(problem, navigation, "id-1");
+        assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+        assert!(response.headers().contains_key(header::CONTENT_SECURITY_POLICY));
+        let status = response.status();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let bytes = runtime.block_on(response.into_body().collect()).unwrap().to_bytes();
+        (status, String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn the_reason_stays_inside() {
+        let spoof = Problem::Request(RequestFault::SpoofedField("x-forwarded-user".into()));
+        let (status, page) = render(&spoof, true);
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert!(page.contains("id-1") && page.contains("<!doctype html>"));
+        assert!(!page.contains("x-forwarded-user") && !page.contains("{{"));
+        let (_, json) = render(&spoof, false);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["error"], "field_refused");
+        assert!(!json.contains("x-forwarded-user"));
+    }
+
+    #[test]
+    fn scripts_are_told_where_to_sign_in() {
+        let location = "https://app.example.com/".to_owned();
+        let (status, json) = render(&Problem::SignInRequired { location }, false);
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["location"], "https://app.example.com/");
+    }
+}

@@ -1,0 +1,147 @@
+//! Every endpoint of our own on the public listener, on one page.
+//!
+//! | host | path | method | what |
+//! |---|---|---|---|
+//! | of an `acs_url` | of that `acs_url` | POST | Assertion Consumer Service of its enterprise |
+//! | any | under [`RESERVED`] | | 404: never forwarded, whatever routes say (P-24) |
+use std::collections::HashMap;
+
+use crate::{
+    access::{CanonicalPath, HostFault, PathFault, canonical_host, canonical_path, covers},
+    domain::EnterpriseSlug,
+};
+
+/// Prefixes that are ours on every host.
+pub const RESERVED: [&str; 3] = ["/saml", "/.portcullis", "/.well-known/portcullis"];
+
+/// An endpoint of our own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Takes the IdP's answers for one enterprise; the URL is what Destination and Recipient must equal.
+    Acs { enterprise: EnterpriseSlug, url: String },
+}
+
+impl Endpoint {
+    pub fn method(&self) -> &'static str {
+        match self {
+            Self::Acs { .. } => "POST",
+        }
+    }
+}
+
+/// What the table says of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Own<'a> {
+    Endpoint(&'a Endpoint),
+    /// Ours, and nothing there.
+    Reserved,
+    NotOurs,
+}
+
+/// The table of our own endpoints, by exact host and path.
+#[derive(Debug, Clone, Default)]
+pub struct Router {
+    hosts: HashMap<String, HashMap<String, Endpoint>>,
+}
+
+/// Why a URL of ours was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UrlFault {
+    #[error("{url:?} is no absolute URL of http or https without query and fragment")]
+    Form { url: String },
+    #[error("{url:?}: {fault}")]
+    Host { url: String, fault: HostFault },
+    #[error("{url:?}: {fault}")]
+    Path { url: String, fault: PathFault },
+    #[error("{url:?} is the ACS of two enterprises")]
+    Duplicate { url: String },
+}
+
+impl Router {
+    /// The table of the given ACS URLs.
+    pub fn new<'a>(
+        acs_urls: impl IntoIterator<Item = (&'a EnterpriseSlug, &'a str)>,
+    ) -> Result<Self, UrlFault> {
+        let mut router = Self::default();
+        for (enterprise, url) in acs_urls {
+            let (host, path) = parts(url)?;
+            let endpoint = Endpoint::Acs { enterprise: enterprise.clone(), url: url.to_owned() };
+            if router.hosts.entry(host).or_default().insert(path, endpoint).is_some() {
+                return Err(UrlFault::Duplicate { url: url.to_owned() });
+            }
+        }
+        Ok(router)
+    }
+
+    pub fn knows_host(&self, host: &str) -> bool {
+        self.hosts.contains_key(host)
+    }
+
+    pub fn find(&self, host: &str, path: &CanonicalPath) -> Own<'_> {
+        if let Some(endpoint) = self.hosts.get(host).and_then(|paths| paths.get(path.as_str())) {
+            return Own::Endpoint(endpoint);
+        }
+        // By the lenient reading: nobody behind us should answer in our name either.
+        match RESERVED.iter().any(|prefix| covers(prefix, path.lenient())) {
+            true => Own::Reserved,
+            false => Own::NotOurs,
+        }
+    }
+}
+
+/// Canonical host and path of an absolute URL.
+fn parts(url: &str) -> Result<(String, String), UrlFault> {
+    let form = || UrlFault::Form { url: url.to_owned() };
+    let (scheme, rest) = url.split_once("://").ok_or_else(form)?;
+    if !matches!(scheme, "http" | "https") || url.contains(['?', '#']) {
+        return Err(form());
+    }
+    let slash = rest.find('/').ok_or_else(form)?;
+    let (host, path) = rest.split_at(slash);
+    let host = canonical_host(host, scheme).map_err(|fault| UrlFault::Host { url: url.to_owned(), fault })?;
+    let path = canonical_path(path).map_err(|fault| UrlFault::Path { url: url.to_owned(), fault })?;
+    Ok((host.into_owned(), path.as_str().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p24_own_and_reserved_paths() {
+        let acme = EnterpriseSlug::parse("acme").unwrap();
+        let url = "https://App.example.com:443/sso/acs";
+        let router = Router::new([(&acme, url)]).unwrap();
+        let find = |host: &str, path: &str| match router.find(host, &canonical_path(path).unwrap()) {
+            Own::Endpoint(Endpoint::Acs { url, .. }) => url.clone(),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(find("app.example.com", "/sso/acs"), url);
+        for (host, path, expected) in [
+            ("app.example.com", "/sso/acs/", "NotOurs"),
+            ("app.example.com", "/sso", "NotOurs"),
+            ("b.example.com", "/sso/acs", "NotOurs"),
+            ("b.example.com", "/saml/acs", "Reserved"),
+            ("b.example.com", "/saml", "Reserved"),
+            ("b.example.com", "/SAML;x/acs", "Reserved"),
+            ("b.example.com", "/samlet", "NotOurs"),
+            ("b.example.com", "/.portcullis/x", "Reserved"),
+        ] {
+            assert_eq!(find(host, path), expected, "{host}{path}");
+        }
+    }
+
+    #[test]
+    fn acs_urls_are_checked() {
+        let (acme, globex) =
+            (EnterpriseSlug::parse("acme").unwrap(), EnterpriseSlug::parse("globex").unwrap());
+        let twice = Router::new([(&acme, "https://a.example/acs"), (&globex, "https://a.example/acs")]);
+        assert!(matches!(twice, Err(UrlFault::Duplicate { .. })));
+        for url in
+            ["/acs", "ftp://a.example/acs", "https://a.example", "https://a.example/acs?x", "https://a b/acs"]
+        {
+            assert!(Router::new([(&acme, url)]).is_err(), "{url}");
+        }
+        assert!(matches!(Router::new([(&acme, "https://a.example//acs")]), Err(UrlFault::Path { .. })));
+    }
+}

@@ -1,0 +1,136 @@
+//! Bodies on their way: the client's to the origin server, and what goes back to the client.
+use std::{
+    cell::Cell,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::exchange::ResponseBody;
+
+/// A response body: a few bytes of our own, or an origin server's as it comes.
+pub struct Body(Kind);
+
+enum Kind {
+    Full(Option<Bytes>),
+    Origin(Box<ResponseBody>),
+}
+
+impl Body {
+    pub fn empty() -> Self {
+        Self(Kind::Full(None))
+    }
+
+    pub(super) fn origin(body: ResponseBody) -> Self {
+        Self(Kind::Origin(Box::new(body)))
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for Body {
+    fn from(bytes: T) -> Self {
+        Self(Kind::Full(Some(bytes.into()).filter(|b| !b.is_empty())))
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.0 {
+            Kind::Full(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
+            Kind::Origin(body) => body.poll_data(cx).map(|data| data.map(|d| d.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Full(bytes) => bytes.is_none(),
+            Kind::Origin(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Kind::Origin(body) => body.size_hint(),
+        }
+    }
+}
+
+/// How far the client's body has come, as the exchange watches it.
+#[derive(Debug, Default)]
+pub(super) struct Upload {
+    /// The last byte was handed to the origin connection.
+    pub complete: Cell<bool>,
+    /// Rises with every piece.
+    pub pieces: Cell<u64>,
+}
+
+/// The client's body without its trailers (P-05).
+pub(super) struct RequestBody {
+    inner: Option<Incoming>,
+    upload: Rc<Upload>,
+}
+
+impl RequestBody {
+    pub fn new(inner: Incoming) -> Self {
+        let inner = Some(inner).filter(|body| !hyper::body::Body::is_end_stream(body));
+        let upload = Rc::<Upload>::default();
+        upload.complete.set(inner.is_none());
+        Self { inner, upload }
+    }
+
+    pub fn empty() -> Self {
+        let upload = Rc::<Upload>::default();
+        upload.complete.set(true);
+        Self { inner: None, upload }
+    }
+
+    pub fn upload(&self) -> Rc<Upload> {
+        self.upload.clone()
+    }
+}
+
+impl hyper::body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(inner).poll_frame(cx));
+        self.upload.pieces.set(self.upload.pieces.get().wrapping_add(1));
+        match frame {
+            Some(Ok(frame)) if frame.is_data() => {
+                let ended = self.inner.as_ref().is_none_or(hyper::body::Body::is_end_stream);
+                self.upload.complete.set(ended);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => Poll::Ready(Some(Err(error))),
+            // Trailers come last; whatever they say, the origin server does not hear it.
+            Some(Ok(_)) | None => {
+                self.inner = None;
+                self.upload.complete.set(true);
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(hyper::body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), hyper::body::Body::size_hint)
+    }
+}
