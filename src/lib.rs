@@ -20,3 +20,5 @@ pub mod edge;
 pub mod admin;
 
 pub mod config;
+
+pub mod commands;
