@@ -1,26 +1,40 @@
 //! Portcullis: a SAML gateway.
+//!
+//! The modules, in reading order. Each imports only what stands above it; `docs/ARCHITECTURE.md` has the table, and
+//! `tests/tidy.rs` holds the code to it.
 #![forbid(unsafe_code)]
 
+/// Nouns and newtypes.
 pub mod domain;
 
+// Pure: no clock, no chance, no task, no socket.
 pub mod access;
 pub mod provisioning;
 pub mod saml;
 
+// Where things lie, and who writes them.
 pub mod telemetry;
 
 pub mod store;
 
 pub mod directory;
 
+// What the network sees.
 pub mod proxy;
 
 pub mod edge;
 
 pub mod admin;
 
+// What makes a gateway of it.
 pub mod config;
 
+pub mod gateway;
+
+// A world to try it in; shares nothing with the gateway.
 pub mod idp;
 
 pub mod demo;
+
+/// What each subcommand does.
+pub mod commands;

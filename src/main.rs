@@ -1,1 +1,135 @@
-fn main() {}
+//! The command line: arguments in, exit code out. What the subcommands do stands in `portcullis::commands`.
+//!
+//! Exit codes: 0 fine, 1 failed or invalid, 2 usage (which clap answers itself).
+#![forbid(unsafe_code)]
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use portcullis::commands::{self, Failure, Outcome};
+
+/// A SAML gateway: signs people in, keeps their memberships in step with the identity provider, and forwards their
+/// requests to the applications behind it.
+#[derive(Parser)]
+#[command(name = "portcullis", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the gateway
+    Serve(ConfigArguments),
+    /// Check a configuration: every fault at once, with its line and how to mend it
+    Check {
+        #[command(flatten)]
+        config: ConfigArguments,
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Run everything on this machine: gateway, development IdP, application
+    Demo {
+        /// Walk through it without a person, print each step, and stop
+        #[arg(long)]
+        check: bool,
+        /// Where the demo keeps its store
+        #[arg(long, value_name = "DIR", default_value = "portcullis-demo")]
+        folder: PathBuf,
+    },
+    /// Run the development IdP alone
+    Idp {
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
+        listen: SocketAddr,
+        /// Where the IdP keeps its key, certificate and people
+        #[arg(long, value_name = "DIR", default_value = "certs")]
+        folder: PathBuf,
+    },
+    /// Look into SAML messages
+    #[command(subcommand)]
+    Saml(SamlCommand),
+}
+
+#[derive(Subcommand)]
+enum SamlCommand {
+    /// Explain what the gateway would do with a captured response
+    Inspect {
+        /// The response, as XML or as the base64 value of the form
+        file: PathBuf,
+        #[command(flatten)]
+        config: ConfigArguments,
+        /// The enterprise whose connection judges it; may be left out if there is only one
+        #[arg(long, value_name = "NAME")]
+        enterprise: Option<String>,
+        /// The time to judge it at, as in 2026-01-31T12:00:00Z; now if left out
+        #[arg(long, value_name = "RFC3339")]
+        at: Option<String>,
+        /// The ID of an outstanding AuthnRequest; may be given several times
+        #[arg(long = "request-id", value_name = "ID")]
+        request_ids: Vec<String>,
+        /// Plan against what this person has in the store, instead of an empty person
+        #[arg(long, value_name = "ID")]
+        person: Option<String>,
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+}
+
+#[derive(Args)]
+struct ConfigArguments {
+    /// The configuration; PORTCULLIS_CONFIG or ./config.toml if left out
+    #[arg(long = "config", value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(Outcome::Fine) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::from(1),
+        Err(failure) => {
+            eprint!("{failure}");
+            ExitCode::from(if matches!(failure, Failure::Usage(_)) { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(command: Command) -> Result<Outcome, Failure> {
+    match command {
+        Command::Serve(config) => commands::serve(&config.path()),
+        Command::Check { config, format } => commands::check(&config.path(), format.into()),
+        Command::Demo { check, folder } => commands::demo(&folder, check),
+        Command::Idp { listen, folder } => commands::idp(listen, &folder),
+        Command::Saml(SamlCommand::Inspect { file, config, enterprise, at, request_ids, person, format }) => {
+            commands::inspect(commands::Inspect {
+                file,
+                config: config.path(),
+                enterprise,
+                at,
+                request_ids,
+                person,
+                format: format.into(),
+            })
+        }
+    }
+}
+
+impl ConfigArguments {
+    fn path(self) -> PathBuf {
+        self.file.unwrap_or_else(commands::default_config)
+    }
+}
+
+impl From<Format> for commands::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Text => Self::Text,
+            Format::Json => Self::Json,
+        }
+    }
+}

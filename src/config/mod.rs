@@ -1,7 +1,38 @@
 //! `config.toml` to each module's settings: parsed once, every fault reported at once.
-use crate::{
-    access, admin, directory, domain::EnterpriseSlug, edge, provisioning, proxy, saml, store, telemetry,
+//!
+//! The way of a configuration: [`Source`] -> `document` (TOML and environment as one flat map of typed values, judged
+//! by `schema`) -> `reader` -> one small file for each part (`server`, `backend`, `enterprise`, `route`) -> [`Settings`].
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::Arc,
 };
+
+use crate::{
+    access, admin, directory,
+    domain::{EnterpriseSlug, OrganizationSlug},
+    edge, provisioning, proxy, saml, store, telemetry,
+};
+
+mod backend;
+mod certificate;
+mod document;
+mod enterprise;
+mod fault;
+mod overrides;
+mod reader;
+mod route;
+mod schema;
+mod server;
+#[cfg(test)]
+mod tests;
+mod url;
+mod value;
+
+pub use fault::{Fault, Place};
+pub use overrides::{CONFIG_VARIABLE, Overrides};
+pub use route::RESERVED_PATHS;
 
 /// Everything that an operator decided.
 #[derive(Debug, Clone)]
@@ -13,7 +44,9 @@ pub struct Settings {
     pub session: directory::SessionSettings,
     pub store: store::Settings,
     pub telemetry: telemetry::Settings,
+    /// At least one, sorted by account name.
     pub enterprises: Vec<EnterpriseSettings>,
+    /// Sorted by name; no two of the same host and path.
     pub routes: Vec<access::Route>,
 }
 
@@ -29,8 +62,94 @@ pub struct EnterpriseSettings {
     pub slug: EnterpriseSlug,
     /// NameIDs of the people who may claim unowned organizations.
     pub owners: Vec<String>,
+    /// Every organization that the enterprise owns; those in `provisioning.managed` are a part of it.
+    pub organizations: Vec<OrganizationSlug>,
     pub saml: saml::Settings,
-    /// The ACS URLs, one for each host that this enterprise's routes serve; the first is the one of the public URL.
+    /// The ACS URLs, one for each host that this enterprise's routes serve; the first is the one of the public URL,
+    /// or the one that the operator set.
     pub acs_urls: Vec<String>,
     pub provisioning: provisioning::Settings,
+}
+
+/// A configuration that may run, and what its operator should know about it.
+#[derive(Debug)]
+pub struct Loaded {
+    pub settings: Settings,
+    pub warnings: Vec<Fault>,
+}
+
+/// The text of a configuration and where it comes from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Shown in faults.
+    name: Arc<str>,
+    text: String,
+    /// What relative paths in it are relative to.
+    folder: PathBuf,
+}
+
+/// A configuration file larger than this is refused unread.
+const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
+
+impl Source {
+    /// Reads a file. Relative paths in it are relative to its folder.
+    pub fn file(path: &Path) -> Result<Self, Fault> {
+        let name: Arc<str> = path.display().to_string().into();
+        let text = read_text(path, CONFIG_BYTES_MAX).map_err(|error| Fault {
+            place: Place::File(name.clone()),
+            what: "configuration".into(),
+            why: format!("cannot be read ({error})"),
+            hint: format!("name a readable file with --config FILE or {CONFIG_VARIABLE}"),
+        })?;
+        Ok(Self { name, text, folder: path.parent().unwrap_or(Path::new("")).to_owned() })
+    }
+
+    /// The `config.toml` that this program was built with: the development set-up, every key documented.
+    pub fn shipped(folder: &Path) -> Self {
+        Self::text("config.toml", include_str!("../../config.toml"), folder)
+    }
+
+    /// A text from elsewhere, to be called `name` in faults.
+    pub fn text(name: &str, text: &str, folder: &Path) -> Self {
+        Self { name: name.into(), text: text.to_owned(), folder: folder.to_owned() }
+    }
+}
+
+/// Reads a configuration with `overrides` over it. Opens the files that it names: certificates, a secret's file.
+///
+/// Every fault is found at once, in the order of the file; those of the environment come last.
+pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>> {
+    let mut document = document::Document::parse(&source.name, &source.text)?;
+    document.apply(overrides);
+    let mut reader = reader::Reader::new(document);
+    let reader_ref = &mut reader;
+
+    let ground = server::ground(reader_ref);
+    let edge = server::edge(reader_ref, &ground);
+    let admin = server::admin(reader_ref, &ground, &edge);
+    let proxy = server::proxy(reader_ref);
+    let session = server::session(reader_ref);
+    let telemetry = server::telemetry(reader_ref);
+    let store = backend::store(reader_ref, &ground, &source.folder);
+    let mut drafts = enterprise::read(reader_ref, &ground, &source.folder);
+    let routes = route::read(reader_ref, &ground, &edge, &drafts);
+    enterprise::set_endpoints(reader_ref, &ground, &mut drafts, &routes);
+    route::check_endpoints(reader_ref, &routes, &drafts);
+
+    let enterprises = drafts.into_iter().map(|draft| draft.settings).collect();
+    let mode = ground.mode;
+    let settings =
+        Settings { mode, edge, admin, proxy, session, store, telemetry, enterprises, routes: routes.routes };
+    let (settings, warnings) = reader.finish(settings)?;
+    Ok(Loaded { settings, warnings })
+}
+
+/// Reads a text file of at most `bytes_max`.
+fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(bytes_max + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > bytes_max {
+        return Err(io::Error::other(format!("is larger than {bytes_max} bytes")));
+    }
+    Ok(text)
 }

@@ -1,4 +1,15 @@
 //! Logs, metrics and audit events: names and fields in one place.
+mod histogram;
+mod lines;
+mod log;
+mod metrics;
+mod traffic;
+
+pub use histogram::DurationHistogram;
+pub use lines::{AccessLine, AuditAction, AuditEvent, Trigger, access_log, audit};
+pub use log::{InitError, check_level, init};
+pub use metrics::Metrics;
+pub use traffic::{InFlight, Recorder, RouteMetrics};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {

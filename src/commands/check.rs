@@ -1,0 +1,203 @@
+//! `check`: judges a configuration and shows what it means.
+use std::{
+    fmt::{self, Write},
+    path::Path,
+};
+
+use serde_json::{Value, json};
+
+use super::{Failure, Format, Outcome, load};
+use crate::{
+    access::{Route, Rule},
+    config::{EnterpriseSettings, Fault, Mode, Settings},
+    saml::SignedElement,
+    store,
+};
+
+/// Prints a summary on standard output and warnings on standard error; fails with every fault of the configuration.
+pub fn check(config: &Path, format: Format) -> Result<Outcome, Failure> {
+    let loaded = match (load(config), format) {
+        (Err(Failure::Config(faults)), Format::Json) => {
+            print_json(&json!({ "valid": false, "faults": lines(&faults), "warnings": [] }));
+            return Ok(Outcome::Failed);
+        }
+        (loaded, _) => loaded?,
+    };
+    match format {
+        Format::Json => print_json(&report(&loaded.settings, &loaded.warnings)),
+        Format::Text => {
+            for warning in &loaded.warnings {
+                eprintln!("warning: {warning}");
+            }
+            let mut text = String::new();
+            // Writing to a String cannot fail.
+            let _ = summary(&mut text, config, &loaded.settings, loaded.warnings.len());
+            print!("{text}");
+        }
+    }
+    Ok(Outcome::Fine)
+}
+
+fn print_json(value: &Value) {
+    println!("{value:#}");
+}
+
+fn lines(faults: &[Fault]) -> Vec<String> {
+    faults.iter().map(Fault::to_string).collect()
+}
+
+fn summary(out: &mut String, config: &Path, settings: &Settings, warnings: usize) -> fmt::Result {
+    let url = &settings.edge.public_url;
+    writeln!(out, "{}: valid, {warnings} warnings", config.display())?;
+    writeln!(out, "mode         {}", mode(settings.mode))?;
+    writeln!(out, "public URL   {}://{}", url.scheme, url.authority)?;
+    let workers = settings.edge.workers;
+    writeln!(
+        out,
+        "listen       {} (public, {workers} workers), {} (private)",
+        settings.edge.listen, settings.admin.listen
+    )?;
+    writeln!(out, "store        {}", store_summary(&settings.store))?;
+    let session = &settings.session;
+    let (idle, lifetime) = (session.idle_seconds_max, session.lifetime_seconds_max);
+    writeln!(out, "session      {} idle, {} in all", duration(idle), duration(lifetime))?;
+    for enterprise in &settings.enterprises {
+        enterprise_summary(out, enterprise)?;
+    }
+    writeln!(out, "\nroutes")?;
+    let shown: Vec<(String, &Route)> =
+        settings.routes.iter().map(|route| (format!("{}{}", route.host, route.path_prefix), route)).collect();
+    let width = shown.iter().map(|(place, _)| place.chars().count()).max().unwrap_or(0);
+    for (place, route) in shown {
+        let origin = format!("http://{}:{}", route.origin.host, route.origin.port);
+        writeln!(out, "  {place:width$}  {origin}  {}", rule_summary(&route.rule))?;
+    }
+    Ok(())
+}
+
+fn enterprise_summary(out: &mut String, enterprise: &EnterpriseSettings) -> fmt::Result {
+    let saml = &enterprise.saml;
+    let provisioning = &enterprise.provisioning;
+    let policy = provisioning.policy;
+    writeln!(out, "\nenterprise {}", enterprise.slug)?;
+    writeln!(out, "  IdP              {} at {}", saml.idp_entity_id, saml.sso_url)?;
+    let (certificates, skew) = (saml.certificates.len(), saml.clock_skew_seconds);
+    writeln!(out, "  certificates     {certificates}, signed: {}, clock skew {skew} s", signed(saml.signed))?;
+    writeln!(out, "  our entity ID    {}", saml.entity_id)?;
+    writeln!(out, "  our ACS          {}", enterprise.acs_urls.join(", "))?;
+    writeln!(out, "  provisioning     {}", on(policy.provisioning))?;
+    writeln!(out, "  deprovisioning   {}", on(policy.deprovisioning))?;
+    let organizations: Vec<String> = enterprise
+        .organizations
+        .iter()
+        .map(|slug| match provisioning.managed.contains(slug) {
+            true => slug.to_string(),
+            false => format!("{slug} (not managed)"),
+        })
+        .collect();
+    writeln!(out, "  organizations    {}", list(&organizations))?;
+    writeln!(out, "  mappings         {}", provisioning.mappings.len())?;
+    writeln!(out, "  owners           {}", list(&enterprise.owners))
+}
+
+fn report(settings: &Settings, warnings: &[Fault]) -> Value {
+    let url = &settings.edge.public_url;
+    json!({
+        "valid": true,
+        "faults": [],
+        "warnings": lines(warnings),
+        "mode": mode(settings.mode),
+        "public_url": format!("{}://{}", url.scheme, url.authority),
+        "store": store_summary(&settings.store),
+        "enterprises": settings.enterprises.iter().map(enterprise_report).collect::<Vec<_>>(),
+        "routes": settings.routes.iter().map(route_report).collect::<Vec<_>>(),
+    })
+}
+
+fn enterprise_report(enterprise: &EnterpriseSettings) -> Value {
+    let slugs = |slugs: &[crate::domain::OrganizationSlug]| {
+        slugs.iter().map(|s| s.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    json!({
+        "name": enterprise.slug.as_str(),
+        "idp_entity_id": enterprise.saml.idp_entity_id,
+        "sso_url": enterprise.saml.sso_url,
+        "entity_id": enterprise.saml.entity_id,
+        "acs_urls": enterprise.acs_urls,
+        "certificates": enterprise.saml.certificates.len(),
+        "signed": signed(enterprise.saml.signed),
+        "provisioning": enterprise.provisioning.policy.provisioning,
+        "deprovisioning": enterprise.provisioning.policy.deprovisioning,
+        "organizations": slugs(&enterprise.organizations),
+        "managed": slugs(&enterprise.provisioning.managed),
+        "mappings": enterprise.provisioning.mappings.len(),
+        "owners": enterprise.owners,
+    })
+}
+
+fn route_report(route: &Route) -> Value {
+    json!({
+        "name": route.name,
+        "host": route.host,
+        "path": route.path_prefix,
+        "origin": format!("http://{}:{}", route.origin.host, route.origin.port),
+        "rule": rule_summary(&route.rule),
+    })
+}
+
+fn rule_summary(rule: &Rule) -> String {
+    match rule {
+        Rule::Public => "public".into(),
+        Rule::Protected { enterprise, organizations, groups } => {
+            let mut text = format!("people of {enterprise}");
+            if !organizations.is_empty() {
+                let names: Vec<&str> = organizations.iter().map(|slug| slug.as_str()).collect();
+                text = format!("{text}, members of {}", names.join(" or "));
+            }
+            if !groups.is_empty() {
+                text = format!("{text}, in group {}", groups.join(" or "));
+            }
+            text
+        }
+    }
+}
+
+/// Never the URL: it holds a password.
+fn store_summary(store: &store::Settings) -> String {
+    match store {
+        store::Settings::Embedded(embedded) => format!("embedded, {}", embedded.path.display()),
+        store::Settings::Redis(redis) => format!("redis, at most {} ms", redis.timeout_millis_max),
+    }
+}
+
+fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Development => "development",
+        Mode::Production => "production",
+    }
+}
+
+fn signed(signed: SignedElement) -> &'static str {
+    match signed {
+        SignedElement::Either => "either",
+        SignedElement::Response => "response",
+        SignedElement::Assertion => "assertion",
+        SignedElement::Both => "both",
+    }
+}
+
+fn on(switch: bool) -> &'static str {
+    if switch { "on" } else { "off" }
+}
+
+fn list(items: &[String]) -> String {
+    if items.is_empty() { "none".into() } else { items.join(", ") }
+}
+
+fn duration(seconds: u32) -> String {
+    match seconds {
+        s if s.is_multiple_of(3600) => format!("{} h", s / 3600),
+        s if s.is_multiple_of(60) => format!("{} min", s / 60),
+        s => format!("{s} s"),
+    }
+}

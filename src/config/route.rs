@@ -1,0 +1,259 @@
+//! Routes: which host and path goes to which origin server, and who may send requests there.
+use crate::{
+    access::{Origin, Route, Rule},
+    domain::{EnterpriseSlug, OrganizationSlug},
+    edge,
+};
+
+use super::{
+    enterprise::{self, Draft},
+    fault::Place,
+    reader::Reader,
+    server::{self, Ground},
+    url::{Authority, WebUrl},
+    value::Placed,
+};
+
+/// Path prefixes that are the gateway's own on every host; no route may lie in them (P-24). With several enterprises
+/// `/enterprises/NAME/saml` of each joins them.
+pub const RESERVED_PATHS: &[&str] = &["/saml", "/scim", "/.portcullis", "/.well-known/portcullis"];
+
+/// The routes and the places of their tables, in the same order.
+pub struct Routes {
+    pub routes: Vec<Route>,
+    places: Vec<Place>,
+}
+
+impl Routes {
+    /// The hosts on which an enterprise has routes, sorted.
+    pub fn hosts(&self, slug: &EnterpriseSlug) -> Vec<String> {
+        let own =
+            |route: &&Route| matches!(&route.rule, Rule::Protected { enterprise, .. } if enterprise == slug);
+        let mut hosts: Vec<String> = self.routes.iter().filter(own).map(|route| route.host.clone()).collect();
+        hosts.sort();
+        hosts.dedup();
+        hosts
+    }
+
+    pub fn serves(&self, host: &str) -> bool {
+        self.routes.iter().any(|route| route.host == host)
+    }
+}
+
+/// Reads every `[route.NAME]`.
+pub fn read(reader: &mut Reader, ground: &Ground, edge: &edge::Settings, drafts: &[Draft]) -> Routes {
+    let mut routes = Routes { routes: vec![], places: vec![] };
+    for name in reader.names("route") {
+        let place = reader.place(&format!("route.{name}"));
+        if let Some(route) = route(reader, ground, edge, drafts, &name) {
+            check_overlap(reader, &routes, &route, &place);
+            routes.routes.push(route);
+            routes.places.push(place);
+        }
+    }
+    if reader.names("route").is_empty() {
+        let place = reader.place("route");
+        let hint = "write [route.NAME] with a path, an origin and an enterprise";
+        reader.warn(&place, "route", "is missing: every request is refused", hint);
+    }
+    routes
+}
+
+fn route(
+    reader: &mut Reader,
+    ground: &Ground,
+    edge: &edge::Settings,
+    drafts: &[Draft],
+    name: &str,
+) -> Option<Route> {
+    let path = format!("route.{name}");
+    let host = host(reader, ground, &format!("{path}.host"));
+    let path_prefix = path_prefix(reader, &format!("{path}.path"));
+    let origin = origin(reader, ground, edge, &format!("{path}.origin"));
+    let rule = rule(reader, &path, drafts);
+    Some(Route {
+        name: name.to_owned(),
+        host: host?,
+        path_prefix: path_prefix?,
+        origin: origin?,
+        rule: rule?,
+    })
+}
+
+/// Hosts are compared with the Host field byte for byte once both are folded (P-40), so no wildcard.
+fn host(reader: &mut Reader, ground: &Ground, path: &str) -> Option<String> {
+    let Some(text) = reader.text(path) else { return Some(ground.authority()) };
+    match Authority::parse(&text.value) {
+        Ok(authority) => Some(authority.shown(ground.https())),
+        Err(why) => {
+            let hint = "write the host as browsers send it: \"app.example.com\" or \"localhost:8080\"";
+            reader.fault(&text.place, path, format!("{:?} is {why}", text.value), hint);
+            None
+        }
+    }
+}
+
+/// P-20: a prefix is compared with canonical paths only, so it must be canonical itself.
+fn path_prefix(reader: &mut Reader, path: &str) -> Option<String> {
+    let hint = "write a path prefix: \"/\" for everything, or such as \"/reports\"";
+    let text = reader.required(path, hint)?;
+    let prefix = &text.value;
+    if let Some(why) = prefix_fault(prefix) {
+        reader.fault(&text.place, path, format!("{prefix:?} {why}"), hint);
+        return None;
+    }
+    if let Some(reserved) = RESERVED_PATHS.iter().find(|reserved| is_under(prefix, reserved)) {
+        let why = format!("{prefix:?} lies in {reserved}, which is the gateway's own");
+        reader.fault(&text.place, path, why, "choose another path");
+        return None;
+    }
+    Some(text.value)
+}
+
+fn prefix_fault(prefix: &str) -> Option<&'static str> {
+    let Some(rest) = prefix.strip_prefix('/') else { return Some("does not begin with a slash") };
+    // RFC 3986 3.3 without `%` and `;`: what needs no escape has one spelling only.
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@/".contains(&b);
+    if !prefix.bytes().all(plain) {
+        Some("has a character that stands in no plain path")
+    } else if rest.is_empty() {
+        None
+    } else if rest.split('/').any(|segment| segment.is_empty()) {
+        Some("has an empty segment, or a slash at its end")
+    } else if rest.split('/').any(|segment| segment == "." || segment == "..") {
+        Some("has a dot segment")
+    } else {
+        None
+    }
+}
+
+/// Whether `path` is `prefix` or lies below it, at a segment boundary.
+fn is_under(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn origin(reader: &mut Reader, ground: &Ground, edge: &edge::Settings, path: &str) -> Option<Origin> {
+    let hint = "write http://HOST:PORT, where the application listens";
+    let text = reader.required(path, hint)?;
+    let url = reader.url(path, &text, hint)?;
+    let shown = &text.value;
+    let wrong = if url.https {
+        Some("is https; origin servers are spoken to in plain HTTP")
+    } else if url.path != "/" || url.has_query {
+        Some("has a path or a query")
+    } else if server::is_own(&url.authority, edge.listen) || url.authority.shown(false) == ground.authority()
+    {
+        Some("is the gateway itself")
+    } else {
+        None
+    };
+    if let Some(why) = wrong {
+        reader.fault(&text.place, path, format!("{shown:?} {why}"), hint);
+        return None;
+    }
+    Some(Origin { port: url.authority.port.unwrap_or(80), host: url.authority.host })
+}
+
+/// P-23: a route says who may pass, or there is no route.
+fn rule(reader: &mut Reader, path: &str, drafts: &[Draft]) -> Option<Rule> {
+    let place = reader.place(path);
+    let is_public = reader.switch(&format!("{path}.public"));
+    let enterprise_path = format!("{path}.enterprise");
+    if is_public {
+        let demands = ["enterprise", "organizations", "groups"].map(|key| format!("{path}.{key}"));
+        if let Some(demand) = demands.iter().find(|demand| reader.has(demand)) {
+            let place = reader.place(demand);
+            let why = "makes a demand on a route that public = true opens to everybody";
+            reader.fault(&place, demand, why, "remove it, or remove public");
+        }
+        return Some(Rule::Public);
+    }
+    let Some(name) = reader.text(&enterprise_path) else {
+        if !reader.has(&enterprise_path) {
+            let hint = "write enterprise = \"NAME\", or public = true to let everybody in";
+            reader.fault(&place, path, "names no enterprise, so nobody could pass", hint);
+        }
+        return None;
+    };
+    let found = EnterpriseSlug::parse(&name.value).ok();
+    let Some(draft) = found.and_then(|slug| drafts.iter().find(|draft| draft.settings.slug == slug)) else {
+        let known: Vec<&str> = drafts.iter().map(|draft| draft.settings.slug.as_str()).collect();
+        let why = format!("{:?} is no enterprise of this configuration", name.value);
+        reader.fault(&name.place, &enterprise_path, why, format!("use one of: {}", known.join(", ")));
+        return None;
+    };
+    let organizations = demanded_organizations(reader, path, draft);
+    let groups = reader.texts(&format!("{path}.groups")).unwrap_or_default();
+    Some(Rule::Protected {
+        enterprise: draft.settings.slug.clone(),
+        organizations,
+        groups: groups.into_iter().map(|group| group.value).collect(),
+    })
+}
+
+fn demanded_organizations(reader: &mut Reader, path: &str, draft: &Draft) -> Vec<OrganizationSlug> {
+    let path = format!("{path}.organizations");
+    let texts: Vec<Placed<String>> = reader.texts(&path).unwrap_or_default();
+    let place = reader.place(&path);
+    let found = enterprise::slugs(reader, &path, texts);
+    for slug in found.iter().filter(|slug| !draft.settings.organizations.contains(slug)) {
+        enterprise::unknown_organization(reader, &place, &path, slug.as_str());
+    }
+    found
+}
+
+/// P-23: two routes of one host and path would let chance decide.
+fn check_overlap(reader: &mut Reader, routes: &Routes, route: &Route, place: &Place) {
+    let same = |other: &&Route| other.host == route.host && other.path_prefix == route.path_prefix;
+    if let Some(other) = routes.routes.iter().find(same) {
+        let what = format!("route.{}", route.name);
+        let why =
+            format!("has the host and path of route.{}: {}{}", other.name, route.host, route.path_prefix);
+        reader.fault(place, &what, why, "give it another path or host, or remove one of the two");
+    }
+}
+
+/// A route below an enterprise's own endpoints could never be reached (P-24).
+pub fn check_endpoints(reader: &mut Reader, routes: &Routes, drafts: &[Draft]) {
+    let several = drafts.len() > 1;
+    for (route, place) in routes.routes.iter().zip(&routes.places) {
+        for draft in drafts {
+            let settings = &draft.settings;
+            let home = several.then(|| format!("/enterprises/{}/saml", settings.slug));
+            let acs_url =
+                |url: &&String| WebUrl::parse(url).is_ok_and(|url| is_under(&route.path_prefix, &url.path));
+            let taken = settings.acs_urls.iter().find(acs_url).cloned();
+            let home = home.filter(|home| is_under(&route.path_prefix, home));
+            if let Some(taken) = taken.or(home) {
+                let what = format!("route.{}.path", route.name);
+                let why = format!("{:?} lies in {taken}, which is the gateway's own", route.path_prefix);
+                reader.fault(place, &what, why, "choose another path");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_are_canonical_or_refused() {
+        for right in ["/", "/a", "/a/b.c", "/...", "/~alice"] {
+            assert_eq!(prefix_fault(right), None, "{right}");
+        }
+        let wrong = [
+            "", "a", "/a/", "//", "//a", "/a//b", "/.", "/a/../b", "/%61", "/a;b", "/a?b", "/a#b", "/a\\b",
+            "/é", "/a b",
+        ];
+        for wrong in wrong {
+            assert!(prefix_fault(wrong).is_some(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn prefixes_end_at_segment_boundaries() {
+        assert!(is_under("/saml", "/saml") && is_under("/saml/acs", "/saml"));
+        assert!(!is_under("/samlet", "/saml") && !is_under("/", "/saml"));
+    }
+}

@@ -1,0 +1,245 @@
+//! The configuration as a whole: the shipped file, the corpus of broken ones, the environment.
+use std::{collections::BTreeSet, fs, path::Path};
+
+use super::{schema::KEYS, *};
+use crate::{access::Rule, domain::Role};
+
+/// Everything that has no default, and nothing else.
+const MINIMAL: &str = r#"
+mode = "development"
+public_url = "http://localhost:8080"
+[enterprise.example.saml]
+idp_entity_id = "http://localhost:8081/metadata"
+sso_url = "http://localhost:8081/sso"
+certificates = ["certs/development-idp.crt"]
+"#;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn loaded(text: &str, overrides: &Overrides) -> Result<Loaded, Vec<Fault>> {
+    load(&Source::text("test.toml", text, root()), overrides)
+}
+
+/// The faults or, of a configuration that may run, the warnings.
+fn findings(text: &str, overrides: &Overrides) -> Vec<String> {
+    let found = loaded(text, overrides).map_or_else(|faults| faults, |loaded| loaded.warnings);
+    found.iter().map(Fault::to_string).collect()
+}
+
+#[test]
+fn the_shipped_file_is_the_development_set_up() {
+    let loaded = load(&Source::shipped(root()), &Overrides::default()).unwrap();
+    assert_eq!(loaded.warnings, []);
+    let settings = loaded.settings;
+    assert_eq!(settings.mode, Mode::Development);
+    assert_eq!(settings.edge.public_url.authority, "localhost:8080");
+    let [enterprise] = settings.enterprises.as_slice() else { panic!("one enterprise") };
+    assert_eq!(enterprise.slug.as_str(), "example");
+    assert_eq!(enterprise.saml.entity_id, "http://localhost:8080/saml/metadata");
+    assert_eq!(enterprise.acs_urls, ["http://localhost:8080/saml/acs"]);
+    assert_eq!(enterprise.saml.certificates.len(), 1);
+    assert_eq!(enterprise.provisioning.managed, enterprise.organizations);
+    assert_eq!(enterprise.organizations.len(), 3);
+    assert_eq!(enterprise.provisioning.mappings[0].role, Role::Owner);
+    let [app, public] = settings.routes.as_slice() else { panic!("two routes") };
+    assert_eq!((app.host.as_str(), app.origin.port), ("localhost:8080", 8082));
+    assert_eq!(public.rule, Rule::Public);
+}
+
+/// The table headers and `key =` lines of the file, commented out or not, as paths with `*` for names.
+fn documented() -> BTreeSet<String> {
+    let mut table = String::new();
+    let mut paths = BTreeSet::new();
+    for line in include_str!("../../config.toml").lines() {
+        let line = line.strip_prefix("# ").unwrap_or(line);
+        if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            let mut names: Vec<&str> = header.split('.').collect();
+            if ["enterprise", "route"].contains(&names[0]) {
+                names[1] = "*";
+            }
+            table = names.join(".") + ".";
+        } else if let Some((key, _)) = line.split_once(" = ")
+            && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        {
+            paths.insert(format!("{table}{key}"));
+        }
+    }
+    paths
+}
+
+#[test]
+fn the_shipped_file_names_every_key_and_no_other() {
+    let known: BTreeSet<String> = KEYS.iter().map(|key| key.path.to_owned()).collect();
+    assert_eq!(documented(), known);
+}
+
+/// What the comments call a default is one: uncommented, it changes nothing.
+#[test]
+fn documented_defaults_are_the_defaults() {
+    let shipped = include_str!("../../config.toml");
+    let examples = ["# url = ", "# url_file = ", "# timeout_ms = "];
+    let is_default = |line: &str| {
+        line.strip_prefix("# ")
+            .and_then(|rest| rest.split_once(" = "))
+            .is_some_and(|(key, _)| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+            && !examples.iter().any(|example| line.starts_with(example))
+    };
+    let uncommented: Vec<&str> =
+        shipped.lines().map(|line| if is_default(line) { &line[2..] } else { line }).collect();
+    let text = uncommented.join("\n");
+    assert_ne!(text, shipped.trim_end());
+    let plain = loaded(shipped, &Overrides::default()).unwrap();
+    let spelt_out = loaded(&text, &Overrides::default()).unwrap();
+    assert_eq!(format!("{:?}", plain.settings), format!("{:?}", spelt_out.settings));
+}
+
+#[test]
+fn switches_are_off_by_default() {
+    let settings = loaded(MINIMAL, &Overrides::default()).unwrap().settings;
+    let policy = settings.enterprises[0].provisioning.policy;
+    assert!(!policy.provisioning && !policy.deprovisioning);
+}
+
+#[test]
+fn without_a_word_about_it_the_mode_is_production() {
+    let text = MINIMAL.replace("mode = \"development\"", "");
+    let faults = findings(&text, &Overrides::default());
+    assert!(faults.iter().any(|fault| fault.contains("not https in production mode")), "{faults:?}");
+}
+
+#[test]
+fn several_enterprises_have_urls_of_their_own() {
+    let second = MINIMAL.split_once("[enterprise").unwrap().1;
+    let second = second.replace("example.saml", "octo-corp.saml").replace("8081/metadata", "8083/metadata");
+    let routes = r#"
+[route.a]
+path = "/"
+origin = "http://127.0.0.1:8082"
+enterprise = "octo-corp"
+[route.b]
+path = "/b"
+host = "B.localhost:8080"
+origin = "http://127.0.0.1:8082"
+enterprise = "octo-corp"
+"#;
+    let text = format!("{MINIMAL}[enterprise{second}{routes}");
+    let settings = loaded(&text, &Overrides::default()).unwrap().settings;
+    let urls: Vec<_> = settings.enterprises.iter().map(|e| e.acs_urls.clone()).collect();
+    let path = "enterprises/octo-corp/saml";
+    assert_eq!(urls[0], ["http://localhost:8080/enterprises/example/saml/acs"]);
+    assert_eq!(
+        urls[1],
+        [format!("http://localhost:8080/{path}/acs"), format!("http://b.localhost:8080/{path}/acs")]
+    );
+    assert_eq!(settings.enterprises[1].saml.entity_id, format!("http://localhost:8080/{path}/metadata"));
+}
+
+/// `fixtures/config`: each `NAME.toml` yields exactly the lines of `NAME.txt`.
+#[test]
+fn broken_configurations_yield_exactly_their_faults() {
+    let folder = root().join("fixtures/config");
+    let write = std::env::var_os("WRITE_FIXTURES").is_some();
+    let mut seen = 0;
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let found = match load(&Source::text(name, &text, &folder), &Overrides::default()) {
+            Ok(loaded) => loaded.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect(),
+            Err(faults) => faults.iter().map(|fault| format!("{fault}\n")).collect::<String>(),
+        };
+        let expected = path.with_extension("txt");
+        if write {
+            fs::write(&expected, &found).unwrap();
+        }
+        assert_eq!(found, fs::read_to_string(&expected).unwrap_or_default(), "{name}");
+        assert!(!found.is_empty(), "{name} has no fault: it does not belong here");
+        seen += 1;
+    }
+    assert!(seen > 0);
+}
+
+#[test]
+fn the_corpus_shows_no_secret() {
+    for entry in fs::read_dir(root().join("fixtures/config")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "txt") {
+            assert!(!fs::read_to_string(&path).unwrap().contains("hunter2"), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_environment_wins() {
+    let overrides = Overrides::default()
+        .set("listen.public", "127.0.0.1:0")
+        .set("enterprise.example.deprovisioning", "true")
+        .set("enterprise.example.provisioning", "true")
+        .set("enterprise.example.organizations", "octo-org, hubot-lab")
+        .set("session.lifetime", "1h")
+        .set("limits.acs_body_bytes_max", "8192");
+    let settings = loaded(MINIMAL, &overrides).unwrap().settings;
+    assert_eq!(settings.edge.listen.port(), 0);
+    assert_eq!(settings.edge.acs_body_bytes_max, 8192);
+    assert!(settings.enterprises[0].provisioning.policy.deprovisioning);
+    assert_eq!(settings.enterprises[0].provisioning.managed.len(), 2);
+    assert_eq!(settings.session.lifetime_seconds_max, 3600);
+}
+
+#[test]
+fn faults_of_the_environment_name_the_variable() {
+    let overrides = Overrides::from_variables(
+        [
+            ("PORTCULLIS_LISTEN_PUBLIC", "nowhere"),
+            ("PORTCULLIS_LISTEN_WORKERS", "many"),
+            ("PORTCULLIS_SESION_IDLE", "8h"),
+            ("PORTCULLIS_ENTERPRISE_OTHER_PROVISIONING", "true"),
+            ("PORTCULLIS_ENTERPRISE_EXAMPLE_PROVISIONING", "yes"),
+            ("PORTCULLIS_ENTERPRISE_EXAMPLE_MAPPINGS", "x"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    let expected = [
+        "PORTCULLIS_ENTERPRISE_EXAMPLE_MAPPINGS: enterprise.example.mappings: cannot be set from the environment: set the mappings in the file",
+        "PORTCULLIS_ENTERPRISE_EXAMPLE_PROVISIONING: enterprise.example.provisioning: is neither true nor false: use true or false",
+        "PORTCULLIS_ENTERPRISE_OTHER_PROVISIONING: PORTCULLIS_ENTERPRISE_OTHER_PROVISIONING: sets no key of the configuration: did you mean PORTCULLIS_ENTERPRISE_EXAMPLE_PROVISIONING?",
+        "PORTCULLIS_LISTEN_PUBLIC: listen.public: \"nowhere\" is no address to listen on: write an IP address and a port, such as \"127.0.0.1:8080\"",
+        "PORTCULLIS_LISTEN_WORKERS: listen.workers: is no whole number: use a number from 0 to 1024",
+        "PORTCULLIS_SESION_IDLE: PORTCULLIS_SESION_IDLE: sets no key of the configuration: did you mean PORTCULLIS_SESSION_IDLE?",
+    ];
+    assert_eq!(findings(MINIMAL, &overrides), expected);
+}
+
+#[test]
+fn a_broken_file_stays_broken_under_a_right_variable() {
+    let text = MINIMAL.replace("\"http://localhost:8080\"", "7");
+    assert_eq!(findings(&text, &Overrides::default()).len(), 1);
+    let mended = Overrides::default().set("public_url", "http://localhost:8080");
+    assert_eq!(findings(&text, &mended).len(), 1);
+}
+
+#[test]
+fn secrets_come_from_files_and_the_environment_and_are_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("url");
+    fs::write(&file, "redis://gate:hunter2@127.0.0.1:6379/0\n").unwrap();
+    let text =
+        MINIMAL.replace("[enterprise", "[store]\nkind = \"redis\"\nurl_file = \"nowhere\"\n[enterprise");
+    let url = |overrides: &Overrides| match loaded(&text, overrides).unwrap().settings.store {
+        store::Settings::Redis(redis) => redis.url,
+        store::Settings::Embedded(_) => String::new(),
+    };
+    let from_file = Overrides::default().set("store.url_file", file.display().to_string());
+    assert_eq!(url(&from_file), "redis://gate:hunter2@127.0.0.1:6379/0");
+    let direct = Overrides::default().set("store.url", "redis://gate:hunter2@127.0.0.1:1/0");
+    assert_eq!(url(&direct), "redis://gate:hunter2@127.0.0.1:1/0");
+    assert!(!format!("{:?}", loaded(&text, &direct)).contains("hunter2"));
+    let wrong = Overrides::default().set("store.url", "http://gate:hunter2@127.0.0.1");
+    let faults = findings(&text, &wrong);
+    assert!(faults.len() == 1 && !faults[0].contains("hunter2"), "{faults:?}");
+}

@@ -1,0 +1,106 @@
+//! The log: where lines go and what they look like.
+use std::fmt;
+
+use tracing::{Event, Subscriber, field::Field};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{
+        FmtContext, FormatEvent, FormatFields, MakeWriter,
+        format::{self, DefaultFields, JsonFields, Writer},
+    },
+    registry::LookupSpan,
+};
+
+use super::{LogFormat, Settings};
+
+/// The targets whose events are ready-made JSON lines, and the one field that holds the line.
+pub(super) const AUDIT: &str = "audit";
+pub(super) const ACCESS: &str = "access";
+const LINE: &str = "line";
+
+/// Why the log could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    #[error("the log level is not understood: {0}")]
+    Level(String),
+    #[error("a log was set up before")]
+    Twice,
+}
+
+/// Sends the log of this process to standard error. Once in a process.
+pub fn init(settings: &Settings) -> Result<(), InitError> {
+    let subscriber = subscriber(settings, std::io::stderr)?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| InitError::Twice)
+}
+
+/// Says what is wrong with a list of level directives.
+pub fn check_level(level: &str) -> Result<(), String> {
+    if level.trim().is_empty() {
+        return Err("it is blank".into());
+    }
+    EnvFilter::try_new(level).map(drop).map_err(|error| error.to_string())
+}
+
+/// A subscriber that writes to `writer`.
+pub(super) fn subscriber<W>(
+    settings: &Settings,
+    writer: W,
+) -> Result<Box<dyn Subscriber + Send + Sync>, InitError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    // A general level does not silence audit and access lines; naming their target does.
+    let directives = format!("{AUDIT}=info,{ACCESS}=info,{}", settings.level);
+    let filter = EnvFilter::try_new(directives).map_err(|error| InitError::Level(error.to_string()))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
+    Ok(match settings.format {
+        LogFormat::Json => Box::new(
+            builder
+                .fmt_fields(JsonFields::new())
+                .event_format(Lines(format::format().json().flatten_event(true)))
+                .finish(),
+        ),
+        LogFormat::Text => {
+            Box::new(builder.fmt_fields(DefaultFields::new()).event_format(Lines(format::format())).finish())
+        }
+    })
+}
+
+/// Writes ready-made lines as they are and leaves the rest to the format inside.
+struct Lines<F>(F);
+
+impl<S, N, F> FormatEvent<S, N> for Lines<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        if ![AUDIT, ACCESS].contains(&event.metadata().target()) {
+            return self.0.format_event(context, writer, event);
+        }
+        let mut copy = CopyLine { writer: writer.by_ref(), result: Ok(()) };
+        event.record(&mut copy);
+        copy.result?;
+        writer.write_char('\n')
+    }
+}
+
+struct CopyLine<'w> {
+    writer: Writer<'w>,
+    result: fmt::Result,
+}
+
+impl tracing::field::Visit for CopyLine<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == LINE {
+            self.result = self.writer.write_str(value);
+        }
+    }
+    fn record_debug(&mut self, _field: &Field, _value: &dyn fmt::Debug) {}
+}

@@ -1,0 +1,221 @@
+//! Metrics by their names in the outside world.
+use std::{sync::Arc, time::Duration};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
+    registry::Registry,
+};
+
+use super::{
+    Trigger,
+    histogram::DurationHistogram,
+    traffic::{Recorder, RouteMetrics, Traffic},
+};
+
+/// All metrics of a process. Clones count into the same ones.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    traffic: Traffic,
+    /// For requests that no worker counts.
+    common: Recorder,
+    saml_responses: Family<SamlLabels, Counter>,
+    provisioning_changes: Family<ChangeLabels, Counter>,
+    sessions: Counter,
+    store_durations: Family<OperationLabel, DurationHistogram>,
+    certificate_expiries: Family<UseLabel, Gauge>,
+    reload_success: Gauge,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SamlLabels {
+    result: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChangeLabels {
+    trigger: &'static str,
+    change: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OperationLabel {
+    operation: &'static str,
+}
+
+/// `use` is no name that a field of a struct can show.
+type UseLabel = [(&'static str, String); 1];
+
+impl Metrics {
+    pub fn new() -> Self {
+        let traffic = Traffic::default();
+        let mut inner = Inner {
+            registry: Registry::default(),
+            common: traffic.recorder(),
+            traffic,
+            saml_responses: Family::default(),
+            provisioning_changes: Family::default(),
+            sessions: Counter::default(),
+            store_durations: Family::default(),
+            certificate_expiries: Family::default(),
+            reload_success: Gauge::default(),
+        };
+        inner.reload_success.set(1);
+        inner.register();
+        Self(Arc::new(inner))
+    }
+
+    /// A worker's own counts of requests.
+    pub fn recorder(&self) -> Recorder {
+        self.0.traffic.recorder()
+    }
+
+    /// Counts a request that ended; workers use a [`Recorder`] instead.
+    pub fn request(&self, route: &str, status: u16, duration: Duration) {
+        let route: Arc<RouteMetrics> = self.0.common.route(route);
+        route.observe(status, duration);
+    }
+
+    /// Counts an accepted response.
+    pub fn saml_accepted(&self) {
+        self.saml("accepted", "");
+    }
+
+    /// Counts a refused response by the stable code of its reason.
+    pub fn saml_refused(&self, reason: &'static str) {
+        self.saml("refused", reason);
+    }
+
+    /// Counts a membership change by its audit name.
+    pub fn provisioning_change(&self, trigger: Trigger, change: &'static str) {
+        let labels = ChangeLabels { trigger: trigger.as_str(), change };
+        self.0.provisioning_changes.get_or_create(&labels).inc();
+    }
+
+    /// Counts an opened session.
+    pub fn session_opened(&self) {
+        self.0.sessions.inc();
+    }
+
+    /// The durations of one kind of store operation; ask once and keep the answer.
+    pub fn store_operation(&self, operation: &'static str) -> DurationHistogram {
+        self.0.store_durations.get_or_create_owned(&OperationLabel { operation })
+    }
+
+    /// Sets when certificates expire, in seconds since the Unix epoch, by what they are used for; forgets the others.
+    pub fn set_certificate_expiries(&self, expiries: impl IntoIterator<Item = (String, i64)>) {
+        self.0.certificate_expiries.clear();
+        for (purpose, seconds) in expiries {
+            self.0.certificate_expiries.get_or_create(&[("use", purpose)]).set(seconds);
+        }
+    }
+
+    /// Whether the last reading of the configuration succeeded.
+    pub fn set_reload_success(&self, success: bool) {
+        self.0.reload_success.set(i64::from(success));
+    }
+
+    /// OpenMetrics text, to be sent as `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = text::encode(&mut out, &self.0.registry);
+        out
+    }
+
+    fn saml(&self, result: &'static str, reason: &'static str) {
+        self.0.saml_responses.get_or_create(&SamlLabels { result, reason }).inc();
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Inner {
+    /// Counters get their `_total` and info its `_info` from the encoder.
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register_collector(Box::new(self.traffic.clone()));
+        let name = "portcullis_saml_responses";
+        registry.register(name, "SAML responses by result and reason", self.saml_responses.clone());
+        let name = "portcullis_provisioning_changes";
+        registry.register(name, "Membership changes by trigger and kind", self.provisioning_changes.clone());
+        registry.register("portcullis_sessions", "Sessions opened", self.sessions.clone());
+        let name = "portcullis_store_duration_seconds";
+        registry.register(name, "Time that the store took", self.store_durations.clone());
+        let name = "portcullis_certificate_expiry_seconds";
+        let help = "When a certificate expires, in seconds since the Unix epoch";
+        registry.register(name, help, self.certificate_expiries.clone());
+        let help = "Whether the last reading of the configuration succeeded";
+        registry.register("config_last_reload_success", help, self.reload_success.clone());
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The program that answers", build);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_has_its_name() {
+        let metrics = Metrics::new();
+        metrics.request("app", 200, Duration::from_millis(3));
+        metrics.saml_refused("audience_mismatch");
+        metrics.provisioning_change(Trigger::Saml, "org.add_member");
+        metrics.session_opened();
+        metrics.store_operation("commit").observe(Duration::from_millis(1));
+        metrics.set_certificate_expiries([("idp/example".to_owned(), 2_000_000_000)]);
+        let text = metrics.render();
+        for line in [
+            "portcullis_requests_total{route=\"app\",code=\"200\"} 1",
+            "portcullis_requests_in_flight 0",
+            "portcullis_request_duration_seconds_count{route=\"app\"} 1",
+            "portcullis_request_duration_seconds_bucket{le=\"0.0025\",route=\"app\"} 0",
+            "portcullis_request_duration_seconds_bucket{le=\"0.005\",route=\"app\"} 1",
+            "portcullis_request_duration_seconds_bucket{le=\"+Inf\",route=\"app\"} 1",
+            "portcullis_request_duration_seconds_sum{route=\"app\"} 0.003",
+            "portcullis_saml_responses_total{result=\"refused\",reason=\"audience_mismatch\"} 1",
+            "portcullis_provisioning_changes_total{trigger=\"saml\",change=\"org.add_member\"} 1",
+            "portcullis_sessions_total 1",
+            "portcullis_store_duration_seconds_count{operation=\"commit\"} 1",
+            "portcullis_certificate_expiry_seconds{use=\"idp/example\"} 2000000000",
+            "config_last_reload_success 1",
+            "build_info{version=\"0.1.0\"} 1",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn workers_count_apart_and_are_added_up() {
+        let metrics = Metrics::new();
+        let (one, other) = (metrics.recorder(), metrics.recorder());
+        one.route("app").observe(200, Duration::ZERO);
+        other.route("app").observe(200, Duration::ZERO);
+        other.route("app").observe(999, Duration::ZERO);
+        let (first, _second) = (one.begin(), other.begin());
+        drop(first);
+        let text = metrics.render();
+        assert!(text.contains("portcullis_requests_total{route=\"app\",code=\"200\"} 2"), "{text}");
+        assert!(text.contains("portcullis_requests_total{route=\"app\",code=\"500\"} 1"), "{text}");
+        assert!(text.contains("portcullis_requests_in_flight 1"), "{text}");
+    }
+
+    #[test]
+    fn certificates_that_are_gone_are_forgotten() {
+        let metrics = Metrics::new();
+        metrics.set_certificate_expiries([("idp/old".to_owned(), 1)]);
+        metrics.set_certificate_expiries([("idp/new".to_owned(), 2)]);
+        let text = metrics.render();
+        assert!(text.contains("idp/new") && !text.contains("idp/old"));
+    }
+}
