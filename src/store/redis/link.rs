@@ -193,7 +193,7 @@ fn check_server(info: &str) -> Result<(), StoreError> {
 
 fn client(url: &str) -> Result<Client, RedisError> {
     let info = Client::open(url)?.get_connection_info().clone();
-    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
     Client::open(info.set_redis_settings(settings))
 }
 
