@@ -129,7 +129,8 @@ impl Shared {
         let timeout = Duration::from_millis(shared.timeout_millis_max);
         let attempt =
             tokio::time::timeout(timeout, attempt(&shared.client, Arc::downgrade(shared), generation));
-        let connection = attempt.await.unwrap_or(Err(StoreError::Timeout(shared.timeout_millis_max)));
+        let silent = || unconnected(&format!("no answer within {} ms", shared.timeout_millis_max));
+        let connection = attempt.await.unwrap_or_else(|_| Err(silent()));
         State { generation, connection }
     }
 }
