@@ -4,4 +4,7 @@ mod foreign_idp;
 mod idp;
 mod provisioning;
 mod sign_in;
+mod store;
+mod store_embedded;
+mod store_redis;
 mod support;

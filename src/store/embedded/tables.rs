@@ -12,9 +12,9 @@ use crate::{
     },
 };
 
-const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
-const EXPIRIES: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("expiries");
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+pub(super) const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
+pub(super) const EXPIRIES: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("expiries");
 const SETS: TableDefinition<'_, (&str, &[u8]), ()> = TableDefinition::new("sets");
 
 const FORMAT_ROW: &str = "format";

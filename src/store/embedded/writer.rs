@@ -107,3 +107,133 @@ fn one(tables: &mut Tables<'_>, work: Work) -> Result<Done, StoreError> {
         Work::Ready => tables.touch().map(|()| Done::Ready),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use redb::{Builder, ReadableDatabase, ReadableTableMetadata, backends::InMemoryBackend};
+
+    use super::*;
+    use crate::{
+        domain::{EnterpriseId, PersonId, SessionId},
+        store::{Key, Write, embedded::tables},
+    };
+
+    fn database() -> Database {
+        let database = Builder::new().create_with_backend(InMemoryBackend::new()).unwrap();
+        tables::prepare(&database).unwrap();
+        database
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millisecond(millis).unwrap()
+    }
+
+    fn person(n: u8) -> Key {
+        Key::Person(EnterpriseId::from_bytes([1; 16]), PersonId::from_bytes([n; 16]))
+    }
+
+    fn session(n: u8) -> Key {
+        Key::Session(SessionId::from_bytes([n; 32]))
+    }
+
+    fn put_session(n: u8, now: i64, expires_at: i64) -> Work {
+        let put = Op::Put { key: session(n), value: vec![n], expires_at: at(expires_at) };
+        Work::Batch { now: at(now), ops: vec![put] }
+    }
+
+    /// Rows of values and of expiries.
+    fn rows(database: &Database) -> (u64, u64) {
+        let read = database.begin_read().unwrap();
+        let values = read.open_table(tables::VALUES).unwrap().len().unwrap();
+        (values, read.open_table(tables::EXPIRIES).unwrap().len().unwrap())
+    }
+
+    #[test]
+    fn jobs_of_one_flush_do_not_spoil_each_other() {
+        let database = database();
+        let put = |n| Write::Put(person(n), vec![n]);
+        let commit = |expect, writes| Work::Commit(Commit { expect, writes });
+        {
+            let transaction = database.begin_write().unwrap();
+            transaction
+                .open_table(tables::VALUES)
+                .unwrap()
+                .insert(person(9).text().as_str(), &b"?"[..])
+                .unwrap();
+            transaction.commit().unwrap();
+        }
+        let works = vec![
+            commit(vec![(person(1), 0)], vec![put(1)]),
+            commit(vec![(person(1), 0)], vec![put(1), put(2)]),
+            commit(vec![(person(9), 0)], vec![put(3)]),
+            commit(vec![], vec![put(4), put(9)]),
+            commit(vec![(person(1), 1)], vec![put(5)]),
+        ];
+        let results = apply(&database, works).unwrap();
+        assert!(matches!(results[0], Ok(Done::Commit(Committed::Applied))));
+        assert!(matches!(results[1], Ok(Done::Commit(Committed::Conflict))), "sees what the first one wrote");
+        assert!(matches!(results[2], Err(StoreError::Corrupt(_))));
+        assert!(matches!(results[3], Err(StoreError::Corrupt(_))));
+        assert!(matches!(results[4], Ok(Done::Commit(Committed::Applied))));
+        let read = database.begin_read().unwrap();
+        let gets = [1, 2, 3, 4, 5].map(|n| Op::Get(person(n)));
+        let found = tables::read(&read, at(0), &gets).unwrap();
+        let there: Vec<_> = found.iter().map(|reply| *reply != Reply::Value(None)).collect();
+        assert_eq!(there, [true, false, false, false, true]);
+    }
+
+    #[test]
+    fn the_sweep_takes_what_expired_and_nothing_else() {
+        let database = database();
+        apply(&database, vec![put_session(1, 0, 1_000), put_session(2, 0, 200_000)]).unwrap();
+        apply(
+            &database,
+            vec![Work::Commit(Commit { expect: vec![], writes: vec![Write::Put(person(1), vec![])] })],
+        )
+        .unwrap();
+        assert_eq!(rows(&database), (3, 2));
+        // Written anew, taken and deleted values leave no row behind that would sweep a later value.
+        apply(&database, vec![put_session(1, 0, 300_000)]).unwrap();
+        assert_eq!(rows(&database), (3, 2));
+        apply(&database, vec![put_session(3, 100_000, 400_000)]).unwrap();
+        assert_eq!(rows(&database), (4, 3), "the first expiry of session 1 no longer counts");
+        let gone = Work::Batch { now: at(100_000), ops: vec![Op::Take(session(1)), Op::Delete(session(3))] };
+        apply(&database, vec![gone]).unwrap();
+        assert_eq!(rows(&database), (2, 1));
+        apply(&database, vec![put_session(4, 260_000, 400_000)]).unwrap();
+        assert_eq!(rows(&database), (3, 2), "not before the margin is over");
+        apply(&database, vec![put_session(4, 260_001, 400_000)]).unwrap();
+        assert_eq!(rows(&database), (2, 1));
+    }
+
+    #[test]
+    fn the_sweep_is_bounded_and_gets_ahead() {
+        let database = database();
+        let expired = 2 * SWEPT_PER_FLUSH_MIN;
+        let key = |n: usize| {
+            Key::UsedAssertion({
+                let mut digest = [0; 32];
+                digest[..8].copy_from_slice(&(n as u64).to_be_bytes());
+                digest
+            })
+        };
+        let put = |n| Op::Put { key: key(n), value: vec![], expires_at: at(0) };
+        apply(&database, vec![Work::Batch { now: at(0), ops: (0..expired).map(put).collect() }]).unwrap();
+        assert_eq!(rows(&database).0, expired as u64);
+        let delete = || Work::Batch { now: at(100_000), ops: vec![Op::Delete(session(1))] };
+        apply(&database, vec![delete()]).unwrap();
+        assert_eq!(rows(&database).0, (expired - SWEPT_PER_FLUSH_MIN - 1) as u64);
+        apply(&database, vec![delete()]).unwrap();
+        assert_eq!(rows(&database), (0, 0));
+    }
+
+    #[test]
+    fn a_file_of_another_format_is_refused() {
+        let database = database();
+        tables::prepare(&database).unwrap();
+        let transaction = database.begin_write().unwrap();
+        transaction.open_table(tables::META).unwrap().insert("format", 2).unwrap();
+        transaction.commit().unwrap();
+        assert!(matches!(tables::prepare(&database), Err(StoreError::Corrupt(_))));
+    }
+}

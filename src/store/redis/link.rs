@@ -129,7 +129,8 @@ impl Shared {
         let timeout = Duration::from_millis(shared.timeout_millis_max);
         let attempt =
             tokio::time::timeout(timeout, attempt(&shared.client, Arc::downgrade(shared), generation));
-        let connection = attempt.await.unwrap_or(Err(StoreError::Timeout(shared.timeout_millis_max)));
+        let silent = || unconnected(&format!("no answer within {} ms", shared.timeout_millis_max));
+        let connection = attempt.await.unwrap_or_else(|_| Err(silent()));
         State { generation, connection }
     }
 }
@@ -193,7 +194,7 @@ fn check_server(info: &str) -> Result<(), StoreError> {
 
 fn client(url: &str) -> Result<Client, RedisError> {
     let info = Client::open(url)?.get_connection_info().clone();
-    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
     Client::open(info.set_redis_settings(settings))
 }
 

@@ -1,8 +1,11 @@
-//! What integration tests stand on: child processes, a small HTTP client, a real browser, an IdP of other hands.
+//! What integration tests stand on: child processes, a small HTTP client, a real browser, a real Redis, an IdP of other
+//! hands, and whole gateways.
+pub mod gateway;
 pub mod html;
 pub mod http;
 pub mod pages;
 pub mod ports;
 pub mod process;
+pub mod redis;
 pub mod simplesamlphp;
 pub mod webdriver;
