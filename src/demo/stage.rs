@@ -13,7 +13,7 @@ use crate::idp::{self, Directory, Idp};
 const GATEWAY_PORT: u16 = 8080;
 const IDP_PORT: u16 = 8081;
 const ORIGIN_PORT: u16 = 8082;
-const PRIVATE_PORT: u16 = 8083;
+const PRIVATE_PORT: u16 = 9090;
 const FOLDER: &str = "portcullis-demo";
 
 /// Which ports to use. Where none is given: one that is easily remembered if it is free, else any free one; a check
