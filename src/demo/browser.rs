@@ -75,6 +75,8 @@ struct Cookie {
 #[derive(Debug, Clone, Default)]
 pub struct Browser {
     cookies: HashMap<(String, String), Cookie>,
+    /// Fields that go with every request.
+    extra: Vec<(String, String)>,
 }
 
 impl Browser {
@@ -121,6 +123,11 @@ impl Browser {
     pub fn set_cookie(&mut self, host: &str, name: &str, value: &str) {
         let cookie = Cookie { value: value.into(), path: "/".into(), secure: false };
         self.cookies.insert((host.into(), name.into()), cookie);
+    }
+
+    /// Sends this field with every request from now on, beside any of the same name.
+    pub fn send_along(&mut self, name: &str, value: &str) {
+        self.extra.push((name.into(), value.into()));
     }
 
     pub fn forget_cookies(&mut self) {
@@ -174,6 +181,9 @@ impl Browser {
             .header(header::ACCEPT, accept)
             .header("sec-fetch-mode", if navigates { "navigate" } else { "cors" })
             .header("sec-fetch-dest", if navigates { "document" } else { "empty" });
+        for (name, value) in &self.extra {
+            request = request.header(name, value);
+        }
         if let Some(cookies) = self.cookies_for(&host, uri.path()) {
             request = request.header(header::COOKIE, cookies);
         }

@@ -14,7 +14,10 @@ use std::{future::Future, io, net::SocketAddr, time::Duration};
 use tokio::net::TcpListener;
 
 pub use self::{
-    people::{Directory, GROUP_BYTES_MAX, GROUPS_MAX, GroupsError, Person, example_people},
+    people::{
+        Directory, GROUP_BYTES_MAX, GROUPS_MAX, GroupsError, PEOPLE_MAX, PERSON_TEXT_BYTES_MAX, PeopleError,
+        Person, example_people, people_from_json,
+    },
     request::{RequestError, ServiceProvider},
     response::{NoGroups, Sign},
     signer::KeyError,
@@ -68,6 +71,8 @@ impl Settings {
 pub enum BindError {
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    People(#[from] PeopleError),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: SocketAddr, source: io::Error },
     #[error("the base URL {0:?} is no http or https URL without a path")]
@@ -82,6 +87,7 @@ pub struct Idp {
 
 /// Checks the settings, reads the key and takes the port.
 pub async fn bind(settings: Settings) -> Result<Idp, BindError> {
+    people::check(&settings.people)?;
     let signer = Signer::new(&settings.key_pem, &settings.certificate_pem)?;
     let listen = |source| BindError::Listen { address: settings.listen, source };
     let listener = TcpListener::bind(settings.listen).await.map_err(listen)?;

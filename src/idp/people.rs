@@ -1,7 +1,17 @@
 //! The people whom the IdP can sign in, and their groups.
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use serde::Deserialize;
 
 use super::xml;
+
+/// People that one IdP may have: they all stand on one page.
+pub const PEOPLE_MAX: usize = 500;
+/// Length of an id, a display name or an e-mail address.
+pub const PERSON_TEXT_BYTES_MAX: usize = 256;
 
 /// Groups that one person may have.
 pub const GROUPS_MAX: usize = 2_000;
@@ -9,14 +19,67 @@ pub const GROUPS_MAX: usize = 2_000;
 pub const GROUP_BYTES_MAX: usize = 1_024;
 
 /// A person as the IdP knows them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Person {
-    /// Short name for URLs and the `uid` attribute: `alice`.
+    /// Short name for URLs and the `uid` attribute: `alice`. ASCII letters, digits, hyphens and underscores.
     pub id: String,
     pub display_name: String,
     /// Also the NameID.
     pub email: String,
+    #[serde(default)]
     pub groups: Vec<String>,
+}
+
+/// Why a list of people cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PeopleError {
+    #[error("the people are no JSON list of {{id, display_name, email, groups}}: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("more than {PEOPLE_MAX} people, or nobody")]
+    Count,
+    #[error("the id {0:?} is not made of ASCII letters, digits, hyphens and underscores")]
+    Id(String),
+    #[error("two people have the id {0:?}")]
+    Twice(String),
+    #[error(
+        "{0}'s name or e-mail address is blank, longer than {PERSON_TEXT_BYTES_MAX} bytes, or not fit for XML"
+    )]
+    Text(String),
+    #[error("{0}'s groups: {1}")]
+    Groups(String, GroupsError),
+}
+
+/// Reads people from a JSON list: `[{"id": "alice", "display_name": "Alice", "email": "alice@example.com", "groups": []}]`.
+pub fn people_from_json(json: &str) -> Result<Vec<Person>, PeopleError> {
+    let people: Vec<Person> = serde_json::from_str(json)?;
+    check(&people)?;
+    Ok(people)
+}
+
+/// What the pages and the assertions take for granted about people.
+pub(super) fn check(people: &[Person]) -> Result<(), PeopleError> {
+    if people.is_empty() || people.len() > PEOPLE_MAX {
+        return Err(PeopleError::Count);
+    }
+    let in_url = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    let fits =
+        |text: &String| !text.trim().is_empty() && text.len() <= PERSON_TEXT_BYTES_MAX && xml::is_text(text);
+    let mut ids = BTreeSet::new();
+    for person in people {
+        let id = &person.id;
+        if id.is_empty() || id.len() > PERSON_TEXT_BYTES_MAX || !id.bytes().all(in_url) {
+            return Err(PeopleError::Id(id.clone()));
+        }
+        if !ids.insert(id) {
+            return Err(PeopleError::Twice(id.clone()));
+        }
+        if !fits(&person.display_name) || !fits(&person.email) {
+            return Err(PeopleError::Text(id.clone()));
+        }
+        check_groups(&person.groups).map_err(|error| PeopleError::Groups(id.clone(), error))?;
+    }
+    Ok(())
 }
 
 /// The people of the demo, at `example.com`.
@@ -70,20 +133,25 @@ impl Directory {
 
     /// Replaces a person's groups; the next sign-in says the new ones.
     pub fn set_groups(&self, id: &str, groups: &[&str]) -> Result<(), GroupsError> {
-        if groups.len() > GROUPS_MAX {
-            return Err(GroupsError::TooMany);
-        }
-        if groups.iter().any(|group| group.len() > GROUP_BYTES_MAX) {
-            return Err(GroupsError::TooLong);
-        }
-        if !groups.iter().all(|group| xml::is_text(group)) {
-            return Err(GroupsError::Character);
-        }
+        check_groups(groups)?;
         let mut people = self.people.write().unwrap_or_else(PoisonError::into_inner);
         let person = people.iter_mut().find(|p| p.id == id).ok_or(GroupsError::NoPerson)?;
         person.groups = groups.iter().map(ToString::to_string).collect();
         Ok(())
     }
+}
+
+fn check_groups(groups: &[impl AsRef<str>]) -> Result<(), GroupsError> {
+    if groups.len() > GROUPS_MAX {
+        return Err(GroupsError::TooMany);
+    }
+    if groups.iter().any(|group| group.as_ref().len() > GROUP_BYTES_MAX) {
+        return Err(GroupsError::TooLong);
+    }
+    if !groups.iter().all(|group| xml::is_text(group.as_ref())) {
+        return Err(GroupsError::Character);
+    }
+    Ok(())
 }
 
 /// The groups in a text field: one on each line. A comma parts groups too, but not in a line with an equals sign, which is
@@ -113,6 +181,26 @@ mod tests {
         check("octo-org\r\n docs team \r\nocto-org", &["octo-org", "docs team"]);
         check("a, b,a", &["a", "b"]);
         check("CN=Staff,OU=Groups\nx,y", &["CN=Staff,OU=Groups", "x", "y"]);
+    }
+
+    #[test]
+    fn people_are_checked() {
+        let one = r#"{"id":"a","display_name":"A","email":"a@example.com"}"#;
+        assert_eq!(people_from_json(&format!("[{one}]")).unwrap()[0].groups.len(), 0);
+        let refused = |json: &str, error: &str| {
+            let message = people_from_json(json).unwrap_err().to_string();
+            assert!(message.contains(error), "{json}: {message}");
+        };
+        refused("{}", "no JSON list");
+        refused(&format!("[{}]", one.replace("email", "mail")), "no JSON list");
+        refused("[]", "or nobody");
+        refused(&format!("[{}]", vec![one; PEOPLE_MAX + 1].join(",")), "more than");
+        refused(&format!("[{one},{one}]"), "two people");
+        refused(&format!("[{}]", one.replace("\"a\"", "\"a/b\"")), "the id \"a/b\"");
+        refused(&format!("[{}]", one.replace("\"A\"", "\" \"")), "blank");
+        refused(&format!("[{}]", one.replace("a@", "\\u0000@")), "not fit for XML");
+        refused(&format!("[{}]", one.replace('}', ",\"groups\":[\"\\u0001\"]}")), "a's groups");
+        assert!(check(&example_people()).is_ok());
     }
 
     #[test]
