@@ -4,33 +4,107 @@ use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
-    access, admin, config,
+    access::{RouteFault, Routes},
+    admin,
+    config::{self, EnterpriseSettings},
     directory::{Directory, Enterprise},
-    domain::EnterpriseId,
-    edge, saml,
-    store::{self, Store, StoreError},
+    domain::{EnterpriseId, EnterpriseSlug, Timestamp},
+    edge::{
+        gate::{EnterpriseGate, Gate},
+        listener::{self, ServeError, Workers},
+        router::{Router, UrlFault},
+    },
+    saml::{Connection, ConnectionError},
+    store::Store,
     telemetry::Metrics,
 };
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("the store: {0}")]
-    Store(#[from] StoreError),
     #[error("enterprise {enterprise}: {source}")]
-    Connection { enterprise: String, source: saml::ConnectionError },
-    #[error("the routes: {0}")]
-    Routes(#[from] access::RoutesError),
+    Connection { enterprise: EnterpriseSlug, source: ConnectionError },
+    #[error("routes: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Routes(Vec<RouteFault>),
+    #[error("ACS URL: {0}")]
+    AcsUrl(#[from] UrlFault),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Serve(#[from] ServeError),
 }
 
-/// A gateway that serves. Dropping it leaves its threads running; call [`Running::shutdown`].
+/// A gateway that serves until [`Running::shutdown`].
 pub struct Running {
     pub public_address: SocketAddr,
     pub private_address: SocketAddr,
     pub directory: Arc<Directory>,
     stop: watch::Sender<bool>,
-    listener: edge::Listening,
+    workers: Workers,
     admin: JoinHandle<io::Result<()>>,
 }
+
+/// Takes the ports and serves. The calling runtime serves the private listener; each worker has a thread of its own.
+pub async fn start(settings: &config::Settings, store: Arc<dyn Store>, metrics: Metrics) -> Result<Running, StartError> {
+    let directory = Arc::new(Directory::new(store, settings.session.clone(), metrics.clone()));
+    let mut enterprises = HashMap::new();
+    for enterprise in &settings.enterprises {
+        enterprises.insert(enterprise.slug.clone(), Arc::new(open(enterprise)?));
+    }
+    export_certificates(&enterprises, &metrics);
+    let acs_urls = settings.enterprises.iter();
+    let acs_urls = acs_urls.flat_map(|e| e.acs_urls.iter().map(|url| (&e.slug, url.as_str())));
+    let gate = Arc::new(Gate {
+        directory: directory.clone(),
+        sessions: directory.clone(),
+        routes: Routes::new(settings.routes.clone()).map_err(StartError::Routes)?,
+        own: Router::new(acs_urls)?,
+        enterprises,
+        settings: settings.edge.clone(),
+        metrics: metrics.clone(),
+        now: Timestamp::now,
+    });
+
+    let listen = |address| move |source| StartError::Listen { address, source };
+    let private = settings.admin.listen;
+    let admin_listener = TcpListener::bind(private).await.map_err(listen(private))?;
+    let private_address = admin_listener.local_addr().map_err(listen(private))?;
+    let public = listener::bind(&settings.edge).map_err(listen(settings.edge.listen))?;
+    let public_address = public.local_addr();
+    let (stop, stopping) = watch::channel(false);
+    let workers = public.serve(&gate, &settings.proxy, &stopping)?;
+    let mut admin_stopping = stopping.clone();
+    let admin_stop = async move {
+        // A sender that is gone stops it as well.
+        let _ = admin_stopping.wait_for(|stop| *stop).await;
+    };
+    let admin = tokio::spawn(admin::serve(admin_listener, directory.clone(), metrics, admin_stop));
+    Ok(Running { public_address, private_address, directory, stop, workers, admin })
+}
+
+impl Running {
+    /// Takes no further request, lets those under way end, and returns when all have.
+    pub async fn shutdown(self) {
+        let Self { stop, workers, admin, .. } = self;
+        stop.send_replace(true);
+        // The workers' threads are waited for outside of the runtime that the private listener needs to end.
+        let _ = tokio::task::spawn_blocking(move || workers.join()).await;
+        admin.abort();
+    }
+}
+
+fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
+    let fault = |source| StartError::Connection { enterprise: settings.slug.clone(), source };
+    Ok(EnterpriseGate {
+        enterprise: Enterprise {
+            slug: settings.slug.clone(),
+            id: EnterpriseId::of(&settings.slug),
+            idp_entity_id: settings.saml.idp_entity_id.clone(),
+            provisioning: settings.provisioning.clone(),
+        },
+        connection: Connection::new(settings.saml.clone()).map_err(fault)?,
+        acs_urls: settings.acs_urls.clone(),
+    })
+}
+
+fn export_certificates(_enterprises: &HashMap<EnterpriseSlug, Arc<EnterpriseGate>>, _metrics: &Metrics) {}

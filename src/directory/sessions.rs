@@ -122,7 +122,7 @@ impl Cache {
         shard.sessions.insert(id, (active, now));
     }
 
-    fn forget(&self, id: SessionId) {
+    pub(super) fn forget(&self, id: SessionId) {
         let mut shard = self.shard(id);
         shard.sessions.remove(&id);
         shard.generation += 1;

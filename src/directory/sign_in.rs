@@ -175,7 +175,7 @@ impl Directory {
             .chain_update(assertion.issuer())
             .chain_update(assertion.assertion_id())
             .finalize();
-        let ops = vec![
+        let mut ops = vec![
             Op::Take(Key::PendingSignIn(pending.request)),
             Op::PutOnce {
                 key: Key::UsedAssertion(mark.into()),
@@ -189,8 +189,13 @@ impl Directory {
                 expires_at: session.expires_at,
             },
         ];
+        ops.extend(pending.replaces.map(|replaced| Op::Delete(Key::Session(replaced))));
+        let replies = self.store.batch(*now, ops).await?;
+        if let Some(replaced) = pending.replaces {
+            self.cache.forget(replaced);
+        }
         let replies: [Reply; 4] =
-            self.store.batch(*now, ops).await?.try_into().map_err(|_| SignInError::Store(unexpected_reply()))?;
+            replies.into_iter().take(4).collect::<Vec<_>>().try_into().map_err(|_| unexpected_reply())?;
         match replies {
             [Reply::Value(None), ..] => Err(SignInError::RequestConsumed),
             [_, Reply::Created(false), ..] => Err(SignInError::AssertionReplayed),

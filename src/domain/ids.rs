@@ -45,16 +45,20 @@ impl<Of> Id<Of> {
 
     /// Reads 32 lower-case hexadecimal digits, as [`fmt::Display`] writes them.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.as_bytes();
-        if digits.len() != 32 {
-            return None;
-        }
-        let mut bytes = [0; 16];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-        }
-        Some(Self::from_bytes(bytes))
+        parse_hex(text).map(Self::from_bytes)
     }
+}
+
+fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digits = text.as_bytes();
+    if digits.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+    }
+    Some(bytes)
 }
 
 fn nibble(digit: u8) -> Option<u8> {
@@ -125,6 +129,11 @@ impl SessionId {
     }
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// Reads 64 lower-case hexadecimal digits, as [`fmt::Display`] writes them.
+    pub fn parse(text: &str) -> Option<Self> {
+        parse_hex(text).map(Self)
     }
 }
 

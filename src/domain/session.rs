@@ -16,6 +16,8 @@ pub struct PendingSignIn {
     pub relay_state: String,
     /// Absolute path and query on the host of `acs_url` to return to.
     pub return_to: String,
+    /// The session that the browser had when it asked; the new one takes its place (P-51).
+    pub replaces: Option<SessionId>,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
 }

@@ -19,6 +19,7 @@ use crate::{
     domain::{ActiveSession, EnterpriseSlug, SessionToken, Timestamp},
     proxy::{Body, Identity, Outgoing, Proxy, Screened},
     saml,
+    telemetry::Metrics,
 };
 
 /// Everything that decides about requests; shared by all workers.
@@ -30,6 +31,7 @@ pub struct Gate {
     pub own: Router,
     pub enterprises: HashMap<EnterpriseSlug, Arc<EnterpriseGate>>,
     pub settings: Settings,
+    pub metrics: Metrics,
     pub now: fn() -> Timestamp,
 }
 
@@ -37,6 +39,15 @@ pub struct Gate {
 pub struct EnterpriseGate {
     pub enterprise: directory::Enterprise,
     pub connection: saml::Connection,
+    /// One for each host.
+    pub acs_urls: Vec<String>,
+}
+
+impl Gate {
+    /// An enterprise that a route or an endpoint names.
+    pub fn enterprise(&self, slug: &EnterpriseSlug) -> Result<&EnterpriseGate, Problem> {
+        self.enterprises.get(slug).map(AsRef::as_ref).ok_or_else(|| Problem::NotConfigured(slug.clone()))
+    }
 }
 
 /// Finds the live session of a token. The error's text is for the log.
@@ -141,7 +152,7 @@ impl Worker {
         };
         let screened = self.proxy.screen(request)?;
         match (own, *routed) {
-            (Own::Endpoint(endpoint), _) => self.serve(endpoint, screened).await,
+            (Own::Endpoint(endpoint), _) => self.serve(endpoint, screened, request_id).await,
             (Own::NotOurs, Some(route)) => {
                 self.serve_route(route, Way { path, screened, peer, request_id }).await
             }
@@ -150,15 +161,23 @@ impl Worker {
     }
 
     /// An endpoint of our own.
-    async fn serve(&self, endpoint: &Endpoint, screened: Screened) -> Result<Response<Body>, Problem> {
+    async fn serve(
+        &self,
+        endpoint: &Endpoint,
+        screened: Screened,
+        request_id: &str,
+    ) -> Result<Response<Body>, Problem> {
         if screened.request().method().as_str() != endpoint.method() {
             return Err(Problem::Method { allow: endpoint.method() });
         }
-        Ok(match endpoint {
+        match endpoint {
             Endpoint::Acs { enterprise, url } => {
-                sign_in::consume(&self.gate, enterprise, url, screened.into_request()).await
+                sign_in::consume(&self.gate, enterprise, url, screened.into_request(), request_id).await
             }
-        })
+            Endpoint::Login { enterprise, host } => {
+                sign_in::login(&self.gate, enterprise, host, screened.request()).await
+            }
+        }
     }
 
     /// A path of an origin server: by rule to it, to the IdP, or nowhere.
@@ -210,7 +229,7 @@ impl Worker {
             Some(query) => format!("{}?{query}", way.path.as_str()),
             None => way.path.as_str().to_owned(),
         };
-        Ok(sign_in::start(&self.gate, enterprise, &route.host, &return_to, request.headers()).await)
+        sign_in::start(&self.gate, enterprise, &route.host, &return_to, request.headers()).await
     }
 }
 

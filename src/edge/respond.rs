@@ -3,9 +3,10 @@
 //! Outside, a class and a request id; inside, [`Problem`]'s text has the reason. Nothing of the request is reflected.
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
-use super::framing::FramingFault;
+use super::{framing::FramingFault, sign_in::Refused};
 use crate::{
     access::{HostFault, PathFault},
+    directory::SignInError,
     domain::EnterpriseSlug,
     proxy::{Body, ProxyError, RequestFault},
 };
@@ -46,6 +47,10 @@ pub enum Problem {
     Forbidden,
     #[error("sessions cannot be read: {0}")]
     Sessions(String),
+    #[error("return_to is no path of this host")]
+    ReturnTo,
+    #[error("{0}")]
+    SignInRefused(Refused),
     #[error("a route names the enterprise {0}, which is not configured")]
     NotConfigured(EnterpriseSlug),
     #[error("{0}")]
@@ -84,6 +89,7 @@ impl Problem {
             | Self::TargetForm
             | Self::Path(_)
             | Self::AmbiguousPath
+            | Self::ReturnTo
             | Self::Request(_)
             | Self::Proxy(ProxyError::ClientBody(_)) => Class(StatusCode::BAD_REQUEST, "bad_request", BAD),
             Self::UnknownHost => {
@@ -99,6 +105,7 @@ impl Problem {
             Self::Forbidden => {
                 Class(StatusCode::FORBIDDEN, "forbidden", "You are signed in, but not permitted to see this.")
             }
+            Self::SignInRefused(refused) => refused_class(refused),
             Self::Sessions(_) => {
                 Class(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Please try again in a moment.")
             }
@@ -119,6 +126,33 @@ impl Problem {
                 | ProxyError::Switched,
             ) => Class(StatusCode::BAD_GATEWAY, "origin_failed", ORIGIN),
         }
+    }
+}
+
+/// A refused sign-in: whose fault it is, and nothing that tells a forger how far a message came.
+fn refused_class(refused: &Refused) -> Class {
+    const TRANSPORT: &str = "The sign-in message could not be read.";
+    match refused {
+        Refused::ContentType => Class(StatusCode::UNSUPPORTED_MEDIA_TYPE, "sign_in_unreadable", TRANSPORT),
+        Refused::BodyTooLarge => Class(StatusCode::PAYLOAD_TOO_LARGE, "sign_in_unreadable", TRANSPORT),
+        Refused::BodyTimeout => Class(StatusCode::REQUEST_TIMEOUT, "sign_in_unreadable", TRANSPORT),
+        Refused::Query | Refused::BodyBroken | Refused::Parameters => {
+            Class(StatusCode::BAD_REQUEST, "sign_in_unreadable", TRANSPORT)
+        }
+        Refused::SignIn(SignInError::Store(_) | SignInError::Contended | SignInError::Random(_)) => Class(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "Signing in is not possible at the moment. Please try again shortly.",
+        ),
+        Refused::Saml(_)
+        | Refused::RelayState
+        | Refused::SignIn(
+            SignInError::RequestConsumed | SignInError::AssertionReplayed | SignInError::Ambiguous(_),
+        ) => Class(
+            StatusCode::FORBIDDEN,
+            "sign_in_refused",
+            "The sign-in was not accepted. Please start again at the application; if it happens again, give your administrator the request id.",
+        ),
     }
 }
 

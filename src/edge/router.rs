@@ -3,6 +3,7 @@
 //! | host | path | method | what |
 //! |---|---|---|---|
 //! | of an `acs_url` | of that `acs_url` | POST | Assertion Consumer Service of its enterprise |
+//! | of an `acs_url` | `/saml/login`, with several enterprises `/enterprises/{name}/saml/login` | GET | starts a sign-in |
 //! | any | under [`RESERVED`] | | 404: never forwarded, whatever routes say (P-24) |
 use std::collections::HashMap;
 
@@ -19,12 +20,15 @@ pub const RESERVED: [&str; 3] = ["/saml", "/.portcullis", "/.well-known/portcull
 pub enum Endpoint {
     /// Takes the IdP's answers for one enterprise; the URL is what Destination and Recipient must equal.
     Acs { enterprise: EnterpriseSlug, url: String },
+    /// Starts a sign-in that comes back to this host.
+    Login { enterprise: EnterpriseSlug, host: String },
 }
 
 impl Endpoint {
     pub fn method(&self) -> &'static str {
         match self {
             Self::Acs { .. } => "POST",
+            Self::Login { .. } => "GET",
         }
     }
 }
@@ -58,15 +62,20 @@ pub enum UrlFault {
 }
 
 impl Router {
-    /// The table of the given ACS URLs.
-    pub fn new<'a>(
-        acs_urls: impl IntoIterator<Item = (&'a EnterpriseSlug, &'a str)>,
-    ) -> Result<Self, UrlFault> {
+    /// The table of the enterprises' ACS URLs.
+    pub fn new<'a>(acs_urls: impl IntoIterator<Item = (&'a EnterpriseSlug, &'a str)>) -> Result<Self, UrlFault> {
+        let acs_urls: Vec<_> = acs_urls.into_iter().collect();
+        let is_alone = acs_urls.windows(2).all(|pair| pair[0].0 == pair[1].0);
         let mut router = Self::default();
         for (enterprise, url) in acs_urls {
             let (host, path) = parts(url)?;
-            let endpoint = Endpoint::Acs { enterprise: enterprise.clone(), url: url.to_owned() };
-            if router.hosts.entry(host).or_default().insert(path, endpoint).is_some() {
+            let login_path =
+                if is_alone { "/saml/login".to_owned() } else { format!("/enterprises/{enterprise}/saml/login") };
+            let login = Endpoint::Login { enterprise: enterprise.clone(), host: host.clone() };
+            let acs = Endpoint::Acs { enterprise: enterprise.clone(), url: url.to_owned() };
+            let paths = router.hosts.entry(host).or_default();
+            paths.insert(login_path, login);
+            if paths.insert(path, acs).is_some() {
                 return Err(UrlFault::Duplicate { url: url.to_owned() });
             }
         }

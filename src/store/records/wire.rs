@@ -63,6 +63,7 @@ pub(super) struct PendingSignIn {
     acs: String,
     relay: String,
     to: String,
+    replaces: Option<String>,
     issued: i64,
     expires: i64,
 }
@@ -213,6 +214,7 @@ impl From<&domain::PendingSignIn> for PendingSignIn {
             acs: pending.acs_url.clone(),
             relay: pending.relay_state.clone(),
             to: pending.return_to.clone(),
+            replaces: pending.replaces.map(|id| id.to_string()),
             issued: millis(pending.issued_at),
             expires: millis(pending.expires_at),
         }
@@ -227,6 +229,7 @@ impl PendingSignIn {
             acs_url: self.acs,
             relay_state: self.relay,
             return_to: self.to,
+            replaces: self.replaces.map(|id| session_id(&id)).transpose()?,
             issued_at: time(self.issued)?,
             expires_at: time(self.expires)?,
         })
@@ -376,6 +379,10 @@ fn enterprise(text: &str) -> Result<EnterpriseSlug, StoreError> {
 
 fn millis(at: Timestamp) -> i64 {
     at.as_millisecond()
+}
+
+fn session_id(text: &str) -> Result<SessionId, StoreError> {
+    SessionId::parse(text).ok_or_else(|| corrupt("a session's id"))
 }
 
 fn time(millis: i64) -> Result<Timestamp, StoreError> {
