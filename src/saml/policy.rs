@@ -1,0 +1,246 @@
+//! Whether what is signed is acceptable here and now: SAML Profiles 4.1.4.2 and 4.1.4.3, check by check.
+use super::{
+    Check, Connection, Outstanding, Reason, Refusal, Trail,
+    fields::{AssertionFields, AuthnStatement, ConfirmationData, Issuer, ResponseFields},
+    instant::shifted,
+    limits::ISSUE_AGE_SECONDS_MAX,
+    name_id,
+    structure::STATUS_SUCCESS,
+};
+use crate::domain::{NameId, Timestamp};
+
+const ENTITY_FORMAT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
+const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
+
+/// Where and when a response is judged.
+pub(super) struct Policy<'a> {
+    pub connection: &'a Connection,
+    pub acs_url: &'a str,
+    pub outstanding: &'a [Outstanding<'a>],
+    pub now: Timestamp,
+    /// Whether the Response's own fields come from digested octets.
+    pub response_signed: bool,
+}
+
+/// What the checks established, for the verified assertion.
+pub(super) struct Accepted {
+    pub in_response_to: String,
+    pub name_id: NameId,
+    pub session_index: Option<String>,
+    pub authn_instant: Timestamp,
+    pub session_not_on_or_after: Option<Timestamp>,
+    pub replayable_until: Timestamp,
+}
+
+impl Policy<'_> {
+    pub fn check(
+        &self,
+        response: &ResponseFields<'_>,
+        assertion: &AssertionFields<'_>,
+        trail: &mut dyn Trail,
+    ) -> Result<Accepted, Refusal> {
+        self.check_status(response)?;
+        trail.passed(Check::Status, &|| "Success".into());
+        self.check_issuers(response, assertion)?;
+        trail.passed(Check::Issuer, &|| assertion.issuer.value.to_string());
+        self.check_destination(response)?;
+        trail.passed(Check::Destination, &|| {
+            response.destination.as_deref().unwrap_or("none, not required").into()
+        });
+        let request = self.check_in_response_to(response)?;
+        trail.passed(Check::InResponseTo, &|| request.into());
+        self.check_issue_instant(response.issue_instant, "Response")?;
+        self.check_issue_instant(assertion.issue_instant, "Assertion")?;
+        trail.passed(Check::IssueInstant, &|| assertion.issue_instant.to_string());
+        let subject = assertion.subject.as_ref().ok_or(Reason::SubjectMissing)?;
+        let name_id =
+            name_id::check(subject.name_id.as_ref().ok_or(Reason::NameIdMissing)?, self.connection)?;
+        trail.passed(Check::Subject, &|| format!("{} ({})", name_id.value, name_id.format));
+        let deliverable_until = self.check_confirmation(assertion, request)?;
+        trail.passed(Check::SubjectConfirmation, &|| format!("bearer, until {deliverable_until}"));
+        let valid_until = self.check_conditions(assertion)?;
+        trail.passed(Check::Conditions, &|| {
+            valid_until.map_or("no NotOnOrAfter".into(), |until| format!("valid until {until}"))
+        });
+        self.check_audience(assertion)?;
+        trail.passed(Check::Audience, &|| self.connection.settings().entity_id.clone());
+        let (authn, session_not_on_or_after) = self.check_authn_statements(assertion)?;
+        trail.passed(Check::AuthnStatement, &|| format!("signed in at {}", authn.authn_instant));
+        trail.passed(Check::Attributes, &|| format!("{} attributes", assertion.attributes.len()));
+        // Acceptance ends at the latest with the age of the signed IssueInstant, whatever the other bounds say.
+        let age_end = shifted(assertion.issue_instant, ISSUE_AGE_SECONDS_MAX);
+        let latest = deliverable_until.max(valid_until.unwrap_or(deliverable_until)).min(age_end);
+        Ok(Accepted {
+            in_response_to: request.to_owned(),
+            name_id,
+            session_index: authn.session_index.as_deref().map(str::to_owned),
+            authn_instant: authn.authn_instant,
+            session_not_on_or_after,
+            replayable_until: shifted(latest, self.skew()),
+        })
+    }
+
+    fn skew(&self) -> i64 {
+        i64::from(self.connection.settings().clock_skew_seconds)
+    }
+
+    /// Whether `end` is past, with the clock skew in the message's favour.
+    fn is_past(&self, end: Timestamp) -> bool {
+        self.now >= shifted(end, self.skew())
+    }
+
+    /// Whether `start` lies ahead, with the clock skew in the message's favour.
+    fn is_ahead(&self, start: Timestamp) -> bool {
+        start > shifted(self.now, self.skew())
+    }
+
+    fn late(&self, reason: Reason, end: Timestamp) -> Refusal {
+        Refusal::from(reason).expected(&format!("now {}", self.now)).found(&end.to_string())
+    }
+
+    /// SAML Core 3.2.2.2: only the outermost code counts (S-94).
+    fn check_status(&self, response: &ResponseFields<'_>) -> Result<(), Refusal> {
+        match response.status.first() {
+            Some(code) if code == STATUS_SUCCESS => Ok(()),
+            _ => Err(Refusal::from(Reason::StatusNotSuccess)
+                .expected(STATUS_SUCCESS)
+                .found(&response.status.join(" / "))),
+        }
+    }
+
+    /// SAML Profiles 4.1.4.2: both issuers are the one configured identity provider (S-90).
+    fn check_issuers(
+        &self,
+        response: &ResponseFields<'_>,
+        assertion: &AssertionFields<'_>,
+    ) -> Result<(), Refusal> {
+        match &response.issuer {
+            Some(issuer) => self.check_issuer(issuer, Reason::ResponseIssuerMismatch)?,
+            None if self.response_signed => return Err(Reason::ResponseIssuerMissing.into()),
+            None => {}
+        }
+        self.check_issuer(&assertion.issuer, Reason::AssertionIssuerMismatch)
+    }
+
+    fn check_issuer(&self, issuer: &Issuer<'_>, mismatch: Reason) -> Result<(), Refusal> {
+        if let Some(format) = issuer.format.as_deref().filter(|format| *format != ENTITY_FORMAT) {
+            return Err(Refusal::from(Reason::IssuerFormat).expected(ENTITY_FORMAT).found(format));
+        }
+        equal(&issuer.value, &self.connection.settings().idp_entity_id, mismatch)
+    }
+
+    /// SAML Bindings 3.5.5.2: a signed message names where it goes; one that names a place goes only there (S-85).
+    fn check_destination(&self, response: &ResponseFields<'_>) -> Result<(), Refusal> {
+        match response.destination.as_deref() {
+            Some(destination) => equal(destination, self.acs_url, Reason::DestinationMismatch),
+            None if self.response_signed => {
+                Err(Refusal::from(Reason::DestinationMissing).expected(self.acs_url))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// SAML Profiles 4.1.4.3: the response answers a request that this browser has outstanding (S-83, S-84).
+    fn check_in_response_to<'r>(&self, response: &'r ResponseFields<'_>) -> Result<&'r str, Refusal> {
+        let request = response.in_response_to.as_deref().ok_or(Reason::Unsolicited)?;
+        if self.outstanding.iter().any(|outstanding| outstanding.request_id == request) {
+            Ok(request)
+        } else {
+            Err(Refusal::from(Reason::RequestUnknown).found(request))
+        }
+    }
+
+    fn check_issue_instant(&self, issued: Timestamp, element: &str) -> Result<(), Refusal> {
+        if self.is_ahead(issued) {
+            return Err(self.late(Reason::IssueInstantFuture, issued).detail(element));
+        }
+        if self.is_past(shifted(issued, ISSUE_AGE_SECONDS_MAX)) {
+            return Err(self.late(Reason::IssueInstantStale, issued).detail(element));
+        }
+        Ok(())
+    }
+
+    /// SAML Profiles 4.1.4.2: one bearer confirmation holds; the end of its time. If none does, the first says why not.
+    fn check_confirmation(
+        &self,
+        assertion: &AssertionFields<'_>,
+        request: &str,
+    ) -> Result<Timestamp, Refusal> {
+        let mut first = None;
+        let mut latest = None;
+        for confirmation in assertion.subject.iter().flat_map(|subject| &subject.confirmations) {
+            let Some(data) = confirmation.data.as_ref().filter(|_| confirmation.method == BEARER) else {
+                continue;
+            };
+            match self.check_bearer(data, request) {
+                Ok(end) => latest = latest.max(Some(end)),
+                Err(refusal) => first = first.or(Some(refusal)),
+            }
+        }
+        latest.ok_or_else(|| {
+            first.unwrap_or_else(|| Refusal::from(Reason::ConfirmationMissing).expected(BEARER))
+        })
+    }
+
+    /// SAML Profiles 4.1.4.2 (S-86, S-87): Recipient, InResponseTo and NotOnOrAfter must stand there, NotBefore must not.
+    fn check_bearer(&self, data: &ConfirmationData<'_>, request: &str) -> Result<Timestamp, Refusal> {
+        equal(data.recipient.as_deref().unwrap_or_default(), self.acs_url, Reason::RecipientMismatch)?;
+        let answered = data.in_response_to.as_deref().ok_or(Reason::ConfirmationUnsolicited)?;
+        equal(answered, request, Reason::ConfirmationRequestMismatch)?;
+        if let Some(start) = data.not_before {
+            return Err(Refusal::from(Reason::ConfirmationNotBefore).found(&start.to_string()));
+        }
+        let end = data.not_on_or_after.ok_or(Reason::ConfirmationUnbounded)?;
+        if self.is_past(end) { Err(self.late(Reason::ConfirmationExpired, end)) } else { Ok(end) }
+    }
+
+    /// SAML Core 2.5.1: every condition is understood, and now is within its bounds (S-88); the end of validity.
+    fn check_conditions(&self, assertion: &AssertionFields<'_>) -> Result<Option<Timestamp>, Refusal> {
+        let conditions = assertion.conditions.as_ref().ok_or(Reason::ConditionsMissing)?;
+        if let Some(unknown) = conditions.unknown {
+            return Err(Refusal::from(Reason::ConditionUnsupported).found(unknown));
+        }
+        match (conditions.not_before, conditions.not_on_or_after) {
+            (Some(start), _) if self.is_ahead(start) => Err(self.late(Reason::ConditionsNotYetValid, start)),
+            (_, Some(end)) if self.is_past(end) => Err(self.late(Reason::ConditionsExpired, end)),
+            (_, end) => Ok(end),
+        }
+    }
+
+    /// SAML Core 2.5.1.4: within one AudienceRestriction any Audience will do, but every restriction must be met.
+    fn check_audience(&self, assertion: &AssertionFields<'_>) -> Result<(), Refusal> {
+        let ours = &self.connection.settings().entity_id;
+        let restrictions = assertion.conditions.as_ref().map_or(&[][..], |conditions| &conditions.audiences);
+        if restrictions.is_empty() {
+            return Err(Refusal::from(Reason::AudienceMissing).expected(ours));
+        }
+        match restrictions.iter().find(|audiences| !audiences.iter().any(|audience| audience == ours)) {
+            Some(other) => {
+                Err(Refusal::from(Reason::AudienceMismatch).expected(ours).found(&other.join(", ")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// SAML Core 2.7.2: the first statement speaks of the sign-in, none of the sessions is over; the earliest end.
+    fn check_authn_statements<'f, 's>(
+        &self,
+        assertion: &'f AssertionFields<'s>,
+    ) -> Result<(&'f AuthnStatement<'s>, Option<Timestamp>), Refusal> {
+        let first = assertion.authn_statements.first().ok_or(Reason::AuthnStatementMissing)?;
+        if let Some(ahead) = assertion.authn_statements.iter().find(|s| self.is_ahead(s.authn_instant)) {
+            return Err(self.late(Reason::AuthnInstantFuture, ahead.authn_instant));
+        }
+        let end = assertion.authn_statements.iter().filter_map(|s| s.session_not_on_or_after).min();
+        // Without the skew: a session that is over by our clock could not be opened anyway.
+        match end {
+            Some(end) if self.now >= end => Err(self.late(Reason::SessionExpired, end)),
+            end => Ok((first, end)),
+        }
+    }
+}
+
+/// Byte for byte, as every comparison here.
+fn equal(found: &str, expected: &str, mismatch: Reason) -> Result<(), Refusal> {
+    if found == expected { Ok(()) } else { Err(Refusal::from(mismatch).expected(expected).found(found)) }
+}

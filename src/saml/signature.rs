@@ -1,0 +1,285 @@
+//! Signatures: their one shape, their value, their digest, and the octets that they vouch for.
+//!
+//! This is the SAML profile of XML Signature (SAML Core 5.4), not XML Signature: one Reference to the element that holds
+//! the signature, two transforms, no KeyInfo. Nothing here looks anything up by ID.
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use super::{
+    Check, Connection, Reason, Refusal, SignedElement, Trail,
+    algorithm::{Digest, SignatureAlgorithm},
+    limits::SIGNATURE_TEXT_BYTES_MAX,
+    structure::ResponseParts,
+    xml::{self, Canonicalizer, Namespace, NodeId, PrefixList, Tape},
+};
+
+const EXCLUSIVE_C14N: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
+const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
+
+/// The canonical octets of the Response or the Assertion, whose digest stands in a signature that one of the
+/// connection's keys verified. Only [`verify`] makes one; identity is read from nothing else.
+pub(super) struct Digested {
+    octets: String,
+    response: bool,
+}
+
+impl Digested {
+    /// Runs the octets through the same strict scan and parse as the message they came from.
+    pub fn reread(&self) -> Result<Tape<'_>, Refusal> {
+        let tape = xml::parse(xml::scan(self.octets.as_bytes())?)?;
+        super::structure::check_ids(&tape)?;
+        Ok(tape)
+    }
+
+    /// Whether they are the Response's, the Assertion within, or the Assertion's alone.
+    pub fn is_response(&self) -> bool {
+        self.response
+    }
+}
+
+/// Verifies every signature of the message: all shapes first, then each one's SignatureValue, and its digest only
+/// after that (S-11, S-36: no transform runs for a signature that does not verify).
+pub(super) fn verify(
+    tape: &Tape<'_>,
+    parts: &ResponseParts,
+    connection: &Connection,
+    trail: &mut dyn Trail,
+) -> Result<Digested, Refusal> {
+    let of_response = parts.signature.map(|id| Signature::read(tape, id, parts.element)).transpose()?;
+    let assertion = &parts.assertion;
+    let of_assertion =
+        assertion.signature.map(|id| Signature::read(tape, id, assertion.element)).transpose()?;
+    let satisfied = match connection.settings().signed {
+        SignedElement::Either => of_response.is_some() || of_assertion.is_some(),
+        SignedElement::Response => of_response.is_some(),
+        SignedElement::Assertion => of_assertion.is_some(),
+        SignedElement::Both => of_response.is_some() && of_assertion.is_some(),
+    };
+    if !satisfied {
+        return Err(Refusal::from(Reason::SignatureMissing).expected(connection.settings().signed.as_str()));
+    }
+    let signatures = [&of_response, &of_assertion].map(Option::as_ref);
+    trail.passed(Check::SignatureStructure, &|| {
+        let named: Vec<_> = signatures
+            .iter()
+            .flatten()
+            .map(|s| format!("{} {}", tape.local(s.parent), s.algorithm))
+            .collect();
+        named.join(", ")
+    });
+    let mut canonicalizer = Canonicalizer::default();
+    let mut octets = String::with_capacity(tape.source_len() + 1024);
+    for signature in signatures.into_iter().flatten() {
+        octets.clear();
+        canonicalizer.write(tape, signature.signed_info, None, &signature.info_prefixes, &mut octets)?;
+        connection.check_signature(signature.algorithm, octets.as_bytes(), &signature.value)?;
+    }
+    trail.passed(Check::SignatureValue, &|| "verified with a certificate of the connection".into());
+    // The Assertion first, so that the octets of the Response, which hold it, are the last where both are signed.
+    for signature in signatures.into_iter().flatten().rev() {
+        octets.clear();
+        canonicalizer.write(
+            tape,
+            signature.parent,
+            Some(signature.signature),
+            &signature.prefixes,
+            &mut octets,
+        )?;
+        let digest = signature.digest.of(octets.as_bytes());
+        // Nothing here is secret, so an early end of the comparison tells nobody anything (S-41: bytes, not text).
+        if octets.is_empty() || digest.as_deref() != Some(signature.digest_value.as_slice()) {
+            let element = tape.local(signature.parent);
+            return Err(Refusal::from(Reason::DigestMismatch).detail(format!("of the {element}")));
+        }
+    }
+    trail.passed(Check::Digest, &|| format!("{} canonical bytes", octets.len()));
+    Ok(Digested { octets, response: of_response.is_some() })
+}
+
+/// A signature of the right shape.
+struct Signature {
+    signature: NodeId,
+    parent: NodeId,
+    signed_info: NodeId,
+    algorithm: SignatureAlgorithm,
+    /// Of SignedInfo's canonicalization.
+    info_prefixes: PrefixList,
+    value: Vec<u8>,
+    digest: Digest,
+    digest_value: Vec<u8>,
+    /// Of the Reference's canonicalization.
+    prefixes: PrefixList,
+}
+
+impl Signature {
+    /// Reads the signature that `parent` holds (SAML Core 5.4).
+    fn read(tape: &Tape<'_>, signature: NodeId, parent: NodeId) -> Result<Self, Refusal> {
+        let shape = Shape { tape, parent };
+        // S-30: text is read across comments, so none may stand where another reader could stop at it.
+        if tape.has_comment(signature) {
+            return Err(shape.refused(Reason::SignatureComment));
+        }
+        let (signed_info, value) =
+            match shape.children(signature, &["SignedInfo", "SignatureValue", "KeyInfo"])[..] {
+                [signed_info, value] => (signed_info, value),
+                [signed_info, value, key_info] => {
+                    shape.check_key_info(key_info)?;
+                    (signed_info, value)
+                }
+                _ => return Err(shape.refused(Reason::SignatureShape)),
+            };
+        let [canonicalization, method, reference] =
+            shape.exactly(signed_info, &["CanonicalizationMethod", "SignatureMethod", "Reference"])?;
+        let info_prefixes = shape.exclusive_c14n(canonicalization, Reason::CanonicalizationMethod)?;
+        let algorithm =
+            SignatureAlgorithm::from_uri(&shape.bare_algorithm(method, Reason::SignatureAlgorithm)?)
+                .ok_or_else(|| shape.algorithm_refused(method, Reason::SignatureAlgorithm))?;
+        shape.check_uri(reference)?;
+        let [transforms, digest_method, digest_value] =
+            shape.exactly(reference, &["Transforms", "DigestMethod", "DigestValue"])?;
+        let prefixes = shape.transforms(transforms)?;
+        let digest = Digest::from_uri(&shape.bare_algorithm(digest_method, Reason::DigestAlgorithm)?)
+            .ok_or_else(|| shape.algorithm_refused(digest_method, Reason::DigestAlgorithm))?;
+        let digest_value = shape.base64(digest_value)?;
+        if digest_value.len() != digest.len() {
+            return Err(shape.refused(Reason::SignatureEncoding));
+        }
+        let value = shape.base64(value)?;
+        Ok(Self {
+            signature,
+            parent,
+            signed_info,
+            algorithm,
+            info_prefixes,
+            value,
+            digest,
+            digest_value,
+            prefixes,
+        })
+    }
+}
+
+/// Reads the parts of one signature.
+struct Shape<'t, 's> {
+    tape: &'t Tape<'s>,
+    parent: NodeId,
+}
+
+impl Shape<'_, '_> {
+    fn refused(&self, reason: Reason) -> Refusal {
+        Refusal::from(reason).detail(format!("in the signature of the {}", self.tape.local(self.parent)))
+    }
+
+    fn algorithm_refused(&self, method: NodeId, reason: Reason) -> Refusal {
+        self.refused(reason).found(&self.tape.attribute(method, "Algorithm").unwrap_or_default())
+    }
+
+    /// The child elements if they are the first ones of `names`, in that order, in the signature's namespace, with
+    /// nothing between them; empty otherwise.
+    fn children(&self, parent: NodeId, names: &[&str]) -> Vec<NodeId> {
+        let children: Vec<NodeId> = self.tape.children(parent).take(names.len() + 1).collect();
+        let fit = children.len() <= names.len()
+            && children.iter().zip(names).all(|(child, name)| self.tape.is(*child, Namespace::DS, name))
+            && !self.tape.has_stray_text(parent);
+        if fit { children } else { vec![] }
+    }
+
+    fn exactly<const N: usize>(&self, parent: NodeId, names: &[&str; N]) -> Result<[NodeId; N], Refusal> {
+        self.children(parent, names).try_into().map_err(|_| self.refused(Reason::SignatureShape))
+    }
+
+    /// S-07, S-31, S-35: KeyInfo is ignored (S-51), but it is outside of the digest: nothing may hide in it that a reader
+    /// could take for a part of the message or of a signature, or that names a resource.
+    fn check_key_info(&self, key_info: NodeId) -> Result<(), Refusal> {
+        let hides = |id: NodeId| {
+            let namespace = self.tape.namespace(id);
+            [Namespace::SAML, Namespace::SAMLP].contains(&namespace)
+                || matches!(
+                    self.tape.local(id),
+                    "Signature"
+                        | "SignedInfo"
+                        | "SignatureValue"
+                        | "Reference"
+                        | "DigestValue"
+                        | "Object"
+                        | "Manifest"
+                        | "SignatureProperties"
+                        | "RetrievalMethod"
+                        | "KeyInfoReference"
+                        | "CipherReference"
+                )
+        };
+        if self.tape.subtree(key_info).any(hides) {
+            Err(self.refused(Reason::SignatureShape))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The Algorithm of a method that has nothing else: no other attribute, no child (S-53), no text.
+    fn bare_algorithm(&self, method: NodeId, reason: Reason) -> Result<String, Refusal> {
+        let bare = self.tape.children(method).next().is_none() && !self.tape.has_stray_text(method);
+        if bare { self.algorithm(method, reason) } else { Err(self.refused(reason)) }
+    }
+
+    fn algorithm(&self, method: NodeId, reason: Reason) -> Result<String, Refusal> {
+        match (self.tape.attributes(method).len(), self.tape.attribute(method, "Algorithm")) {
+            (1, Some(algorithm)) => Ok(algorithm.into_owned()),
+            _ => Err(self.refused(reason)),
+        }
+    }
+
+    /// SAML Core 5.4.3: exclusive C14N without comments, with or without a PrefixList.
+    fn exclusive_c14n(&self, method: NodeId, reason: Reason) -> Result<PrefixList, Refusal> {
+        if self.algorithm(method, reason)? != EXCLUSIVE_C14N {
+            return Err(self.algorithm_refused(method, reason));
+        }
+        let mut children = self.tape.children(method);
+        let (inclusive, more) = (children.next(), children.next());
+        if more.is_some() || self.tape.has_stray_text(method) {
+            return Err(self.refused(reason));
+        }
+        let Some(inclusive) = inclusive else { return Ok(PrefixList::default()) };
+        let named = self.tape.is(inclusive, Namespace::EXC_C14N, "InclusiveNamespaces");
+        let empty = self.tape.text(inclusive).is_some_and(|text| text.trim().is_empty());
+        let list = self.tape.attribute(inclusive, "PrefixList").and_then(|list| PrefixList::read(&list));
+        match list {
+            Some(list) if named && empty && self.tape.attributes(inclusive).len() == 1 => Ok(list),
+            _ => Err(self.refused(reason).detail("InclusiveNamespaces")),
+        }
+    }
+
+    /// SAML Core 5.4.2: the Reference names the ID of the element that holds the signature, byte for byte, in no other
+    /// spelling (S-33 to S-35), and has no other attribute.
+    fn check_uri(&self, reference: NodeId) -> Result<(), Refusal> {
+        let uri = self.tape.attribute(reference, "URI").unwrap_or_default();
+        let id = self.tape.attribute(self.parent, "ID").unwrap_or_default();
+        let points = uri.strip_prefix('#').is_some_and(|target| !target.is_empty() && target == id);
+        if points && self.tape.attributes(reference).len() == 1 {
+            Ok(())
+        } else {
+            Err(self.refused(Reason::ReferenceUri).expected(&format!("#{id}")).found(&uri))
+        }
+    }
+
+    /// SAML Core 5.4.4: enveloped-signature, then exclusive C14N, and no others (S-36 to S-38).
+    fn transforms(&self, transforms: NodeId) -> Result<PrefixList, Refusal> {
+        let shape = |_| self.refused(Reason::Transforms);
+        let [enveloped, exclusive] = self.exactly(transforms, &["Transform", "Transform"]).map_err(shape)?;
+        if self.bare_algorithm(enveloped, Reason::Transforms)? != ENVELOPED {
+            return Err(self.algorithm_refused(enveloped, Reason::Transforms));
+        }
+        self.exclusive_c14n(exclusive, Reason::Transforms)
+    }
+
+    /// The octets of a base64 text, XML white space aside.
+    fn base64(&self, element: NodeId) -> Result<Vec<u8>, Refusal> {
+        let wrong = || self.refused(Reason::SignatureEncoding);
+        let text = self.tape.text(element).ok_or_else(wrong)?;
+        if text.len() > SIGNATURE_TEXT_BYTES_MAX {
+            return Err(wrong());
+        }
+        let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+        let packed: Vec<u8> = text.bytes().filter(|byte| !blank(byte)).collect();
+        STANDARD.decode(packed).map_err(|_| wrong())
+    }
+}

@@ -1,0 +1,246 @@
+//! Exclusive XML Canonicalization 1.0 without comments, of one element of a [`Tape`].
+//!
+//! Most of a message is canonical as it stands, so this walks the nodes and copies runs of source between the places
+//! that must change: start tags to which declarations are added, unusual spellings, comments, the omitted signature.
+//! A fault here shows as a digest that does not match; what was digested is what is read (see `super::super::claims`).
+use std::{borrow::Cow, cmp::Ordering};
+
+use super::{
+    tape::{Attribute, Binding, Kind, Node, NodeId, Tape},
+    text,
+};
+use crate::saml::{
+    Reason, Refusal,
+    limits::{CANONICAL_BYTES_MAX, PREFIX_LIST_MAX},
+};
+
+/// The prefixes of an `InclusiveNamespaces` PrefixList, the default namespace as the empty one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::saml) struct PrefixList(Vec<String>);
+
+impl PrefixList {
+    /// Reads the attribute's value (Exclusive C14N 1.0, 3); `None` if it holds too many or something that is no prefix.
+    pub fn read(list: &str) -> Option<Self> {
+        let mut prefixes = vec![];
+        for token in list.split_ascii_whitespace() {
+            let prefix = if token == "#default" { "" } else { token };
+            if prefixes.len() >= PREFIX_LIST_MAX || !(prefix.is_empty() || super::is_ncname(prefix)) {
+                return None;
+            }
+            prefixes.push(prefix.to_owned());
+        }
+        Some(Self(prefixes))
+    }
+}
+
+/// Writes canonical forms; its buffers serve all elements of a message.
+#[derive(Debug, Default)]
+pub(in crate::saml) struct Canonicalizer {
+    /// The bindings that the output has in force, innermost last.
+    rendered: Vec<u32>,
+    open: Vec<Open>,
+    /// The places of a tag's attributes in canonical order.
+    order: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    node: Node,
+    /// How many bindings were rendered outside of it.
+    rendered: usize,
+}
+
+impl Canonicalizer {
+    /// Appends the canonical form of `apex` to `out`, without the element `omitted`.
+    pub fn write(
+        &mut self,
+        tape: &Tape<'_>,
+        apex: NodeId,
+        omitted: Option<NodeId>,
+        prefixes: &PrefixList,
+        out: &mut String,
+    ) -> Result<(), Refusal> {
+        let Some(top) = tape.node(apex).copied() else { return Ok(()) };
+        self.rendered.clear();
+        self.rendered.push(Binding::UNPREFIXED);
+        self.open.clear();
+        let mut copy = Copy { source: tape.source, copied: top.start, out };
+        let mut next = apex.0;
+        while next < top.after {
+            self.close_before(next, tape, &mut copy);
+            let Some(node) = tape.node(NodeId(next)).copied() else { break };
+            if omitted == Some(NodeId(next)) {
+                copy.replace(node.start, node.end);
+                next = node.after;
+                continue;
+            }
+            match node.kind {
+                Kind::Element => self.start_tag(tape, &node, prefixes, &mut copy),
+                Kind::Text if node.plain => {}
+                Kind::Comment => copy.replace(node.start, node.end),
+                kind => {
+                    copy.replace(node.start, node.end);
+                    escape_text(&text::character_data(kind, tape.slice(node.start, node.end)), copy.out);
+                }
+            }
+            if copy.out.len() > CANONICAL_BYTES_MAX {
+                return Err(Refusal::at(Reason::CanonicalTooLarge, node.start as usize));
+            }
+            next += 1;
+        }
+        self.close_before(top.after, tape, &mut copy);
+        copy.up_to(top.end);
+        if copy.out.len() > CANONICAL_BYTES_MAX { Err(Reason::CanonicalTooLarge.into()) } else { Ok(()) }
+    }
+
+    /// Closes the elements that end before the node at `next`.
+    fn close_before(&mut self, next: u32, tape: &Tape<'_>, copy: &mut Copy<'_>) {
+        while let Some(open) = self.open.pop_if(|open| open.node.after <= next) {
+            self.rendered.truncate(open.rendered);
+            if !open.node.close_plain {
+                copy.replace(open.node.close_start, open.node.end);
+                copy.out.push_str("</");
+                copy.out.push_str(tape.qualified_name(&open.node));
+                copy.out.push('>');
+            }
+        }
+    }
+
+    fn start_tag(&mut self, tape: &Tape<'_>, node: &Node, prefixes: &PrefixList, copy: &mut Copy<'_>) {
+        let outer = self.rendered.len();
+        self.render(tape, node.binding);
+        for attribute in tape.attributes_of(node) {
+            if attribute.binding != Binding::UNPREFIXED {
+                self.render(tape, attribute.binding);
+            }
+        }
+        let inherited = self.open.last().map(|open| open.node.scope);
+        if inherited != Some(node.scope) {
+            for prefix in &prefixes.0 {
+                if let Some(binding) = tape.lookup(node.scope, prefix) {
+                    self.render(tape, binding);
+                }
+            }
+        }
+        self.open.push(Open { node: *node, rendered: outer });
+        if !node.plain || self.rendered.len() > outer {
+            copy.replace(node.start, node.open_end);
+            self.write_tag(tape, node, outer, copy.out);
+        }
+    }
+
+    /// Puts a binding into force in the output unless an equal one is (Exclusive C14N 1.0, 3).
+    fn render(&mut self, tape: &Tape<'_>, index: u32) {
+        let Some(binding) = tape.binding(index) else { return };
+        if index == Binding::XML {
+            return;
+        }
+        for rendered in self.rendered.iter().rev() {
+            if *rendered == index {
+                return;
+            }
+            let Some(other) = tape.binding(*rendered) else { continue };
+            if other.prefix == binding.prefix {
+                if other.namespace == binding.namespace {
+                    return;
+                }
+                break;
+            }
+        }
+        self.rendered.push(index);
+    }
+
+    /// Writes a start tag: the declarations from `outer` on by prefix, then the attributes by namespace and name.
+    fn write_tag(&mut self, tape: &Tape<'_>, node: &Node, outer: usize, out: &mut String) {
+        out.push('<');
+        out.push_str(tape.qualified_name(node));
+        if let Some(declared) = self.rendered.get_mut(outer..) {
+            declared.sort_unstable_by_key(|index| tape.binding(*index).map(|binding| binding.prefix));
+            for binding in declared.iter().filter_map(|index| tape.binding(*index)) {
+                out.push_str(if binding.prefix.is_empty() { " xmlns" } else { " xmlns:" });
+                out.push_str(binding.prefix);
+                out.push_str("=\"");
+                // A namespace name holds nothing that must be escaped: the parser refuses it.
+                out.push_str(tape.namespace_name(binding.namespace));
+                out.push('"');
+            }
+        }
+        let attributes = tape.attributes_of(node);
+        self.order.clear();
+        self.order.extend(0..attributes.len());
+        self.order.sort_unstable_by(|a, b| match (attributes.get(*a), attributes.get(*b)) {
+            (Some(a), Some(b)) => tape.attribute_order(a, b),
+            _ => Ordering::Equal,
+        });
+        for attribute in self.order.iter().filter_map(|at| attributes.get(*at)) {
+            write_attribute(attribute, out);
+        }
+        out.push('>');
+    }
+}
+
+impl Tape<'_> {
+    /// C14N 1.0, 2.2: by namespace name, then by local name; those in no namespace come first.
+    pub(super) fn attribute_order(&self, a: &Attribute<'_>, b: &Attribute<'_>) -> Ordering {
+        let namespaces = match a.namespace == b.namespace {
+            true => Ordering::Equal,
+            false => self.namespace_name(a.namespace).cmp(self.namespace_name(b.namespace)),
+        };
+        namespaces.then_with(|| a.local().cmp(b.local()))
+    }
+}
+
+/// Copies the source in runs, leaving out what is replaced.
+struct Copy<'a> {
+    source: &'a str,
+    copied: u32,
+    out: &'a mut String,
+}
+
+impl Copy<'_> {
+    /// Copies what is pending before `start` and leaves out what stands up to `end`.
+    fn replace(&mut self, start: u32, end: u32) {
+        self.up_to(start);
+        self.copied = end;
+    }
+
+    fn up_to(&mut self, end: u32) {
+        self.out.push_str(self.source.get(self.copied as usize..end as usize).unwrap_or_default());
+        self.copied = end;
+    }
+}
+
+fn write_attribute(attribute: &Attribute<'_>, out: &mut String) {
+    out.push(' ');
+    out.push_str(attribute.name);
+    out.push_str("=\"");
+    match attribute.value() {
+        Cow::Borrowed(plain) => out.push_str(plain),
+        Cow::Owned(value) => {
+            for c in value.chars() {
+                match c {
+                    '&' => out.push_str("&amp;"),
+                    '<' => out.push_str("&lt;"),
+                    '"' => out.push_str("&quot;"),
+                    '\t' => out.push_str("&#x9;"),
+                    '\n' => out.push_str("&#xA;"),
+                    '\r' => out.push_str("&#xD;"),
+                    c => out.push(c),
+                }
+            }
+        }
+    }
+    out.push('"');
+}
+
+fn escape_text(text: &str, out: &mut String) {
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '\r' => out.push_str("&#xD;"),
+            c => out.push(c),
+        }
+    }
+}
