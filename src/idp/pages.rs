@@ -287,8 +287,8 @@ fn page(html: String, policy: &str) -> Response {
         (header::CONTENT_SECURITY_POLICY, policy.as_str()),
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // Not `no-referrer`: with that, browsers send `Origin: null` with our own forms.
-        (header::REFERRER_POLICY, "same-origin"),
+        // The origin alone: with `no-referrer`, browsers send `Origin: null` with our own forms.
+        (header::REFERRER_POLICY, "strict-origin"),
     ];
     (fields, Html(html)).into_response()
 }

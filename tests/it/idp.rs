@@ -70,6 +70,23 @@ fn xmlsec_accepts(xml: &str, certificate: &[u8], node: &str) -> bool {
     output.status.success()
 }
 
+/// A new key of this kind and a certificate for it, both PEM, made by the openssl command.
+fn key_and_certificate(kind: &[&str]) -> (Vec<u8>, Vec<u8>) {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, certificate) = (folder.path().join("key"), folder.path().join("certificate"));
+    let output = Command::new("openssl")
+        .args(["req", "-x509", "-noenc", "-days", "2", "-subj", "/CN=test", "-newkey"])
+        .args(kind)
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .expect("openssl is installed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    (std::fs::read(key).unwrap(), std::fs::read(certificate).unwrap())
+}
+
 #[tokio::test]
 async fn signs_in_with_signatures_that_xmlsec_accepts() {
     let idp = start(|_| ()).await;
@@ -104,28 +121,7 @@ async fn signs_in_with_signatures_that_xmlsec_accepts() {
 
 #[tokio::test]
 async fn signs_with_an_elliptic_curve() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-noenc",
-            "-days",
-            "2",
-        ])
-        .args(["-subj", "/CN=test", "-keyout"])
-        .arg(path("key"))
-        .arg("-out")
-        .arg(path("crt"))
-        .output()
-        .unwrap();
-    assert!(made.status.success());
-    let (key, certificate) = (std::fs::read(path("key")).unwrap(), std::fs::read(path("crt")).unwrap());
+    let (key, certificate) = key_and_certificate(&["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
     let idp = start(|settings| {
         settings.key_pem = key;
         settings.certificate_pem = certificate.clone();
@@ -141,11 +137,23 @@ async fn signs_with_an_elliptic_curve() {
 }
 
 #[tokio::test]
-async fn a_key_of_another_certificate_is_refused() {
-    let mut settings = Settings::development(([127, 0, 0, 1], 0).into());
-    settings.key_pem = openssl::rsa::Rsa::generate(2048).unwrap().private_key_to_pem().unwrap();
-    let bound = idp::bind(settings).await;
-    assert!(matches!(bound.err(), Some(idp::BindError::Key(idp::KeyError::Mismatch))));
+async fn settings_are_checked() {
+    let refused = async |change: &dyn Fn(&mut Settings)| {
+        let mut settings = Settings::development(([127, 0, 0, 1], 0).into());
+        change(&mut settings);
+        idp::bind(settings).await.err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    let other_key = openssl::rsa::Rsa::generate(2048).unwrap().private_key_to_pem().unwrap();
+    assert!(refused(&|s| s.key_pem = other_key.clone()).await.contains("does not belong"));
+    assert!(refused(&|s| s.key_pem = Vec::new()).await.contains("no PEM private key"));
+    let small = key_and_certificate(&["rsa:1024"]);
+    let weak = refused(&|s| (s.key_pem, s.certificate_pem) = small.clone()).await;
+    assert!(weak.contains("at least 2048 bits"), "{weak}");
+    assert!(refused(&|s| s.people.clear()).await.contains("nobody"));
+    for url in ["idp.example.com", "https://idp.example.com/path", "https://a@idp.example.com", "ftp://a"] {
+        assert!(refused(&|s| s.base_url = Some(url.into())).await.contains("base URL"), "{url}");
+    }
+    assert_eq!(refused(&|s| s.base_url = Some("https://idp.example.com/".into())).await, "");
 }
 
 #[tokio::test]
