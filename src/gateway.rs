@@ -19,6 +19,9 @@ use crate::{
     telemetry::Metrics,
 };
 
+/// A certificate is warned about when it has less than this to go.
+const EXPIRY_WARNING_SECONDS: i64 = 30 * 24 * 60 * 60;
+
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -51,7 +54,7 @@ pub async fn start(settings: &config::Settings, store: Arc<dyn Store>, metrics: 
     for enterprise in &settings.enterprises {
         enterprises.insert(enterprise.slug.clone(), Arc::new(open(enterprise)?));
     }
-    export_certificates(&enterprises, &metrics);
+    export_certificates(&enterprises, Timestamp::now(), &metrics);
     let acs_urls = settings.enterprises.iter();
     let acs_urls = acs_urls.flat_map(|e| e.acs_urls.iter().map(|url| (&e.slug, url.as_str())));
     let gate = Arc::new(Gate {
@@ -107,4 +110,19 @@ fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
     })
 }
 
-fn export_certificates(_enterprises: &HashMap<EnterpriseSlug, Arc<EnterpriseGate>>, _metrics: &Metrics) {}
+/// When each certificate expires, as a metric, and as a warning where that is near or past: an expired one verifies all the
+/// same, because the key is what is trusted (S-58).
+fn export_certificates(enterprises: &HashMap<EnterpriseSlug, Arc<EnterpriseGate>>, now: Timestamp, metrics: &Metrics) {
+    let mut expiries = Vec::new();
+    for (slug, enterprise) in enterprises {
+        for certificate in enterprise.connection.certificates() {
+            let Some(end) = certificate.not_after else { continue };
+            let fingerprint = certificate.fingerprint_sha256.get(..16).unwrap_or_default();
+            expiries.push((format!("idp_signing:{slug}:{fingerprint}"), end.as_second()));
+            if end.as_second() - now.as_second() < EXPIRY_WARNING_SECONDS {
+                tracing::warn!(enterprise = slug.as_str(), subject = certificate.subject, %end, "a certificate of the IdP expires soon or has expired");
+            }
+        }
+    }
+    metrics.set_certificate_expiries(expiries);
+}

@@ -40,9 +40,21 @@ enum Command {
     Idp {
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
         listen: SocketAddr,
-        /// Where the IdP keeps its key, certificate and people
-        #[arg(long, value_name = "DIR", default_value = "certs")]
-        folder: PathBuf,
+        /// Where browsers reach it, without a path; http://localhost:PORT if left out
+        #[arg(long)]
+        url: Option<String>,
+        /// A JSON list of people, [{"id", "display_name", "email", "groups"}], instead of the example people
+        #[arg(long, value_name = "FILE")]
+        people: Option<PathBuf>,
+        /// A service provider that is not on this machine; may be given several times
+        #[arg(long = "service-provider", value_name = "ENTITY_ID=ACS_URL")]
+        service_providers: Vec<String>,
+        /// A signing key as PEM, instead of the development key that everyone has
+        #[arg(long, value_name = "FILE", requires = "certificate")]
+        key: Option<PathBuf>,
+        /// The key's certificate as PEM
+        #[arg(long, value_name = "FILE", requires = "key")]
+        certificate: Option<PathBuf>,
     },
     /// Look into SAML messages
     #[command(subcommand)]
@@ -104,7 +116,10 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Serve(config) => commands::serve(&config.path()),
         Command::Check { config, format } => commands::check(&config.path(), format.into()),
         Command::Demo { check, folder } => commands::demo(&folder, check),
-        Command::Idp { listen, folder } => commands::idp(listen, &folder),
+        Command::Idp { listen, url, people, service_providers, key, certificate } => {
+            let key = key.zip(certificate);
+            commands::idp(commands::Idp { listen, url, people, service_providers, key })
+        }
         Command::Saml(SamlCommand::Inspect { file, config, enterprise, at, request_ids, person, format }) => {
             commands::inspect(commands::Inspect {
                 file,

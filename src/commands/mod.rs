@@ -1,15 +1,22 @@
 //! What each subcommand does. The command line itself is read in `main`.
 use std::{
-    fmt,
-    net::SocketAddr,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
 use crate::config::{self, CONFIG_VARIABLE, Fault, Loaded, Overrides, Source};
 
 mod check;
+mod demo;
+mod idp;
+mod inspect;
+mod serve;
 
 pub use check::check;
+pub use demo::demo;
+pub use idp::{Idp, idp};
+pub use inspect::{Inspect, inspect};
+pub use serve::serve;
 
 /// How a command ended that said on standard output what there is to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,19 +53,6 @@ pub enum Format {
     Json,
 }
 
-/// The arguments of `saml inspect`.
-#[derive(Debug)]
-pub struct Inspect {
-    pub file: PathBuf,
-    pub config: PathBuf,
-    pub enterprise: Option<String>,
-    /// RFC 3339.
-    pub at: Option<String>,
-    pub request_ids: Vec<String>,
-    pub person: Option<String>,
-    pub format: Format,
-}
-
 /// The configuration file where `--config` names none.
 pub fn default_config() -> PathBuf {
     std::env::var_os(CONFIG_VARIABLE).map_or_else(|| "config.toml".into(), PathBuf::from)
@@ -70,28 +64,19 @@ pub fn load(file: &Path) -> Result<Loaded, Failure> {
     config::load(&source, &Overrides::from_env()).map_err(Failure::Config)
 }
 
-/// Runs the gateway until it is told to stop.
-pub fn serve(config: &Path) -> Result<Outcome, Failure> {
-    load(config)?;
-    Err(not_built("serve"))
+/// The runtime of a command: the gateway's workers have runtimes of their own.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(|error| {
+        Failure::Failed(format!("runtime: {error}: raise the limits of threads and open files of this user"))
+    })
 }
 
-/// Runs gateway, development IdP and an application, or walks through them.
-pub fn demo(_folder: &Path, _check: bool) -> Result<Outcome, Failure> {
-    Err(not_built("demo"))
-}
-
-/// Runs the development IdP alone.
-pub fn idp(_listen: SocketAddr, _folder: &Path) -> Result<Outcome, Failure> {
-    Err(not_built("idp"))
-}
-
-/// Explains what the gateway would do with a captured response.
-pub fn inspect(arguments: Inspect) -> Result<Outcome, Failure> {
-    load(&arguments.config)?;
-    Err(not_built("saml inspect"))
-}
-
-fn not_built(command: &str) -> Failure {
-    Failure::Failed(format!("{command}: is not built yet: use a later version"))
+/// Ready at Ctrl-C, or when the process is asked to end.
+async fn told_to_stop() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
 }

@@ -10,6 +10,7 @@ use std::{
     path::PathBuf,
 };
 
+use super::{Failure, Outcome, load, runtime};
 use crate::{
     config,
     domain::{EnterpriseId, EnterpriseSlug, OrganizationSlug, Person, PersonId, Role, Timestamp},
@@ -18,28 +19,23 @@ use crate::{
     store,
 };
 
-pub use report::Report;
+use report::Report;
+
+pub use super::Format;
 
 /// Captured files larger than this are refused unread: the ACS takes less.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// How the report is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    Text,
-    Json,
-}
-
-/// What to inspect, and as whom.
+/// The arguments of `saml inspect`.
 #[derive(Debug)]
-pub struct Options {
+pub struct Inspect {
     /// The response: XML, the base64 form value, or the whole form body.
     pub file: PathBuf,
-    pub config: config::Settings,
+    pub config: PathBuf,
     /// May be left out where the configuration has one enterprise.
     pub enterprise: Option<String>,
-    /// The clock to judge by.
-    pub at: Timestamp,
+    /// The clock to judge by, RFC 3339; now if left out.
+    pub at: Option<String>,
     /// The requests that are outstanding.
     pub request_ids: Vec<String>,
     /// A person in the store to plan against; an empty one otherwise.
@@ -47,30 +43,49 @@ pub struct Options {
     pub format: Format,
 }
 
-/// Why nothing could be inspected, as `what: why: how to mend it`.
-#[derive(Debug, thiserror::Error)]
-#[error("{what}: {why}: {hint}")]
-pub struct Unusable {
-    what: String,
-    why: String,
-    hint: &'static str,
+/// The arguments, read.
+struct Options {
+    file: PathBuf,
+    config: config::Settings,
+    enterprise: Option<String>,
+    at: Timestamp,
+    request_ids: Vec<String>,
+    person: Option<String>,
 }
 
-fn unusable(what: impl Into<String>, why: impl ToString, hint: &'static str) -> Unusable {
-    Unusable { what: what.into(), why: why.to_string(), hint }
-}
-
-/// The report, written out, and whether the response is accepted.
-pub async fn run(options: &Options) -> Result<(String, bool), Unusable> {
-    let report = inspect(options).await?;
-    let written = match options.format {
-        Format::Text => text::write(&report),
-        Format::Json => report.to_json(),
+/// Explains what the gateway would do with a captured response. The outcome says whether it would accept it.
+pub fn inspect(arguments: Inspect) -> Result<Outcome, Failure> {
+    let format = arguments.format;
+    // Exit code 1 says that a response is refused, so whatever keeps us from judging one is 2.
+    let settings = load(&arguments.config).map_err(|failure| Failure::Usage(failure.to_string().trim_end().into()))?;
+    let at = match &arguments.at {
+        None => Timestamp::now(),
+        Some(text) => text.parse().map_err(|_| {
+            unusable("--at", format!("{text:?} is no point in time"), "write it as 2026-01-15T12:00:00Z")
+        })?,
     };
-    Ok((written, report.is_accepted()))
+    let options = Options {
+        file: arguments.file,
+        config: settings.settings,
+        enterprise: arguments.enterprise,
+        at,
+        request_ids: arguments.request_ids,
+        person: arguments.person,
+    };
+    let report = runtime()?.block_on(judge(&options))?;
+    match format {
+        Format::Text => print!("{}", text::write(&report)),
+        Format::Json => print!("{}", report.to_json()),
+    }
+    Ok(if report.is_accepted() { Outcome::Fine } else { Outcome::Failed })
 }
 
-async fn inspect(options: &Options) -> Result<Report, Unusable> {
+/// Why nothing could be inspected.
+fn unusable(what: impl std::fmt::Display, why: impl std::fmt::Display, hint: &str) -> Failure {
+    Failure::Usage(format!("{what}: {why}: {hint}"))
+}
+
+async fn judge(options: &Options) -> Result<Report, Failure> {
     let captured = read(options)?;
     let enterprise = choose_enterprise(options)?;
     let connection = Connection::new(enterprise.saml.clone())
@@ -115,7 +130,7 @@ fn person_id(assertion: &VerifiedAssertion, enterprise: &config::EnterpriseSetti
 }
 
 /// The captured octets.
-fn read(options: &Options) -> Result<Vec<u8>, Unusable> {
+fn read(options: &Options) -> Result<Vec<u8>, Failure> {
     let name = options.file.display().to_string();
     let hint = "name a file that holds one SAML response, as XML or as the base64 form value";
     let length = std::fs::metadata(&options.file).map_err(|error| unusable(&name, error, hint))?.len();
@@ -143,7 +158,7 @@ fn decode(captured: &[u8], trail: &mut Vec<(Check, String)>) -> Result<Vec<u8>, 
     Ok(decoded)
 }
 
-fn choose_enterprise(options: &Options) -> Result<&config::EnterpriseSettings, Unusable> {
+fn choose_enterprise(options: &Options) -> Result<&config::EnterpriseSettings, Failure> {
     let all = &options.config.enterprises;
     let names: Vec<&str> = all.iter().map(|e| e.slug.as_str()).collect();
     let hint = "name one of the configuration's enterprises with --enterprise";
@@ -174,7 +189,7 @@ type Owners = BTreeMap<OrganizationSlug, BTreeSet<PersonId>>;
 async fn load_person(
     options: &Options,
     enterprise: &config::EnterpriseSettings,
-) -> Result<(Option<Person>, Owners), Unusable> {
+) -> Result<(Option<Person>, Owners), Failure> {
     let Some(text) = &options.person else { return Ok((None, Owners::new())) };
     let hint = "give the person's id as the log shows it: 32 hexadecimal digits";
     let id = PersonId::parse(text).ok_or_else(|| unusable("--person", "is no id of a person", hint))?;
@@ -184,7 +199,7 @@ async fn load_person(
     let directory = crate::directory::Directory::new(
         store,
         options.config.session.clone(),
-        crate::telemetry::Metrics::default(),
+        crate::telemetry::Metrics::new(),
     );
     let tenant = EnterpriseId::of(&enterprise.slug);
     let person = directory.person(tenant, id, options.at).await.map_err(broken)?;

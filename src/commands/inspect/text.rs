@@ -102,16 +102,14 @@ fn write_plan(out: &mut String, plan: &[ChangeReport], groups: &GroupsReport) {
     for change in plan {
         let role = change.role.unwrap_or("member");
         let organization = &change.organization;
-        line(
-            out,
-            match change.change {
-                "join" => format_args!("  + join {organization} as {role}\n"),
-                "promote" => format_args!("  ^ become owner of {organization}\n"),
-                "leave" => format_args!("  - leave {organization}, where the role is {role}\n"),
-                "cancel_invitation" => format_args!("  x cancel the invitation to {organization}\n"),
-                _ => format_args!("  ! {organization} loses its last owner and becomes unowned\n"),
-            },
-        );
+        let words = match change.change {
+            "join" => format!("+ join {organization} as {role}"),
+            "promote" => format!("^ become owner of {organization}"),
+            "leave" => format!("- leave {organization}, where the role is {role}"),
+            "cancel_invitation" => format!("x cancel the invitation to {organization}"),
+            _ => format!("! {organization} loses its last owner and becomes unowned"),
+        };
+        line(out, format_args!("  {words}\n"));
     }
 }
 

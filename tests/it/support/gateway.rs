@@ -93,7 +93,7 @@ impl TestGateway {
         };
         let loaded = config::load(&Source::shipped(root), &change(overrides)).unwrap_or_else(|faults| panic!("{faults:#?}"));
         let store = store::open(&loaded.settings.store).await.unwrap();
-        let running = gateway::start(&loaded.settings, wrap(store), Metrics::default()).await.unwrap();
+        let running = gateway::start(&loaded.settings, wrap(store), Metrics::new()).await.unwrap();
         Self { url, running: Some(running), people, idp_entity_id, redis, _stops: vec![stop_idp, stop_origin], folder }
     }
 

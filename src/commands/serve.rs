@@ -1,0 +1,35 @@
+//! `serve`: runs the gateway until it is told to stop.
+use std::path::Path;
+
+use super::{Failure, Outcome, load, runtime, told_to_stop};
+use crate::{config::Loaded, gateway, store, telemetry};
+
+/// Runs the gateway until it is told to stop; then lets the requests under way end.
+pub fn serve(config: &Path) -> Result<Outcome, Failure> {
+    let Loaded { settings, warnings } = load(config)?;
+    telemetry::init(&settings.telemetry).map_err(|error| failure("log", &error, "mend [log] in the configuration"))?;
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    runtime()?.block_on(async {
+        let hint = "start the store, or mend [store] in the configuration";
+        let store = store::open(&settings.store).await.map_err(|error| failure("store", &error, hint))?;
+        let hint = "free the address, or mend [listen] in the configuration";
+        let running = gateway::start(&settings, store, telemetry::Metrics::new())
+            .await
+            .map_err(|error| failure("gateway", &error, hint))?;
+        let url = &settings.edge.public_url;
+        tracing::info!(
+            public = %running.public_address, private = %running.private_address,
+            "serving {}://{}", url.scheme, url.authority
+        );
+        told_to_stop().await.map_err(|error| failure("signals", &error, "run on a system with signals"))?;
+        tracing::info!("stopping: requests under way may end");
+        running.shutdown().await;
+        Ok(Outcome::Fine)
+    })
+}
+
+fn failure(what: &str, why: &dyn std::fmt::Display, hint: &str) -> Failure {
+    Failure::Failed(format!("{what}: {why}: {hint}"))
+}
