@@ -104,6 +104,13 @@ impl Browser {
         self.follow(Method::GET, format!("{bare}?{fields}"), None, HTML, true).await
     }
 
+    /// Submits a form by POST and stays where it is sent from: the answer as it comes.
+    pub async fn submit_once(&mut self, form: &Form) -> Result<Page, BrowserError> {
+        let fields = form_urlencoded::Serializer::new(String::new()).extend_pairs(&form.fields).finish();
+        let exchange = self.exchange(&Method::POST, &form.action, Some(&fields), HTML, true);
+        tokio::time::timeout(EXCHANGE_MAX, exchange).await.map_err(|_| BrowserError::Slow)?
+    }
+
     /// Presses the button with this label.
     pub async fn press(&mut self, page: &Page, label: &str) -> Result<Page, BrowserError> {
         let form = page.button(label)?;

@@ -144,9 +144,9 @@ fn any_role() -> impl Strategy<Value = Role> {
 }
 
 fn any_person() -> impl Strategy<Value = Person> {
-    let organizations = ["octo-org", "hubot", "docs", "elsewhere"];
-    let memberships = prop::collection::btree_map(prop::sample::select(&organizations[..]), any_role(), 0..4);
-    let invitations = prop::collection::btree_set(prop::sample::select(&organizations[..]), 0..4);
+    let organizations = vec!["octo-org", "hubot", "docs", "elsewhere"];
+    let memberships = prop::collection::btree_map(prop::sample::select(organizations.clone()), any_role(), 0..4);
+    let invitations = prop::collection::btree_set(prop::sample::select(organizations.clone()), 0..4);
     (memberships, invitations).prop_map(|(memberships, invitations)| {
         let memberships: Vec<_> = memberships.into_iter().collect();
         person(&memberships, &invitations.into_iter().collect::<Vec<_>>())
@@ -154,11 +154,11 @@ fn any_person() -> impl Strategy<Value = Person> {
 }
 
 fn any_claim() -> impl Strategy<Value = GroupClaim> {
-    let groups = ["octo-org", "HUBOT", " docs ", "elsewhere", "octo-owners", "other"];
+    let groups = vec!["octo-org", "HUBOT", " docs ", "elsewhere", "octo-owners", "other"];
     prop_oneof![
         Just(GroupClaim::Absent),
         Just(GroupClaim::Overage),
-        prop::collection::btree_set(prop::sample::select(&groups[..]), 0..6)
+        prop::collection::btree_set(prop::sample::select(groups), 0..6)
             .prop_map(|groups| claim(&groups.into_iter().collect::<Vec<_>>())),
     ]
 }

@@ -13,7 +13,7 @@ use portcullis::{
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::redis::RedisServer;
+use super::redis::BreakableRedis;
 
 /// Which store a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct TestGateway {
     pub running: Option<Running>,
     pub people: idp::Directory,
     pub idp_entity_id: String,
-    pub redis: Option<RedisServer>,
+    pub redis: Option<BreakableRedis>,
     _stops: Vec<oneshot::Sender<()>>,
     folder: TempDir,
 }
@@ -73,7 +73,10 @@ impl TestGateway {
         tokio::spawn(idp.run(idp_stopped));
         tokio::spawn(origin.run(origin_stopped));
 
-        let redis = (backend == Backend::Redis).then(RedisServer::start);
+        let redis = match backend {
+            Backend::Embedded => None,
+            Backend::Redis => Some(BreakableRedis::start().await),
+        };
         let (public, private) = (free_port(), free_port());
         let url = format!("http://localhost:{public}");
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
