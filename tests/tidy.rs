@@ -51,8 +51,8 @@ const HOUSE: &[Module] = &[
         "proxy", "api", "console", "edge", "admin", "config"], &["rustls", "rustls_openssl"]),
     module("idp", &[], &["axum", "askama", "openssl", "quick_xml", "hyper", "hyper_util"]),
     module("demo", &["domain", "directory", "config", "gateway", "idp"], &["axum", "askama", "hyper", "hyper_util"]),
-    module("commands", &["domain", "saml", "provisioning", "telemetry", "store", "directory", "config", "gateway",
-        "idp", "demo"], &[]),
+    module("commands", &["domain", "saml", "provisioning", "access", "telemetry", "store", "directory", "config",
+        "gateway", "idp", "demo"], &[]),
     module("main", &[], &["clap"]),
 ];
 

@@ -5,6 +5,7 @@ use crate::{
     foreign_idp::authn_request_url,
     support::{
         pages::{self, Asked, Reply},
+        process::eventually,
         simplesamlphp::SimpleSaml,
         webdriver::Browser,
     },
@@ -74,7 +75,7 @@ async fn the_browser_signs_in_keeps_host_cookies_on_loopback_and_leaves_no_proce
     let profile = browser.profile().display().to_string();
     assert!(runs_with(&profile));
     browser.close().await;
-    assert!(!runs_with(&profile));
+    assert!(eventually(|| !runs_with(&profile)));
 }
 
 #[tokio::test]
@@ -83,7 +84,7 @@ async fn a_dropped_browser_leaves_no_process() {
     let profile = browser.profile().display().to_string();
     assert!(runs_with(&profile));
     drop(browser);
-    assert!(!runs_with(&profile));
+    assert!(eventually(|| !runs_with(&profile)));
 }
 
 /// The walk against a stand-in for the gateway: its cookie for the sign-in under way is sent with the cross-site POST.

@@ -12,7 +12,7 @@ use super::ports;
 
 /// How long a child may take until it is ready.
 const READY_SECONDS_MAX: u64 = 60;
-/// How long a child may take to end after SIGTERM before it gets SIGKILL.
+/// How long a child may take to end after SIGTERM before it gets SIGKILL, and to be gone after that.
 const END_SECONDS_MAX: u64 = 5;
 /// Another process may take the port between its choice and its use.
 const START_ATTEMPTS_MAX: usize = 3;
@@ -117,6 +117,18 @@ impl Drop for Process {
     }
 }
 
+/// Whether `condition` comes true within `END_SECONDS_MAX`. What was killed is gone a moment later, not at once.
+pub fn eventually(condition: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(END_SECONDS_MAX);
+    while !condition() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(POLL_MS));
+    }
+    true
+}
+
 /// The standard library has no way to signal a group.
 fn signal(name: &str, group: &str) {
     let _ = Command::new("kill").args([name, "--", group]).stderr(Stdio::null()).status();
@@ -138,7 +150,7 @@ fn a_process_is_awaited_logged_and_ended_with_its_children() {
     let child = text.split_whitespace().nth(1).expect("the child's id").to_owned();
     assert!(is_running(&child));
     drop(process);
-    assert!(!is_running(&child));
+    assert!(eventually(|| !is_running(&child)));
 }
 
 #[test]
