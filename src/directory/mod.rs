@@ -12,10 +12,11 @@ use std::sync::Arc;
 use crate::{
     domain::{EnterpriseId, EnterpriseSlug},
     provisioning,
-    store::{Store, StoreError},
+    store::Store,
     telemetry::Metrics,
 };
 
+pub use crate::store::StoreError;
 pub use sign_in::{SignInError, SignedIn};
 
 /// What the directory knows of one enterprise.

@@ -13,11 +13,10 @@ use super::{
 };
 use crate::{
     access,
-    directory::{SignInError, SignedIn},
+    directory::{SignInError, SignedIn, StoreError},
     domain::{EnterpriseSlug, PendingSignIn, RequestId, Timestamp},
     proxy::Body,
     saml::{self, NoTrail, Outstanding, Refusal},
-    store::StoreError,
     telemetry::{AuditAction, AuditEvent, Trigger, audit},
 };
 
