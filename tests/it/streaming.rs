@@ -131,6 +131,26 @@ fn stale_connections_are_replaced_where_that_does_no_harm() {
 }
 
 #[test]
+fn a_connection_that_closed_while_idle_is_not_tried() {
+    let (closed, close) = mpsc::channel();
+    let rig = Rig::with(proxy_settings(), move |request, stream| {
+        let answered = answer_ok(request, stream);
+        let kept = request.connection > 0;
+        if !kept {
+            stream.shutdown(std::net::Shutdown::Both).unwrap();
+            closed.send(()).unwrap();
+        }
+        answered && kept
+    });
+    // Even a POST, that would not be sent twice.
+    let post = format!("Content-Length: 0\r\nCookie: {}\r\n", rig.cookie);
+    assert_eq!(rig.request("POST /", &post).status, 200);
+    close.recv().unwrap();
+    assert_eq!(rig.request("POST /", &post).status, 200);
+    assert_eq!(rig.origin.take().len(), 2);
+}
+
+#[test]
 fn http2_with_prior_knowledge() {
     let rig = Rig::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
