@@ -36,7 +36,7 @@ mod tests {
             session_token(&fields).map(|token| token.expose().to_owned())
         };
         let value = Some(token.expose().to_owned());
-        assert_eq!(read(&[ours.clone()]), value);
+        assert_eq!(read(std::slice::from_ref(&ours)), value);
         assert_eq!(read(&[format!("a=1; {ours}; b=2")]), value);
         assert_eq!(read(&["a=1".into(), ours.clone()]), value);
         for lines in [

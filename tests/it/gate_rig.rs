@@ -1,10 +1,8 @@
 //! A gate on loopback before a recording origin server, spoken to over raw sockets. Benchmarks use it, too.
 use std::{
     collections::HashMap,
-    future::Future,
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -22,7 +20,7 @@ use portcullis::{
     edge::{
         self, PublicUrl,
         cookies::SESSION_COOKIE,
-        gate::{Gate, Sessions},
+        gate::{Gate, Lookup, Sessions},
         listener::{self, Workers},
         router::Router,
     },
@@ -64,14 +62,8 @@ impl Store for NoStore {
 #[derive(Default)]
 pub struct SessionTable(pub HashMap<SessionId, Arc<ActiveSession>>);
 
-type Looked = Result<Option<Arc<ActiveSession>>, String>;
-
 impl Sessions for SessionTable {
-    fn session<'a>(
-        &'a self,
-        token: &'a SessionToken,
-        _: Timestamp,
-    ) -> Pin<Box<dyn Future<Output = Looked> + Send + 'a>> {
+    fn session<'a>(&'a self, token: &'a SessionToken, _: Timestamp) -> Lookup<'a> {
         let id = token.session_id();
         let down = id == SessionToken::from_random([0; 32]).session_id();
         Box::pin(async move { if down { Err("down".into()) } else { Ok(self.0.get(&id).cloned()) } })
