@@ -15,18 +15,15 @@ pub const PREFIX: &str = "__Host-portcullis-";
 fn value<'a>(fields: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut found = None;
     for line in fields.get_all(header::COOKIE) {
-        let Ok(line) = line.to_str() else { continue };
-        for pair in line.split(';') {
-            let pair = pair.strip_prefix(' ').unwrap_or(pair);
-            if let Some(value) = pair.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')) {
-                if found.is_some() {
-                    return None;
-                }
-                found = Some(value);
+        for pair in line.as_bytes().split(|byte| *byte == b';') {
+            let pair = pair.strip_prefix(b" ").unwrap_or(pair);
+            let Some(value) = pair.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"=")) else { continue };
+            if found.replace(value).is_some() {
+                return None;
             }
         }
     }
-    found
+    std::str::from_utf8(found?).ok()
 }
 
 /// The token of the browser's session, if it carries exactly one that has the form of one.

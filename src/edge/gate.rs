@@ -50,21 +50,16 @@ impl Gate {
     }
 }
 
-/// Finds the live session of a token. The error's text is for the log.
+/// A session being looked up. The error's text is for the log.
+pub type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Option<Arc<ActiveSession>>, String>> + Send + 'a>>;
+
+/// Finds the live session of a token.
 pub trait Sessions: Send + Sync {
-    fn session<'a>(
-        &'a self,
-        token: &'a SessionToken,
-        now: Timestamp,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Arc<ActiveSession>>, String>> + Send + 'a>>;
+    fn session<'a>(&'a self, token: &'a SessionToken, now: Timestamp) -> Lookup<'a>;
 }
 
 impl Sessions for Directory {
-    fn session<'a>(
-        &'a self,
-        token: &'a SessionToken,
-        now: Timestamp,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Arc<ActiveSession>>, String>> + Send + 'a>> {
+    fn session<'a>(&'a self, token: &'a SessionToken, now: Timestamp) -> Lookup<'a> {
         Box::pin(async move { Directory::session(self, token, now).await.map_err(|error| error.to_string()) })
     }
 }

@@ -75,13 +75,13 @@ pub(super) struct Upload {
 }
 
 /// The client's body without its trailers (P-05).
-pub(super) struct RequestBody {
-    inner: Option<Incoming>,
+pub(super) struct RequestBody<B = Incoming> {
+    inner: Option<B>,
     upload: Rc<Upload>,
 }
 
-impl RequestBody {
-    pub fn new(inner: Incoming) -> Self {
+impl<B: hyper::body::Body> RequestBody<B> {
+    pub fn new(inner: B) -> Self {
         let inner = Some(inner).filter(|body| !hyper::body::Body::is_end_stream(body));
         let upload = Rc::<Upload>::default();
         upload.complete.set(inner.is_none());
@@ -99,14 +99,14 @@ impl RequestBody {
     }
 }
 
-impl hyper::body::Body for RequestBody {
+impl<B: hyper::body::Body<Data = Bytes> + Unpin> hyper::body::Body for RequestBody<B> {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(inner).poll_frame(cx));
         self.upload.pieces.set(self.upload.pieces.get().wrapping_add(1));
@@ -132,5 +132,43 @@ impl hyper::body::Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), hyper::body::Body::size_hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http::HeaderMap;
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    /// Gives its frames one by one.
+    struct Frames(Vec<Frame<Bytes>>);
+
+    impl hyper::body::Body for Frames {
+        type Data = Bytes;
+        type Error = Infallible;
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready((!self.0.is_empty()).then(|| Ok(self.0.remove(0))))
+        }
+    }
+
+    #[test]
+    fn p05_trailers_end_the_body_unseen() {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-forwarded-user", "admin".parse().unwrap());
+        let frames = vec![Frame::data(Bytes::from_static(b"abc")), Frame::trailers(trailers)];
+        let body = RequestBody::new(Frames(frames));
+        let upload = body.upload();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let collected = runtime.block_on(body.collect()).unwrap();
+        assert!(collected.trailers().is_none());
+        assert_eq!(collected.to_bytes(), "abc");
+        assert!(upload.complete.get());
     }
 }

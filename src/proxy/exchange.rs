@@ -5,7 +5,6 @@
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    rc::Rc,
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
@@ -20,11 +19,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::Instant};
 
-use super::{
-    Body, ProxyError,
-    body::{RequestBody, Upload},
-    pool::Slot,
-};
+use super::{Body, ProxyError, body::RequestBody, pool::Slot};
 
 /// Response heads beyond this are refused (P-38).
 pub const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -98,7 +93,7 @@ impl OriginConnection {
                 Err(Failure { error: classify(failure.into_error()), unsent })
             }
             Some(Ok((response, ended))) => {
-                let exchange = (!ended).then(|| Exchange { connection: self, upload, slot: slot.clone() });
+                let exchange = (!ended).then(|| Exchange { connection: self, slot: slot.clone() });
                 Ok(response.map(|incoming| Body::origin(ResponseBody::new(incoming, exchange))))
             }
         }
@@ -118,7 +113,6 @@ fn classify(error: hyper::Error) -> ProxyError {
 /// A connection in use.
 struct Exchange {
     connection: OriginConnection,
-    upload: Rc<Upload>,
     slot: Slot,
 }
 
@@ -184,11 +178,11 @@ impl ResponseBody {
         self.incoming.size_hint()
     }
 
-    /// The response is complete. The connection is kept only if the request is, too (P-39).
+    /// The response is complete. The pool keeps the connection only if hyper is ready to use it again, which it is
+    /// not while a part of the request is unsent or a byte of something else has come (P-39).
     fn finish(&mut self) {
-        let Some(exchange) = self.exchange.take() else { return };
-        if exchange.upload.complete.get() {
-            exchange.slot.put_back(exchange.connection);
+        if let Some(Exchange { connection, slot }) = self.exchange.take() {
+            slot.put_back(connection);
         }
     }
 }

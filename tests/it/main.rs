@@ -1,10 +1,14 @@
 //! The integration tests: one binary, so that the crate is linked once.
+mod access;
 mod browser;
 mod foreign_idp;
+mod gate_rig;
 mod idp;
 mod provisioning;
+mod proxy;
 mod sign_in;
 mod store;
 mod store_embedded;
 mod store_redis;
+mod streaming;
 mod support;
