@@ -105,6 +105,33 @@ async fn a_server_that_hangs_is_a_timeout_and_then_an_open_circuit() {
 }
 
 #[tokio::test]
+async fn a_demoted_server_is_left_for_the_new_one() {
+    let (redis, promoted) = (BreakableRedis::start().await, RedisServer::start());
+    let store = connect(redis.url(), PATIENT_MILLIS).await.unwrap();
+    redis.server.run::<()>(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    redis.lead_to(&promoted);
+    assert!(unavailable(store.commit(change(&[], &put_person())).await).contains("READONLY"));
+    recovers(&store).await;
+    assert_eq!(store.commit(change(&[], &put_person())).await.unwrap(), Committed::Applied);
+    assert_eq!(promoted.run::<i64>(&["EXISTS", &person(1).text()]).await, 1);
+}
+
+#[tokio::test]
+async fn a_line_that_breaks_while_nobody_talks_is_back_before_anybody_does() {
+    let server = RedisServer::start_with(&["--user", "gateway", "on", ">s3cret", "~pc:*", "+@all"]);
+    let url = format!("redis://gateway:s3cret@127.0.0.1:{}", server.port());
+    let store = connect(url, PATIENT_MILLIS).await.unwrap();
+    assert_eq!(server.run::<i64>(&["CLIENT", "KILL", "USER", "gateway"]).await, 1);
+    let mut attempts = 0;
+    while !server.run::<String>(&["CLIENT", "LIST"]).await.contains("user=gateway") {
+        attempts += 1;
+        assert!(attempts < RECOVERY_ATTEMPTS_MAX, "it does not connect by itself");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    recovers_to_read(&store).await;
+}
+
+#[tokio::test]
 async fn after_a_lost_answer_the_revision_tells() {
     let redis = BreakableRedis::start().await;
     let store = connect(redis.url(), HASTY_MILLIS).await.unwrap();

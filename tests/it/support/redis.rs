@@ -5,6 +5,10 @@ use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener as StdListener, TcpStream as StdStream},
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
     time::Duration,
 };
 
@@ -130,9 +134,10 @@ pub enum Network {
 
 /// A server that is reached through a network which the test breaks and mends.
 pub struct BreakableRedis {
-    _server: RedisServer,
+    pub server: RedisServer,
     address: SocketAddr,
     network: watch::Sender<Network>,
+    target: Arc<AtomicU16>,
     proxy: JoinHandle<()>,
 }
 
@@ -142,18 +147,24 @@ impl BreakableRedis {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (network, state) = watch::channel(Network::Works);
-        let port = server.port();
+        let target = Arc::new(AtomicU16::new(server.port()));
+        let port = Arc::clone(&target);
         let proxy = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, port, state.clone()));
+                tokio::spawn(carry(client, port.load(Ordering::SeqCst), state.clone()));
             }
         });
-        Self { _server: server, address, network, proxy }
+        Self { server, address, network, target, proxy }
     }
 
     /// The way through the proxy.
     pub fn url(&self) -> String {
         format!("redis://:{PASSWORD}@{}", self.address)
+    }
+
+    /// New connections lead to another server, as after a failover; those that are open stay.
+    pub fn lead_to(&self, other: &RedisServer) {
+        self.target.store(other.port(), Ordering::SeqCst);
     }
 
     pub fn set(&self, network: Network) {
