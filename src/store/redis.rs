@@ -7,6 +7,9 @@
 //! Threads. [`Redis::connect`] is called on the runtime that lives as long as the process: the connection's task and
 //! the task that reconnects run there. Calls may come from any thread and any runtime that has its timer enabled.
 //!
+//! Rights. An ACL user needs `~pc:* +get +getdel +set +unlink +zadd +zrem +zcard +zrangebylex +getrange +evalsha
+//! +script|load +info`; without `+info` the checks of the server's version and eviction policy are left out.
+//!
 //! Durability and atomicity are the server's: a commit is one script on one node. What `appendfsync` and replication
 //! lose in a failover is lost.
 mod errors;
