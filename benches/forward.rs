@@ -17,10 +17,10 @@ use std::{
 #[path = "../tests/it/gate_rig.rs"]
 mod gate_rig;
 
-use gate_rig::{SessionTable, active_session, gate, protected, proxy_settings, route};
+use gate_rig::{Sessions, active_session, gate, protected, proxy_settings, route};
 use portcullis::{
     domain::SessionToken,
-    edge::{cookies::SESSION_COOKIE, listener},
+    edge::{cookies::SESSION as SESSION_COOKIE, listener},
 };
 
 const WORKERS: usize = 2;
@@ -44,7 +44,7 @@ fn token() -> SessionToken {
 fn run_gateway(origin: SocketAddr) {
     let mut active = active_session("acme", &token());
     active.session.groups = (0..5).map(|i| format!("group-{i}")).collect();
-    let sessions = SessionTable([(token().session_id(), Arc::new(active))].into());
+    let sessions = Sessions::of([active]);
     let gate = Arc::new(gate(vec![route("app", "/", origin, protected(&["sales"]))], sessions, WORKERS));
     let listeners = listener::bind(&gate.settings).unwrap();
     println!("{}", listeners.local_addr());

@@ -59,7 +59,6 @@ pub async fn start(settings: &config::Settings, store: Arc<dyn Store>, metrics: 
     let acs_urls = acs_urls.flat_map(|e| e.acs_urls.iter().map(|url| (&e.slug, url.as_str())));
     let gate = Arc::new(Gate {
         directory: directory.clone(),
-        sessions: directory.clone(),
         routes: Routes::new(settings.routes.clone()).map_err(StartError::Routes)?,
         own: Router::new(acs_urls)?,
         enterprises,

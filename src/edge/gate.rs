@@ -1,6 +1,6 @@
 //! The way of a request through the gate, from its head to the origin server or an answer of our own.
 use std::{
-    borrow::Cow, cell::Cell, collections::HashMap, future::Future, net::SocketAddr, pin::Pin, sync::Arc,
+    borrow::Cow, cell::Cell, collections::HashMap, net::SocketAddr, sync::Arc,
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     access::{self, CanonicalPath, Decision, Found, RequestFacts, Route, Routes, Rule},
     directory::{self, Directory},
-    domain::{ActiveSession, EnterpriseSlug, SessionToken, Timestamp},
+    domain::{ActiveSession, EnterpriseSlug, Timestamp},
     proxy::{Body, Identity, Outgoing, Proxy, Screened},
     saml,
     telemetry::Metrics,
@@ -25,8 +25,6 @@ use crate::{
 /// Everything that decides about requests; shared by all workers.
 pub struct Gate {
     pub directory: Arc<Directory>,
-    /// Where sessions are looked up: the directory itself, unless a test or benchmark brings its own.
-    pub sessions: Arc<dyn Sessions>,
     pub routes: Routes,
     pub own: Router,
     pub enterprises: HashMap<EnterpriseSlug, Arc<EnterpriseGate>>,
@@ -47,20 +45,6 @@ impl Gate {
     /// An enterprise that a route or an endpoint names.
     pub fn enterprise(&self, slug: &EnterpriseSlug) -> Result<&EnterpriseGate, Problem> {
         self.enterprises.get(slug).map(AsRef::as_ref).ok_or_else(|| Problem::NotConfigured(slug.clone()))
-    }
-}
-
-/// A session being looked up. The error's text is for the log.
-pub type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Option<Arc<ActiveSession>>, String>> + Send + 'a>>;
-
-/// Finds the live session of a token.
-pub trait Sessions: Send + Sync {
-    fn session<'a>(&'a self, token: &'a SessionToken, now: Timestamp) -> Lookup<'a>;
-}
-
-impl Sessions for Directory {
-    fn session<'a>(&'a self, token: &'a SessionToken, now: Timestamp) -> Lookup<'a> {
-        Box::pin(async move { Directory::session(self, token, now).await.map_err(|error| error.to_string()) })
     }
 }
 
@@ -208,7 +192,7 @@ impl Worker {
             Rule::Protected { .. } => cookies::session_token(fields),
         };
         let Some(token) = token else { return Ok(None) };
-        self.gate.sessions.session(&token, (self.gate.now)()).await.map_err(Problem::Sessions)
+        self.gate.directory.session(&token, (self.gate.now)()).await.map_err(Problem::from)
     }
 
     /// P-25: a navigation goes to the IdP and comes back to its path; everything else is told so.

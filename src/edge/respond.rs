@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use super::{framing::FramingFault, sign_in::Refused};
 use crate::{
     access::{HostFault, PathFault},
-    directory::SignInError,
+    directory::{SignInError, StoreError},
     domain::EnterpriseSlug,
     proxy::{Body, ProxyError, RequestFault},
 };
@@ -45,8 +45,10 @@ pub enum Problem {
     },
     #[error("the session does not meet the route's rule")]
     Forbidden,
-    #[error("sessions cannot be read: {0}")]
-    Sessions(String),
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("no randomness from the operating system: {0}")]
+    Random(#[from] getrandom::Error),
     #[error("return_to is no path of this host")]
     ReturnTo,
     #[error("{0}")]
@@ -106,7 +108,7 @@ impl Problem {
                 Class(StatusCode::FORBIDDEN, "forbidden", "You are signed in, but not permitted to see this.")
             }
             Self::SignInRefused(refused) => refused_class(refused),
-            Self::Sessions(_) => {
+            Self::Store(_) | Self::Random(_) => {
                 Class(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Please try again in a moment.")
             }
             Self::NotConfigured(_)

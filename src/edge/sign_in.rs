@@ -82,7 +82,7 @@ pub async fn start(
     let base = format!("{}://{host}/", settings.public_url.scheme);
     let acs_url = acs_urls.iter().find(|url| url.starts_with(&base)).ok_or(Problem::NotConfigured(enterprise.clone()))?;
     let now = (gate.now)();
-    let (request, relay_state) = random_ids().map_err(|error| Problem::Sessions(error.to_string()))?;
+    let (request, relay_state) = random_ids()?;
     let lifetime = jiff::SignedDuration::from_secs(i64::from(settings.sign_in_seconds_max));
     let pending = PendingSignIn {
         request,
@@ -99,7 +99,7 @@ pub async fn start(
     let surplus = (requests.len() + 1).saturating_sub(settings.pending_sign_ins_max);
     let evicted: Vec<RequestId> = requests.drain(..surplus.min(requests.len())).collect();
     requests.push(request);
-    gate.directory.open_sign_in(&pending, &evicted, now).await.map_err(|error| Problem::Sessions(error.to_string()))?;
+    gate.directory.open_sign_in(&pending, &evicted, now).await?;
     let url = saml::authn_request_url(connection, &authn_request_id(request), acs_url, &pending.relay_state, now);
     let mut response = see_other(StatusCode::FOUND, &url)?;
     let cookie = cookies::set_pending_requests(&requests, settings.sign_in_seconds_max);

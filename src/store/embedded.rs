@@ -3,7 +3,8 @@
 //! One thread writes. What queues up while it waits for the disk goes into one transaction with one flush, each batch
 //! and each commit still whole for itself: a commit whose expectations fail writes nothing and spoils nobody else's.
 //! Answers go out after the flush, so what was answered survives a crash. Reads run in the caller's thread on the last
-//! flushed state; they come from redb's cache or a few page reads.
+//! flushed state; they come from redb's cache or a few page reads. Calls may come from any runtime that has its timer
+//! enabled.
 mod tables;
 mod writer;
 

@@ -7,6 +7,9 @@
 //! Threads. [`Redis::connect`] is called on the runtime that lives as long as the process: the connection's task and
 //! the task that reconnects run there. Calls may come from any thread and any runtime that has its timer enabled.
 //!
+//! Rights. An ACL user needs `~pc:* +get +getdel +set +unlink +zadd +zrem +zcard +zrangebylex +getrange +evalsha
+//! +script|load +info`; without `+info` the checks of the server's version and eviction policy are left out.
+//!
 //! Durability and atomicity are the server's: a commit is one script on one node. What `appendfsync` and replication
 //! lose in a failover is lost.
 mod errors;
@@ -102,22 +105,20 @@ impl Redis {
     /// Runs commands of which some may name a script; those whose script the server has forgotten run once more.
     async fn run_scripts(
         &self,
-        commands: Vec<Cmd>,
+        commands: impl Fn() -> Vec<Cmd>,
         deadline: Instant,
     ) -> Result<Vec<Result<Value, RedisError>>, StoreError> {
-        let mut answers = self.run(commands.clone(), deadline).await?;
-        let forgotten: Vec<usize> =
-            answers.iter().enumerate().filter(|(_, answer)| is_forgotten(answer)).map(|(i, _)| i).collect();
-        if forgotten.is_empty() {
+        let mut answers = self.run(commands(), deadline).await?;
+        if !answers.iter().any(is_forgotten) {
             return Ok(answers);
         }
-        let again =
-            load_scripts().into_iter().chain(forgotten.iter().filter_map(|i| commands.get(*i).cloned()));
-        let replies = self.run(again.collect(), deadline).await?.into_iter().skip(load_scripts().len());
-        for (i, reply) in forgotten.into_iter().zip(replies) {
-            if let Some(answer) = answers.get_mut(i) {
-                *answer = reply;
-            }
+        let load = load_scripts();
+        let loaded = load.len();
+        let forgotten = commands().into_iter().zip(&answers).filter(|(_, answer)| is_forgotten(answer));
+        let again = load.into_iter().chain(forgotten.map(|(command, _)| command)).collect();
+        let mut replies = self.run(again, deadline).await?.into_iter().skip(loaded);
+        for answer in answers.iter_mut().filter(|answer| is_forgotten(answer)) {
+            *answer = replies.next().ok_or_else(corrupt_reply)?;
         }
         Ok(answers)
     }
@@ -135,11 +136,11 @@ impl Store for Redis {
             if ops.is_empty() {
                 return Ok(Vec::new());
             }
-            let commands = ops.iter().map(|op| command(op, now)).collect();
+            let commands = || ops.iter().map(|op| command(op, now)).collect();
             let answers = if ops.iter().any(|op| matches!(op, Op::Replace { .. })) {
                 self.run_scripts(commands, self.deadline()).await?
             } else {
-                self.run(commands, self.deadline()).await?
+                self.run(commands(), self.deadline()).await?
             };
             ops.iter().zip(answers).map(|(op, answer)| reply(op, answer, now)).collect()
         })
@@ -148,7 +149,7 @@ impl Store for Redis {
     fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
         Box::pin(async move {
             rules::check_commit(&change)?;
-            let answers = self.run_scripts(vec![commit_command(&change)], self.deadline()).await?;
+            let answers = self.run_scripts(|| vec![commit_command(&change)], self.deadline()).await?;
             match answers.into_iter().next() {
                 Some(Ok(Value::Int(1))) => Ok(Committed::Applied),
                 Some(Ok(Value::Int(0))) => Ok(Committed::Conflict),

@@ -7,8 +7,8 @@ use super::{Commit, Key, Kind, Op, Shard, StoreError, Write};
 pub const BATCH_STEPS_MAX: usize = 1_024;
 /// Expectations and writes of one commit: Redis serves nobody else while it runs one.
 pub const COMMIT_STEPS_MAX: usize = 10_000;
-/// One value.
-pub const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// One value: a person in ten thousand groups stays far below.
+pub const VALUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// One member of a set; ours are ids of 16 or 32 bytes.
 pub const MEMBER_BYTES_MAX: usize = 256;
 /// One page of a set.

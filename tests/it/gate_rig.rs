@@ -12,20 +12,21 @@ use std::{
 
 use portcullis::{
     access::{Origin, Route, Routes, Rule},
-    directory::Directory,
+    directory::{Directory, SessionSettings},
     domain::{
         ActiveSession, EnterpriseId, EnterpriseSlug, Membership, MembershipSource, NameId, OrganizationSlug,
-        PersonId, Profile, Role, Session, SessionId, SessionToken, Timestamp,
+        Person, PersonId, Profile, Role, Session, SessionToken, Timestamp,
     },
     edge::{
         self, PublicUrl,
-        cookies::SESSION_COOKIE,
-        gate::{Gate, Lookup, Sessions},
+        cookies::SESSION as SESSION_COOKIE,
+        gate::Gate,
         listener::{self, Workers},
         router::Router,
     },
     proxy::{self, IdentityFields},
-    store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError},
+    store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError, Versioned, records},
+    telemetry::Metrics,
 };
 use tokio::sync::watch;
 
@@ -35,12 +36,45 @@ const READ_SECONDS_MAX: u64 = 10;
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 pub const ACS_URL: &str = "http://app.example.com/sso/acs";
 
-/// A store that nothing asks.
-pub struct NoStore;
+/// A store that knows sessions and their people and nothing else; the token of zeros finds it down.
+#[derive(Default)]
+pub struct Sessions(HashMap<Key, Vec<u8>>);
 
-impl Store for NoStore {
-    fn batch(&self, _: Timestamp, _: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
-        Box::pin(async { Err(StoreError::Timeout(0)) })
+impl Sessions {
+    pub fn of(sessions: impl IntoIterator<Item = ActiveSession>) -> Self {
+        let mut records = HashMap::new();
+        for ActiveSession { session, memberships } in sessions {
+            let person = Person {
+                id: session.person,
+                enterprise: session.enterprise_id,
+                name_id: session.name_id.clone(),
+                profile: session.profile.clone(),
+                memberships,
+                invitations: vec![],
+                last_groups: None,
+                created_at: session.created_at,
+                last_sign_in_at: session.created_at,
+            };
+            records.insert(Key::Person(person.enterprise, person.id), records::encode_person(&person));
+            records.insert(Key::Session(session.id), records::encode_session(&session));
+        }
+        Self(records)
+    }
+}
+
+impl Store for Sessions {
+    fn batch(&self, _: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
+        let down = Key::Session(SessionToken::from_random([0; 32]).session_id());
+        let replies = ops.into_iter().map(|op| match op {
+            Op::Get(key) if key == down => Err(StoreError::Timeout(0)),
+            Op::Get(key) => {
+                let value = self.0.get(&key).cloned();
+                Ok(Reply::Value(value.map(|value| Versioned { revision: 1, value })))
+            }
+            _ => Err(StoreError::Timeout(0)),
+        });
+        let replies: Result<Vec<Reply>, StoreError> = replies.collect();
+        Box::pin(async { replies })
     }
     fn commit(&self, _: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
         Box::pin(async { Err(StoreError::Timeout(0)) })
@@ -55,18 +89,6 @@ impl Store for NoStore {
     }
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async { Ok(()) })
-    }
-}
-
-/// Sessions by id, in memory; the token of zeros finds a store that is down.
-#[derive(Default)]
-pub struct SessionTable(pub HashMap<SessionId, Arc<ActiveSession>>);
-
-impl Sessions for SessionTable {
-    fn session<'a>(&'a self, token: &'a SessionToken, _: Timestamp) -> Lookup<'a> {
-        let id = token.session_id();
-        let down = id == SessionToken::from_random([0; 32]).session_id();
-        Box::pin(async move { if down { Err("down".into()) } else { Ok(self.0.get(&id).cloned()) } })
     }
 }
 
@@ -135,15 +157,19 @@ pub fn proxy_settings() -> proxy::Settings {
     }
 }
 
-/// The gate that tests and benchmarks share: `routes` and a table of sessions.
-pub fn gate(routes: Vec<Route>, sessions: SessionTable, workers: usize) -> Gate {
+/// The gate that tests and benchmarks share: `routes` and some sessions.
+pub fn gate(routes: Vec<Route>, sessions: Sessions, workers: usize) -> Gate {
     let acme = EnterpriseSlug::parse("acme").unwrap();
     Gate {
-        directory: Arc::new(Directory { store: Arc::new(NoStore) }),
-        sessions: Arc::new(sessions),
+        directory: Arc::new(Directory::new(
+            Arc::new(sessions),
+            SessionSettings { idle_seconds_max: 3600, lifetime_seconds_max: 3600 },
+            Metrics::new(),
+        )),
         routes: Routes::new(routes).unwrap(),
         own: Router::new([(&acme, ACS_URL)]).unwrap(),
         enterprises: HashMap::new(),
+        metrics: Metrics::new(),
         settings: edge_settings(workers),
         now: Timestamp::now,
     }
@@ -188,7 +214,7 @@ impl Rig {
         let token = |byte| SessionToken::from_random([byte; 32]);
         let cookie = |byte| format!("{SESSION_COOKIE}={}", token(byte).expose());
         let sessions = [("acme", 1), ("globex", 2)].map(|(enterprise, byte)| {
-            (token(byte).session_id(), Arc::new(active_session(enterprise, &token(byte))))
+            active_session(enterprise, &token(byte))
         });
         let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let routes = vec![
@@ -198,7 +224,7 @@ impl Rig {
             route("gone", "/gone", gone, Rule::Public),
             Route { host: "b.example.com".into(), ..route("b", "/b", origin.address, Rule::Public) },
         ];
-        let gate = Arc::new(gate(routes, SessionTable(sessions.into()), 1));
+        let gate = Arc::new(gate(routes, Sessions::of(sessions), 1));
         let (stop, stopped) = watch::channel(false);
         let listeners = listener::bind(&gate.settings).unwrap();
         let address = listeners.local_addr();

@@ -65,6 +65,10 @@ async fn acknowledged_commits_survive_a_kill() {
             acknowledged.push(n);
         }
         if acknowledged.len() == COMMITS {
+            let second = embedded::Embedded::open(&embedded::Settings { path: path.clone() }).map(drop);
+            assert!(
+                matches!(second, Err(StoreError::Unavailable(why)) if why.ends_with("in use by another process"))
+            );
             child.kill().unwrap();
         }
     }

@@ -105,6 +105,33 @@ async fn a_server_that_hangs_is_a_timeout_and_then_an_open_circuit() {
 }
 
 #[tokio::test]
+async fn a_demoted_server_is_left_for_the_new_one() {
+    let (redis, promoted) = (BreakableRedis::start().await, RedisServer::start());
+    let store = connect(redis.url(), PATIENT_MILLIS).await.unwrap();
+    redis.server.run::<()>(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    redis.lead_to(&promoted);
+    assert!(unavailable(store.commit(change(&[], &put_person())).await).contains("READONLY"));
+    recovers(&store).await;
+    assert_eq!(store.commit(change(&[], &put_person())).await.unwrap(), Committed::Applied);
+    assert_eq!(promoted.run::<i64>(&["EXISTS", &person(1).text()]).await, 1);
+}
+
+#[tokio::test]
+async fn a_line_that_breaks_while_nobody_talks_is_back_before_anybody_does() {
+    let server = RedisServer::start_with(&["--user", "gateway", "on", ">s3cret", "~pc:*", "+@all"]);
+    let url = format!("redis://gateway:s3cret@127.0.0.1:{}", server.port());
+    let store = connect(url, PATIENT_MILLIS).await.unwrap();
+    assert_eq!(server.run::<i64>(&["CLIENT", "KILL", "USER", "gateway"]).await, 1);
+    let mut attempts = 0;
+    while !server.run::<String>(&["CLIENT", "LIST"]).await.contains("user=gateway") {
+        attempts += 1;
+        assert!(attempts < RECOVERY_ATTEMPTS_MAX, "it does not connect by itself");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    recovers_to_read(&store).await;
+}
+
+#[tokio::test]
 async fn after_a_lost_answer_the_revision_tells() {
     let redis = BreakableRedis::start().await;
     let store = connect(redis.url(), HASTY_MILLIS).await.unwrap();
@@ -158,24 +185,31 @@ async fn a_wrong_password_is_told_but_not_repeated() {
     assert!(!no_url.contains("hunter2"), "{no_url}");
 }
 
-/// The least that an ACL user needs; what stands in `docs` must stay enough.
+/// The rights that the documentation of `store::redis` names, `+info` being optional.
+const RIGHTS: &str = "on >s3cret ~pc:* +get +getdel +set +unlink +zadd +zrem +zcard +zrangebylex +getrange +evalsha \
+                      +script|load";
+
 #[tokio::test]
 async fn a_user_with_few_rights_is_enough() {
-    let rights = "on >s3cret ~pc:* +get +getdel +set +unlink +del +zadd +zrem +zcard +zrangebylex +getrange +evalsha \
-                  +script|load +info";
-    let rights: Vec<_> = ["--user", "gateway"].into_iter().chain(rights.split_whitespace()).collect();
-    let server = RedisServer::start_with(&rights);
-    let url = format!("redis://gateway:s3cret@127.0.0.1:{}", server.port());
-    let store = connect(url, PATIENT_MILLIS).await.unwrap();
-    store.ready().await.unwrap();
-    let writes = [Write::Put(person(1), vec![]), Write::Insert(set(1), vec![1]), Write::Delete(set(2))];
-    assert_eq!(store.commit(change(&[(person(1), 0)], &writes)).await.unwrap(), Committed::Applied);
-    assert_eq!(store.members(set(1), None, 9).await.unwrap(), [vec![1]]);
-    let replace = Op::Replace { key: session(1), value: vec![2], expires_at: at(1_000) };
-    let ops =
-        vec![put(session(1), &[1], at(1_000)), replace, Op::Take(session(1)), Op::Remove(set(1), vec![1])];
-    let expected = [Reply::Done, Reply::Created(true), Reply::Value(versioned(0, &[2])), Reply::Done];
-    assert_eq!(store.batch(at(0), ops).await.unwrap(), expected);
+    for more in [&["+info"][..], &[]] {
+        let rights: Vec<_> = ["--user", "gateway"].into_iter().chain(RIGHTS.split_whitespace()).collect();
+        let server = RedisServer::start_with(&[&rights, more].concat());
+        let url = format!("redis://gateway:s3cret@127.0.0.1:{}", server.port());
+        let store = connect(url, PATIENT_MILLIS).await.unwrap();
+        store.ready().await.unwrap();
+        let writes = [Write::Put(person(1), vec![]), Write::Insert(set(1), vec![1]), Write::Delete(set(2))];
+        assert_eq!(store.commit(change(&[(person(1), 0)], &writes)).await.unwrap(), Committed::Applied);
+        assert_eq!(store.members(set(1), None, 9).await.unwrap(), [vec![1]]);
+        let replace = Op::Replace { key: session(1), value: vec![2], expires_at: at(1_000) };
+        let ops = vec![
+            put(session(1), &[1], at(1_000)),
+            replace,
+            Op::Take(session(1)),
+            Op::Remove(set(1), vec![1]),
+        ];
+        let expected = [Reply::Done, Reply::Created(true), Reply::Value(versioned(0, &[2])), Reply::Done];
+        assert_eq!(store.batch(at(0), ops).await.unwrap(), expected);
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! The writer: takes what has queued up, applies it in one transaction, flushes once, then answers.
-use redb::Database;
+use redb::{Database, Durability};
 use tokio::sync::{mpsc, oneshot};
 
 use super::tables::{Tables, unavailable};
@@ -67,7 +67,8 @@ fn flush(database: &Database, jobs: Vec<Job>) {
 /// Answers each work's result once all of them are durable.
 fn apply(database: &Database, works: Vec<Work>) -> Result<Vec<Result<Done, StoreError>>, StoreError> {
     // Dropped without a commit, a transaction leaves nothing behind.
-    let transaction = database.begin_write().map_err(unavailable)?;
+    let mut transaction = database.begin_write().map_err(unavailable)?;
+    transaction.set_durability(Durability::Immediate).map_err(unavailable)?;
     let mut tables = Tables::open(&transaction)?;
     let mut results = Vec::with_capacity(works.len());
     let mut latest = None;

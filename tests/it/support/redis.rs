@@ -5,6 +5,10 @@ use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener as StdListener, TcpStream as StdStream},
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
     time::Duration,
 };
 
@@ -70,7 +74,7 @@ impl RedisServer {
 
     fn try_start(arguments: &[&str]) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let port = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let child = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--requirepass", PASSWORD])
             .args(["--save", "", "--appendonly", "no", "--dir"])
@@ -101,6 +105,11 @@ impl Drop for RedisServer {
     }
 }
 
+/// A port that nobody listened on a moment ago.
+pub fn free_port() -> u16 {
+    StdListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
 fn answers(port: u16) -> bool {
     const EXPECTED: &[u8] = b"+OK\r\n+PONG\r\n";
     let Ok(mut stream) = StdStream::connect((Ipv4Addr::LOCALHOST, port)) else { return false };
@@ -125,9 +134,10 @@ pub enum Network {
 
 /// A server that is reached through a network which the test breaks and mends.
 pub struct BreakableRedis {
-    _server: RedisServer,
+    pub server: RedisServer,
     address: SocketAddr,
     network: watch::Sender<Network>,
+    target: Arc<AtomicU16>,
     proxy: JoinHandle<()>,
 }
 
@@ -137,18 +147,24 @@ impl BreakableRedis {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (network, state) = watch::channel(Network::Works);
-        let port = server.port();
+        let target = Arc::new(AtomicU16::new(server.port()));
+        let port = Arc::clone(&target);
         let proxy = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, port, state.clone()));
+                tokio::spawn(carry(client, port.load(Ordering::SeqCst), state.clone()));
             }
         });
-        Self { _server: server, address, network, proxy }
+        Self { server, address, network, target, proxy }
     }
 
     /// The way through the proxy.
     pub fn url(&self) -> String {
         format!("redis://:{PASSWORD}@{}", self.address)
+    }
+
+    /// New connections lead to another server, as after a failover; those that are open stay.
+    pub fn lead_to(&self, other: &RedisServer) {
+        self.target.store(other.port(), Ordering::SeqCst);
     }
 
     pub fn set(&self, network: Network) {
