@@ -1,7 +1,5 @@
 //! The way of a request through the gate, from its head to the origin server or an answer of our own.
-use std::{
-    borrow::Cow, cell::Cell, collections::HashMap, net::SocketAddr, sync::Arc,
-};
+use std::{borrow::Cow, cell::Cell, collections::HashMap, net::SocketAddr, sync::Arc, time::Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
@@ -9,6 +7,7 @@ use hyper::body::Incoming;
 use super::{
     Settings, cookies,
     framing::Verdicts,
+    record::{Facts, Record},
     respond::{self, Problem},
     router::{Endpoint, Own, Router},
     sign_in,
@@ -19,7 +18,7 @@ use crate::{
     domain::{ActiveSession, EnterpriseSlug, Timestamp},
     proxy::{Body, Identity, Outgoing, Proxy, Screened},
     saml,
-    telemetry::Metrics,
+    telemetry::{Metrics, Recorder},
 };
 
 /// Everything that decides about requests; shared by all workers.
@@ -53,6 +52,7 @@ pub struct Worker {
     pub gate: Arc<Gate>,
     pub proxy: Proxy,
     pub request_ids: RequestIds,
+    pub recorder: Recorder,
 }
 
 /// What is known of the connection that a request came on.
@@ -62,41 +62,25 @@ pub struct Peer {
     pub verdicts: Option<std::rc::Rc<Verdicts>>,
 }
 
-/// How a request was answered, for the log.
-struct Outcome<'a> {
-    route: Option<&'a Route>,
-    answer: Result<Response<Body>, Problem>,
-}
-
 impl Worker {
     /// Answers one request. Never fails: every problem has its answer in [`respond`].
     pub async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
+        let record = Record::begin(&request, peer.address.ip(), (self.gate.now)(), &self.recorder);
         let request_id = self.request_ids.of(request.headers());
         let navigation = is_navigation(&request);
-        let (method, path) = (request.method().clone(), request.uri().path_and_query().cloned());
-        let outcome = self.pass(request, peer, &request_id).await;
-        let problem = outcome.answer.as_ref().err().map(ToString::to_string);
-        let mut response =
-            outcome.answer.unwrap_or_else(|problem| respond::problem(&problem, navigation, &request_id));
+        let mut facts = Facts::default();
+        let mut response = match self.answer(request, peer, &request_id, &mut facts).await {
+            Ok(response) => response,
+            Err(problem) => {
+                facts.decision = problem.code();
+                tracing::debug!(request_id, %problem, "refused");
+                respond::problem(&problem, navigation, &request_id)
+            }
+        };
         if let Ok(id) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert(X_REQUEST_ID, id);
         }
-        record(&Line {
-            request_id: &request_id,
-            client: peer.address,
-            method: &method,
-            path: path.as_ref().map_or("", |p| p.path()),
-            route: outcome.route.map_or("", |route| &route.name),
-            status: response.status().as_u16(),
-            problem: problem.as_deref(),
-        });
-        response
-    }
-
-    async fn pass(&self, request: Request<Incoming>, peer: &Peer, request_id: &str) -> Outcome<'_> {
-        let mut outcome = Outcome { route: None, answer: Err(Problem::NoRoute) };
-        outcome.answer = self.answer(request, peer, request_id, &mut outcome.route).await;
-        outcome
+        record.end_with(response, request_id, &facts)
     }
 
     async fn answer<'a>(
@@ -104,7 +88,7 @@ impl Worker {
         request: Request<Incoming>,
         peer: &Peer,
         request_id: &str,
-        routed: &mut Option<&'a Route>,
+        facts: &mut Facts<'a>,
     ) -> Result<Response<Body>, Problem> {
         if let Some(verdicts) = &peer.verdicts {
             verdicts.next()?;
@@ -121,7 +105,7 @@ impl Worker {
             let path = access::canonical_path(request.uri().path())?;
             let own = self.gate.own.find(&host, &path);
             if own == Own::NotOurs {
-                *routed = Some(match self.gate.routes.find(&host, &path) {
+                facts.route = Some(match self.gate.routes.find(&host, &path) {
                     Found::Route(route) => route,
                     Found::Ambiguous => return Err(Problem::AmbiguousPath),
                     Found::NoRoute | Found::UnknownHost => return Err(Problem::NoRoute),
@@ -130,10 +114,13 @@ impl Worker {
             (path, own)
         };
         let screened = self.proxy.screen(request)?;
-        match (own, *routed) {
-            (Own::Endpoint(endpoint), _) => self.serve(endpoint, screened, request_id).await,
+        match (own, facts.route) {
+            (Own::Endpoint(endpoint), _) => {
+                facts.decision = "own";
+                self.serve(endpoint, screened, request_id).await
+            }
             (Own::NotOurs, Some(route)) => {
-                self.serve_route(route, Way { path, screened, peer, request_id }).await
+                self.serve_route(route, Way { path, screened, peer, request_id }, facts).await
             }
             (Own::Reserved | Own::NotOurs, _) => Err(Problem::NoRoute),
         }
@@ -160,13 +147,23 @@ impl Worker {
     }
 
     /// A path of an origin server: by rule to it, to the IdP, or nowhere.
-    async fn serve_route(&self, route: &Route, way: Way<'_>) -> Result<Response<Body>, Problem> {
+    async fn serve_route(
+        &self,
+        route: &Route,
+        way: Way<'_>,
+        facts: &mut Facts<'_>,
+    ) -> Result<Response<Body>, Problem> {
         let request = way.screened.request();
         let session = self.session(&route.rule, request.headers()).await?;
+        facts.session.clone_from(&session);
         match access::decide(&route.rule, session.as_deref(), (self.gate.now)()) {
             Decision::Forbid => Err(Problem::Forbidden),
-            Decision::SignIn => self.sign_in(route, &way).await,
+            Decision::SignIn => {
+                facts.decision = "sign_in";
+                self.sign_in(route, &way).await
+            }
             Decision::Forward { identified } => {
+                facts.decision = "forward";
                 let identity = session.filter(|_| identified).map(|active| Identity::of(&active));
                 let uri = request.uri().clone();
                 let outgoing = Outgoing {
@@ -180,7 +177,10 @@ impl Worker {
                     scheme: &self.gate.settings.public_url.scheme,
                     request_id: way.request_id,
                 };
-                Ok(self.proxy.forward(way.screened, &outgoing).await?)
+                let begun = Instant::now();
+                let answer = self.proxy.forward(way.screened, &outgoing).await;
+                facts.origin_duration = Some(begun.elapsed());
+                Ok(answer?)
             }
         }
     }
@@ -297,20 +297,4 @@ impl RequestIds {
             }
         }
     }
-}
-
-/// What the access log says of one request: never a query, a cookie or a field.
-struct Line<'a> {
-    request_id: &'a str,
-    client: SocketAddr,
-    method: &'a Method,
-    path: &'a str,
-    route: &'a str,
-    status: u16,
-    problem: Option<&'a str>,
-}
-
-fn record(line: &Line<'_>) {
-    let Line { request_id, client, method, path, route, status, problem } = line;
-    tracing::info!(target: "access", request_id, %client, %method, path, route, status, problem);
 }

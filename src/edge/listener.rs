@@ -95,11 +95,13 @@ impl Listeners {
         let mut threads = vec![];
         for (index, socket) in self.sockets.into_iter().enumerate() {
             let (gate, settings, stop) = (gate.clone(), settings.clone(), stop.clone());
+            let recorder = gate.metrics.recorder();
             let mut id = [0; 8];
             getrandom::fill(&mut id).map_err(|error| ServeError::Random(error.to_string()))?;
             let work = move || {
                 let Ok(proxy) = Proxy::new(&settings) else { return };
-                let worker = Worker { gate, proxy, request_ids: RequestIds::new(u64::from_ne_bytes(id)) };
+                let worker =
+                    Worker { gate, proxy, request_ids: RequestIds::new(u64::from_ne_bytes(id)), recorder };
                 if let Err(error) = run(socket, worker, stop) {
                     tracing::error!(index, %error, "a worker ended");
                 }

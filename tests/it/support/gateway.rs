@@ -65,7 +65,8 @@ impl TestGateway {
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let idp = idp::bind(idp::Settings::development(loopback())).await.unwrap();
-        let (people, idp_entity_id, sso_url) = (idp.directory(), idp.entity_id().to_owned(), idp.sso_url().to_owned());
+        let (people, idp_entity_id, sso_url) =
+            (idp.directory(), idp.entity_id().to_owned(), idp.sso_url().to_owned());
         let origin = Origin::bind(loopback(), idp.url()).await.unwrap();
         let origin_url = format!("http://{}", origin.address());
         let (stop_idp, idp_stopped) = stopper();
@@ -94,10 +95,19 @@ impl TestGateway {
             None => overrides.set("store.path", folder.path().join("store.redb").display().to_string()),
             Some(redis) => overrides.set("store.kind", "redis").set("store.url", redis.url()),
         };
-        let loaded = config::load(&Source::shipped(root), &change(overrides)).unwrap_or_else(|faults| panic!("{faults:#?}"));
+        let loaded = config::load(&Source::shipped(root), &change(overrides))
+            .unwrap_or_else(|faults| panic!("{faults:#?}"));
         let store = store::open(&loaded.settings.store).await.unwrap();
         let running = gateway::start(&loaded.settings, wrap(store), Metrics::new()).await.unwrap();
-        Self { url, running: Some(running), people, idp_entity_id, redis, _stops: vec![stop_idp, stop_origin], folder }
+        Self {
+            url,
+            running: Some(running),
+            people,
+            idp_entity_id,
+            redis,
+            _stops: vec![stop_idp, stop_origin],
+            folder,
+        }
     }
 
     pub fn folder(&self) -> &std::path::Path {
@@ -111,7 +121,11 @@ impl TestGateway {
     }
 
     /// Goes as far as the form that posts the response to the ACS.
-    pub async fn response_form(&self, browser: &mut Browser, person: &str) -> portcullis::demo::browser::Form {
+    pub async fn response_form(
+        &self,
+        browser: &mut Browser,
+        person: &str,
+    ) -> portcullis::demo::browser::Form {
         let start = format!("{}/saml/login?return_to=/", self.url);
         let people = browser.open(&start).await.unwrap();
         let name = self.people.person(person).unwrap().display_name;
@@ -122,7 +136,8 @@ impl TestGateway {
     /// What the origin server received, by lower-case field name; `None` without a session.
     pub async fn identity(&self, browser: &mut Browser) -> Option<serde_json::Value> {
         let page = browser.fetch_json(&format!("{}/", self.url)).await.unwrap();
-        (page.status == 200).then(|| serde_json::from_str::<serde_json::Value>(&page.body).unwrap()["fields"].clone())
+        (page.status == 200)
+            .then(|| serde_json::from_str::<serde_json::Value>(&page.body).unwrap()["fields"].clone())
     }
 
     /// The organizations that the origin server is told of, sorted.
