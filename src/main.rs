@@ -5,7 +5,10 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use portcullis::commands::{self, Failure, Outcome};
+use portcullis::{
+    commands::{self, Failure, Outcome},
+    domain::Timestamp,
+};
 
 /// A SAML gateway: signs people in, keeps their memberships in step with the identity provider, and forwards their
 /// requests to the applications behind it.
@@ -62,7 +65,7 @@ enum SamlCommand {
         enterprise: Option<String>,
         /// The time to judge it at, as in 2026-01-31T12:00:00Z; now if left out
         #[arg(long, value_name = "RFC3339")]
-        at: Option<String>,
+        at: Option<Timestamp>,
         /// The ID of an outstanding AuthnRequest; may be given several times
         #[arg(long = "request-id", value_name = "ID")]
         request_ids: Vec<String>,
@@ -93,7 +96,7 @@ fn main() -> ExitCode {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::from(1),
         Err(failure) => {
-            eprint!("{failure}");
+            commands::complain(&failure.to_string());
             ExitCode::from(if matches!(failure, Failure::Usage(_)) { 2 } else { 1 })
         }
     }
