@@ -5,10 +5,7 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use portcullis::{
-    commands::{self, Failure, Outcome},
-    domain::Timestamp,
-};
+use portcullis::commands::{self, Failure, Outcome};
 
 /// A SAML gateway: signs people in, keeps their memberships in step with the identity provider, and forwards their
 /// requests to the applications behind it.
@@ -65,7 +62,7 @@ enum SamlCommand {
         enterprise: Option<String>,
         /// The time to judge it at, as in 2026-01-31T12:00:00Z; now if left out
         #[arg(long, value_name = "RFC3339")]
-        at: Option<Timestamp>,
+        at: Option<String>,
         /// The ID of an outstanding AuthnRequest; may be given several times
         #[arg(long = "request-id", value_name = "ID")]
         request_ids: Vec<String>,
@@ -80,8 +77,8 @@ enum SamlCommand {
 #[derive(Args)]
 struct ConfigArguments {
     /// The configuration; PORTCULLIS_CONFIG or ./config.toml if left out
-    #[arg(long = "config", value_name = "FILE")]
-    file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -96,7 +93,7 @@ fn main() -> ExitCode {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::from(1),
         Err(failure) => {
-            commands::complain(&failure.to_string());
+            eprint!("{failure}");
             ExitCode::from(if matches!(failure, Failure::Usage(_)) { 2 } else { 1 })
         }
     }
@@ -124,7 +121,7 @@ fn run(command: Command) -> Result<Outcome, Failure> {
 
 impl ConfigArguments {
     fn path(self) -> PathBuf {
-        self.file.unwrap_or_else(commands::default_config)
+        self.config.unwrap_or_else(commands::default_config)
     }
 }
 

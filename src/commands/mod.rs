@@ -1,15 +1,11 @@
 //! What each subcommand does. The command line itself is read in `main`.
 use std::{
     fmt,
-    io::{self, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
-use crate::{
-    config::{self, CONFIG_VARIABLE, Fault, Loaded, Overrides, Source},
-    domain::Timestamp,
-};
+use crate::config::{self, CONFIG_VARIABLE, Fault, Loaded, Overrides, Source};
 
 mod check;
 
@@ -56,7 +52,8 @@ pub struct Inspect {
     pub file: PathBuf,
     pub config: PathBuf,
     pub enterprise: Option<String>,
-    pub at: Option<Timestamp>,
+    /// RFC 3339.
+    pub at: Option<String>,
     pub request_ids: Vec<String>,
     pub person: Option<String>,
     pub format: Format,
@@ -71,16 +68,6 @@ pub fn default_config() -> PathBuf {
 pub fn load(file: &Path) -> Result<Loaded, Failure> {
     let source = Source::file(file).map_err(|fault| Failure::Config(vec![fault]))?;
     config::load(&source, &Overrides::from_env()).map_err(Failure::Config)
-}
-
-/// Writes to standard output; whoever closed it does not want to hear more.
-pub fn say(text: &str) {
-    let _ = io::stdout().lock().write_all(text.as_bytes());
-}
-
-/// Writes to standard error.
-pub fn complain(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Runs the gateway until it is told to stop.

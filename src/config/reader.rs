@@ -137,8 +137,8 @@ impl Reader {
             Ok(url) => Some(url),
             Err(why) => {
                 // Where there is a user there may be a password.
-                let shown = if text.value.contains('@') { "it".into() } else { format!("{:?}", text.value) };
-                self.fault(&text.place, path, format!("{shown} is {why}"), hint);
+                let shown = if text.value.contains('@') { "".into() } else { format!("{:?} ", text.value) };
+                self.fault(&text.place, path, format!("{shown}is {why}"), hint);
                 None
             }
         }

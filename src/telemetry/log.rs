@@ -123,12 +123,14 @@ mod tests {
             "info",
             "WARN",
             "info,portcullis::saml=debug",
-            "off, access=info",
+            "off,access=info",
             "warn,[request{route=app}]=trace",
         ] {
             assert_eq!(check_level(right), Ok(()), "{right}");
         }
-        for wrong in ["", " ", "verbose", "info,", "portcullis=", "portcullis=loud", "info;debug"] {
+        for wrong in
+            ["", " ", "verbose", "info,", "portcullis=", "portcullis=loud", "info;debug", "info, access=off"]
+        {
             assert!(check_level(wrong).is_err(), "{wrong}");
         }
     }

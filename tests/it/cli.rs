@@ -93,7 +93,6 @@ fn usage_exits_with_2() {
         &["idp", "--listen", "nowhere"],
         &["saml"],
         &["saml", "inspect"],
-        &["saml", "inspect", "response.xml", "--at", "yesterday"],
     ] {
         let (out, err) = assert_ends(&run(root(), &[], arguments), 2);
         assert!(out.is_empty() && !err.is_empty(), "{arguments:?}");
