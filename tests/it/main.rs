@@ -1,11 +1,13 @@
 //! The integration tests: one binary, so that the crate is linked once.
 mod access;
 mod browser;
+mod cli;
 mod foreign_idp;
 mod gate_rig;
 mod idp;
 mod provisioning;
 mod proxy;
+mod saml;
 mod sign_in;
 mod store;
 mod store_alike;
