@@ -77,8 +77,8 @@ enum SamlCommand {
 #[derive(Args)]
 struct ConfigArguments {
     /// The configuration; PORTCULLIS_CONFIG or ./config.toml if left out
-    #[arg(long = "config", value_name = "FILE")]
-    file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -121,7 +121,7 @@ fn run(command: Command) -> Result<Outcome, Failure> {
 
 impl ConfigArguments {
     fn path(self) -> PathBuf {
-        self.file.unwrap_or_else(commands::default_config)
+        self.config.unwrap_or_else(commands::default_config)
     }
 }
 

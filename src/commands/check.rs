@@ -1,6 +1,7 @@
 //! `check`: judges a configuration and shows what it means.
 use std::{
     fmt::{self, Write},
+    io::{self, Write as _},
     path::Path,
 };
 
@@ -10,6 +11,7 @@ use super::{Failure, Format, Outcome, load};
 use crate::{
     access::{Route, Rule},
     config::{EnterpriseSettings, Fault, Mode, Settings},
+    domain::OrganizationSlug,
     saml::SignedElement,
     store,
 };
@@ -27,19 +29,28 @@ pub fn check(config: &Path, format: Format) -> Result<Outcome, Failure> {
         Format::Json => print_json(&report(&loaded.settings, &loaded.warnings)),
         Format::Text => {
             for warning in &loaded.warnings {
-                eprintln!("warning: {warning}");
+                complain(&format!("warning: {warning}\n"));
             }
             let mut text = String::new();
             // Writing to a String cannot fail.
             let _ = summary(&mut text, config, &loaded.settings, loaded.warnings.len());
-            print!("{text}");
+            say(&text);
         }
     }
     Ok(Outcome::Fine)
 }
 
+/// Writes to standard output; whoever closed it does not want to hear more.
+fn say(text: &str) {
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+}
+
+fn complain(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 fn print_json(value: &Value) {
-    println!("{value:#}");
+    say(&format!("{value:#}\n"));
 }
 
 fn lines(faults: &[Fault]) -> Vec<String> {
@@ -115,9 +126,7 @@ fn report(settings: &Settings, warnings: &[Fault]) -> Value {
 }
 
 fn enterprise_report(enterprise: &EnterpriseSettings) -> Value {
-    let slugs = |slugs: &[crate::domain::OrganizationSlug]| {
-        slugs.iter().map(|s| s.as_str().to_owned()).collect::<Vec<_>>()
-    };
+    let slugs = |slugs: &[OrganizationSlug]| slugs.iter().map(|slug| slug.to_string()).collect::<Vec<_>>();
     json!({
         "name": enterprise.slug.as_str(),
         "idp_entity_id": enterprise.saml.idp_entity_id,

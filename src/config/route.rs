@@ -179,7 +179,11 @@ fn rule(reader: &mut Reader, path: &str, drafts: &[Draft]) -> Option<Rule> {
     let Some(draft) = found.and_then(|slug| drafts.iter().find(|draft| draft.settings.slug == slug)) else {
         let known: Vec<&str> = drafts.iter().map(|draft| draft.settings.slug.as_str()).collect();
         let why = format!("{:?} is no enterprise of this configuration", name.value);
-        reader.fault(&name.place, &enterprise_path, why, format!("use one of: {}", known.join(", ")));
+        let hint = match known.as_slice() {
+            [] => "write an [enterprise.NAME] first".into(),
+            known => format!("use one of: {}", known.join(", ")),
+        };
+        reader.fault(&name.place, &enterprise_path, why, hint);
         return None;
     };
     let organizations = demanded_organizations(reader, path, draft);

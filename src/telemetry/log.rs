@@ -17,6 +17,7 @@ use super::{LogFormat, Settings};
 pub(super) const AUDIT: &str = "audit";
 pub(super) const ACCESS: &str = "access";
 const LINE: &str = "line";
+const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 
 /// Why the log could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,13 @@ pub fn init(settings: &Settings) -> Result<(), InitError> {
 pub fn check_level(level: &str) -> Result<(), String> {
     if level.trim().is_empty() {
         return Err("it is blank".into());
+    }
+    // The filter takes a word that is no level for a target, and then says nothing of anything else.
+    for directive in level.split(',').map(str::trim) {
+        let word = directive.rsplit_once('=').map_or(directive, |(_, level)| level);
+        if !directive.contains('[') && !LEVELS.contains(&word.to_ascii_lowercase().as_str()) {
+            return Err(format!("{word:?} is none of {}", LEVELS.join(", ")));
+        }
     }
     EnvFilter::try_new(level).map(drop).map_err(|error| error.to_string())
 }
@@ -103,4 +111,27 @@ impl tracing::field::Visit for CopyLine<'_> {
         }
     }
     fn record_debug(&mut self, _field: &Field, _value: &dyn fmt::Debug) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_levels() {
+        for right in [
+            "info",
+            "WARN",
+            "info,portcullis::saml=debug",
+            "off,access=info",
+            "warn,[request{route=app}]=trace",
+        ] {
+            assert_eq!(check_level(right), Ok(()), "{right}");
+        }
+        for wrong in
+            ["", " ", "verbose", "info,", "portcullis=", "portcullis=loud", "info;debug", "info, access=off"]
+        {
+            assert!(check_level(wrong).is_err(), "{wrong}");
+        }
+    }
 }
