@@ -51,7 +51,7 @@ const HOUSE: &[Module] = &[
         "proxy", "api", "console", "edge", "admin", "config"], &["rustls", "rustls_openssl"]),
     module("idp", &[], &["axum", "askama", "openssl", "quick_xml", "hyper", "hyper_util"]),
     module("demo", &["domain", "directory", "config", "gateway", "idp"], &["axum", "askama", "hyper", "hyper_util"]),
-    module("commands", &["domain", "saml", "access", "provisioning", "telemetry", "store", "directory", "config", "gateway",
+    module("commands", &["domain", "saml", "provisioning", "telemetry", "store", "directory", "config", "gateway",
         "idp", "demo"], &[]),
     module("main", &[], &["clap"]),
 ];
