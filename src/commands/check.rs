@@ -12,7 +12,6 @@ use crate::{
     access::{Route, Rule},
     config::{EnterpriseSettings, Fault, Mode, Settings},
     domain::OrganizationSlug,
-    saml::SignedElement,
     store,
 };
 
@@ -93,7 +92,11 @@ fn enterprise_summary(out: &mut String, enterprise: &EnterpriseSettings) -> fmt:
     writeln!(out, "\nenterprise {}", enterprise.slug)?;
     writeln!(out, "  IdP              {} at {}", saml.idp_entity_id, saml.sso_url)?;
     let (certificates, skew) = (saml.certificates.len(), saml.clock_skew_seconds);
-    writeln!(out, "  certificates     {certificates}, signed: {}, clock skew {skew} s", signed(saml.signed))?;
+    writeln!(
+        out,
+        "  certificates     {certificates}, signed: {}, clock skew {skew} s",
+        saml.signed.as_str()
+    )?;
     writeln!(out, "  our entity ID    {}", saml.entity_id)?;
     writeln!(out, "  our ACS          {}", enterprise.acs_urls.join(", "))?;
     writeln!(out, "  provisioning     {}", on(policy.provisioning))?;
@@ -134,7 +137,7 @@ fn enterprise_report(enterprise: &EnterpriseSettings) -> Value {
         "entity_id": enterprise.saml.entity_id,
         "acs_urls": enterprise.acs_urls,
         "certificates": enterprise.saml.certificates.len(),
-        "signed": signed(enterprise.saml.signed),
+        "signed": enterprise.saml.signed.as_str(),
         "provisioning": enterprise.provisioning.policy.provisioning,
         "deprovisioning": enterprise.provisioning.policy.deprovisioning,
         "organizations": slugs(&enterprise.organizations),
@@ -183,15 +186,6 @@ fn mode(mode: Mode) -> &'static str {
     match mode {
         Mode::Development => "development",
         Mode::Production => "production",
-    }
-}
-
-fn signed(signed: SignedElement) -> &'static str {
-    match signed {
-        SignedElement::Either => "either",
-        SignedElement::Response => "response",
-        SignedElement::Assertion => "assertion",
-        SignedElement::Both => "both",
     }
 }
 
