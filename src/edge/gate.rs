@@ -151,7 +151,7 @@ impl Worker {
         }
         Ok(match endpoint {
             Endpoint::Acs { enterprise, url } => {
-                sign_in::consume(&self.gate, enterprise, url, screened.into_request()).await
+                Box::pin(sign_in::consume(&self.gate, enterprise, url, screened.into_request())).await
             }
         })
     }
@@ -205,7 +205,8 @@ impl Worker {
             Some(query) => format!("{}?{query}", way.path.as_str()),
             None => way.path.as_str().to_owned(),
         };
-        Ok(sign_in::start(&self.gate, enterprise, &route.host, &return_to, request.headers()).await)
+        let start = sign_in::start(&self.gate, enterprise, &route.host, &return_to, request.headers());
+        Ok(Box::pin(start).await)
     }
 }
 

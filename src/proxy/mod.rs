@@ -136,8 +136,12 @@ impl Proxy {
         request: Request<RequestBody>,
         slot: &Slot,
     ) -> Result<Response<Body>, ProxyError> {
-        let connection = slot.connect().await?;
-        connection.send(request, slot, self.response_head_max).await.map_err(|failure| failure.error)
+        // In a box: the rare way need not make the common one's future larger.
+        Box::pin(async {
+            let connection = slot.connect().await?;
+            connection.send(request, slot, self.response_head_max).await.map_err(|failure| failure.error)
+        })
+        .await
     }
 
     /// The request as the origin server gets it.
