@@ -1,8 +1,10 @@
 //! The way of a request through the gate, from its head to the origin server or an answer of our own.
 use std::{
-    borrow::Cow, cell::Cell, collections::HashMap, future::Future, net::SocketAddr, pin::Pin, sync::Arc,
+    borrow::Cow, cell::Cell, collections::HashMap, future::Future, net::SocketAddr, pin::Pin, rc::Rc,
+    sync::Arc,
 };
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
 
@@ -17,7 +19,7 @@ use crate::{
     access::{self, CanonicalPath, Decision, Found, RequestFacts, Route, Routes, Rule},
     directory::{self, Directory},
     domain::{ActiveSession, EnterpriseSlug, SessionToken, Timestamp},
-    proxy::{Body, Identity, Outgoing, Proxy, Screened},
+    proxy::{Body, Outgoing, Proxy, Screened},
     saml,
 };
 
@@ -63,8 +65,18 @@ pub struct Worker {
 /// What is known of the connection that a request came on.
 pub struct Peer {
     pub address: SocketAddr,
+    /// Its host part, as a field value.
+    client: HeaderValue,
     /// Of an HTTP/1 connection; HTTP/2 frames its messages unambiguously.
-    pub verdicts: Option<std::rc::Rc<Verdicts>>,
+    verdicts: Option<Rc<Verdicts>>,
+}
+
+impl Peer {
+    pub fn new(address: SocketAddr, verdicts: Option<Rc<Verdicts>>) -> Self {
+        let text = address.ip().to_string();
+        let client = HeaderValue::from_maybe_shared(Bytes::from(text));
+        Self { address, client: client.unwrap_or(HeaderValue::from_static("unknown")), verdicts }
+    }
 }
 
 /// How a request was answered, for the log.
@@ -77,17 +89,16 @@ impl Worker {
     /// Answers one request. Never fails: every problem has its answer in [`respond`].
     pub async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
         let request_id = self.request_ids.of(request.headers());
+        let id_text = request_id.to_str().unwrap_or_default();
         let navigation = is_navigation(&request);
         let (method, path) = (request.method().clone(), request.uri().path_and_query().cloned());
         let outcome = self.pass(request, peer, &request_id).await;
         let problem = outcome.answer.as_ref().err().map(ToString::to_string);
         let mut response =
-            outcome.answer.unwrap_or_else(|problem| respond::problem(&problem, navigation, &request_id));
-        if let Ok(id) = HeaderValue::from_str(&request_id) {
-            response.headers_mut().insert(X_REQUEST_ID, id);
-        }
+            outcome.answer.unwrap_or_else(|problem| respond::problem(&problem, navigation, id_text));
+        response.headers_mut().insert(X_REQUEST_ID, request_id.clone());
         record(&Line {
-            request_id: &request_id,
+            request_id: id_text,
             client: peer.address,
             method: &method,
             path: path.as_ref().map_or("", |p| p.path()),
@@ -98,7 +109,7 @@ impl Worker {
         response
     }
 
-    async fn pass(&self, request: Request<Incoming>, peer: &Peer, request_id: &str) -> Outcome<'_> {
+    async fn pass(&self, request: Request<Incoming>, peer: &Peer, request_id: &HeaderValue) -> Outcome<'_> {
         let mut outcome = Outcome { route: None, answer: Err(Problem::NoRoute) };
         outcome.answer = self.answer(request, peer, request_id, &mut outcome.route).await;
         outcome
@@ -108,7 +119,7 @@ impl Worker {
         &'a self,
         request: Request<Incoming>,
         peer: &Peer,
-        request_id: &str,
+        request_id: &HeaderValue,
         routed: &mut Option<&'a Route>,
     ) -> Result<Response<Body>, Problem> {
         if let Some(verdicts) = &peer.verdicts {
@@ -164,15 +175,16 @@ impl Worker {
             Decision::Forbid => Err(Problem::Forbidden),
             Decision::SignIn => self.sign_in(route, &way).await,
             Decision::Forward { identified } => {
-                let identity = session.filter(|_| identified).map(|active| Identity::of(&active));
+                let active = session.filter(|_| identified);
+                let identity = active.map(|active| self.proxy.identity(&active)).transpose()?;
                 let uri = request.uri().clone();
                 let outgoing = Outgoing {
                     origin_host: &route.origin.host,
                     origin_port: route.origin.port,
                     path: way.path.as_str(),
                     query: uri.query(),
-                    identity: identity.as_ref(),
-                    client: way.peer.address.ip(),
+                    identity: identity.as_deref(),
+                    client: &way.peer.client,
                     host: &route.host,
                     scheme: &self.gate.settings.public_url.scheme,
                     request_id: way.request_id,
@@ -215,7 +227,7 @@ struct Way<'a> {
     path: CanonicalPath,
     screened: Screened,
     peer: &'a Peer,
-    request_id: &'a str,
+    request_id: &'a HeaderValue,
 }
 
 /// The canonical host that a request is for (P-22, P-40).
@@ -281,17 +293,18 @@ impl RequestIds {
         Self { worker, count: Cell::new(0) }
     }
 
-    fn of(&self, fields: &HeaderMap) -> String {
-        let mut given = fields.get_all(X_REQUEST_ID).iter().filter_map(|v| v.to_str().ok());
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        match given.next() {
-            Some(id) if (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(plain) => {
-                id.to_owned()
-            }
-            _ => {
+    fn of(&self, fields: &HeaderMap) -> HeaderValue {
+        let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        let harmless = |id: &&HeaderValue| {
+            (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.as_bytes().iter().all(plain)
+        };
+        match fields.get(X_REQUEST_ID).filter(harmless) {
+            Some(id) => id.clone(),
+            None => {
                 let count = self.count.get();
                 self.count.set(count.wrapping_add(1));
-                format!("{:016x}{count:08x}", self.worker)
+                let id = format!("{:016x}{count:08x}", self.worker);
+                HeaderValue::from_maybe_shared(Bytes::from(id)).unwrap_or(HeaderValue::from_static("-"))
             }
         }
     }

@@ -230,7 +230,7 @@ async fn serve_http1(stream: TcpStream, address: SocketAddr, worker: Rc<Worker>,
         .max_header_size(settings.header_bytes_max)
         .half_close(false);
     let (stream, verdicts) = Watched::new(stream);
-    let peer = Rc::new(Peer { address, verdicts: Some(verdicts) });
+    let peer = Rc::new(Peer::new(address, Some(verdicts)));
     let service = service_fn(move |request| {
         let (worker, peer) = (worker.clone(), peer.clone());
         async move { Ok::<_, Infallible>(worker.handle(request, &peer).await) }
@@ -247,7 +247,7 @@ async fn serve_http2(stream: TcpStream, address: SocketAddr, worker: Rc<Worker>,
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(u32::try_from(settings.header_bytes_max).unwrap_or(u32::MAX))
         .keep_alive_interval(Duration::from_millis(settings.header_read_millis_max));
-    let peer = Rc::new(Peer { address, verdicts: None });
+    let peer = Rc::new(Peer::new(address, None));
     let service = service_fn(move |request| {
         let (worker, peer) = (worker.clone(), peer.clone());
         async move { Ok::<_, Infallible>(worker.handle(request, &peer).await) }
