@@ -41,23 +41,28 @@ impl Identity {
 /// The identities that a worker forwarded last, so that a session's values are encoded once.
 #[derive(Default)]
 pub(super) struct Identities {
-    entries: RefCell<HashMap<SessionId, (Arc<ActiveSession>, Rc<Identity>)>>,
+    entries: RefCell<HashMap<SessionId, Known>>,
+}
+
+struct Known {
+    /// Held, so that no other session can come to lie at its address.
+    active: Arc<ActiveSession>,
+    identity: Rc<Identity>,
 }
 
 impl Identities {
     /// The identity of exactly this state of the session: a changed one is another `Arc` and is encoded anew.
     pub fn of(&self, active: &Arc<ActiveSession>) -> Result<Rc<Identity>, ProxyError> {
         let mut entries = self.entries.borrow_mut();
-        if let Some((known, identity)) = entries.get(&active.session.id)
-            && Arc::ptr_eq(known, active)
-        {
-            return Ok(identity.clone());
+        if let Some(known) = entries.get(&active.session.id).filter(|k| Arc::ptr_eq(&k.active, active)) {
+            return Ok(known.identity.clone());
         }
         if entries.len() >= CACHED_IDENTITIES_MAX {
             entries.clear();
         }
         let identity = Rc::new(Identity::of(active)?);
-        entries.insert(active.session.id, (active.clone(), identity.clone()));
+        let known = Known { active: active.clone(), identity: identity.clone() };
+        entries.insert(active.session.id, known);
         Ok(identity)
     }
 }
@@ -97,6 +102,38 @@ fn encode(text: &str, in_list: bool) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{EnterpriseId, EnterpriseSlug, NameId, PersonId, Profile, Session, Timestamp};
+
+    #[test]
+    fn a_session_that_changed_is_encoded_anew() {
+        let slug = EnterpriseSlug::parse("acme").unwrap();
+        let enterprise_id = EnterpriseId::of(&slug);
+        let active = |group: &str| {
+            Arc::new(ActiveSession {
+                session: Session {
+                    id: SessionId::from_bytes([1; 32]),
+                    enterprise_id,
+                    enterprise: slug.clone(),
+                    person: PersonId::of(enterprise_id, "idp", "alice"),
+                    name_id: NameId { value: "alice".into(), format: String::new() },
+                    session_index: None,
+                    profile: Profile { user: "alice".into(), ..Profile::default() },
+                    groups: vec![group.into()],
+                    created_at: Timestamp::UNIX_EPOCH,
+                    last_seen_at: Timestamp::UNIX_EPOCH,
+                    expires_at: Timestamp::UNIX_EPOCH,
+                    idle_seconds_max: 1,
+                },
+                memberships: vec![],
+            })
+        };
+        let identities = Identities::default();
+        let (before, after) = (active("one"), active("two"));
+        assert_eq!(identities.of(&before).unwrap().groups, "one");
+        assert!(Rc::ptr_eq(&identities.of(&before).unwrap(), &identities.of(&before).unwrap()));
+        assert_eq!(identities.of(&after).unwrap().groups, "two");
+        assert_eq!(identities.entries.borrow().len(), 1);
+    }
 
     #[test]
     fn p07_values_are_visible_ascii_and_lists_split_exactly() {
