@@ -16,10 +16,6 @@ use super::{
     value::Placed,
 };
 
-/// Path prefixes that are the gateway's own on every host; no route may lie in them (P-24). With several enterprises
-/// `/enterprises/NAME/saml` of each joins them.
-pub const RESERVED_PATHS: &[&str] = &["/saml", "/scim", "/.portcullis", "/.well-known/portcullis"];
-
 /// The routes and the places of their tables, in the same order.
 pub struct Routes {
     pub routes: Vec<Route>,
@@ -109,7 +105,7 @@ fn path_prefix(reader: &mut Reader, path: &str) -> Option<String> {
     }
     // An origin server that ignores case must not serve what looks like ours.
     let lenient = canonical_path(prefix).map(|path| path.lenient().to_owned()).unwrap_or_default();
-    if let Some(reserved) = RESERVED_PATHS.iter().find(|reserved| is_under(&lenient, reserved)) {
+    if let Some(reserved) = edge::router::RESERVED.iter().find(|reserved| is_under(&lenient, reserved)) {
         let why = format!("{prefix:?} lies in {reserved}, which is the gateway's own");
         reader.fault(&text.place, path, why, "choose another path");
         return None;

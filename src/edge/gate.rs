@@ -1,6 +1,7 @@
 //! The way of a request through the gate, from its head to the origin server or an answer of our own.
-use std::{borrow::Cow, cell::Cell, collections::HashMap, net::SocketAddr, sync::Arc, time::Instant};
+use std::{borrow::Cow, cell::Cell, collections::HashMap, net::SocketAddr, rc::Rc, sync::Arc, time::Instant};
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
 
@@ -16,7 +17,7 @@ use crate::{
     access::{self, CanonicalPath, Decision, Found, RequestFacts, Route, Routes, Rule},
     directory::{self, Directory},
     domain::{ActiveSession, EnterpriseSlug, Timestamp},
-    proxy::{Body, Identity, Outgoing, Proxy, Screened},
+    proxy::{Body, Outgoing, Proxy, Screened},
     saml,
     telemetry::{Metrics, Recorder},
 };
@@ -58,8 +59,18 @@ pub struct Worker {
 /// What is known of the connection that a request came on.
 pub struct Peer {
     pub address: SocketAddr,
+    /// Its host part, as a field value.
+    client: HeaderValue,
     /// Of an HTTP/1 connection; HTTP/2 frames its messages unambiguously.
-    pub verdicts: Option<std::rc::Rc<Verdicts>>,
+    verdicts: Option<Rc<Verdicts>>,
+}
+
+impl Peer {
+    pub fn new(address: SocketAddr, verdicts: Option<Rc<Verdicts>>) -> Self {
+        let text = address.ip().to_string();
+        let client = HeaderValue::from_maybe_shared(Bytes::from(text));
+        Self { address, client: client.unwrap_or(HeaderValue::from_static("unknown")), verdicts }
+    }
 }
 
 impl Worker {
@@ -73,13 +84,11 @@ impl Worker {
             Ok(response) => response,
             Err(problem) => {
                 facts.decision = problem.code();
-                tracing::debug!(request_id, %problem, "refused");
-                respond::problem(&problem, navigation, &request_id)
+                tracing::debug!(?request_id, %problem, "refused");
+                respond::problem(&problem, navigation, text(&request_id))
             }
         };
-        if let Ok(id) = HeaderValue::from_str(&request_id) {
-            response.headers_mut().insert(X_REQUEST_ID, id);
-        }
+        response.headers_mut().insert(X_REQUEST_ID, request_id.clone());
         record.end_with(response, request_id, &facts)
     }
 
@@ -87,7 +96,7 @@ impl Worker {
         &'a self,
         request: Request<Incoming>,
         peer: &Peer,
-        request_id: &str,
+        request_id: &HeaderValue,
         facts: &mut Facts<'a>,
     ) -> Result<Response<Body>, Problem> {
         if let Some(verdicts) = &peer.verdicts {
@@ -117,7 +126,7 @@ impl Worker {
         match (own, facts.route) {
             (Own::Endpoint(endpoint), _) => {
                 facts.decision = "own";
-                self.serve(endpoint, screened, request_id).await
+                self.serve(endpoint, screened, text(request_id)).await
             }
             (Own::NotOurs, Some(route)) => {
                 self.serve_route(route, Way { path, screened, peer, request_id }, facts).await
@@ -136,12 +145,14 @@ impl Worker {
         if screened.request().method().as_str() != endpoint.method() {
             return Err(Problem::Method { allow: endpoint.method() });
         }
+        // Boxed, as below: what is rare does not make the common future larger.
         match endpoint {
             Endpoint::Acs { enterprise, url } => {
-                sign_in::consume(&self.gate, enterprise, url, screened.into_request(), request_id).await
+                let request = screened.into_request();
+                Box::pin(sign_in::consume(&self.gate, enterprise, url, request, request_id)).await
             }
             Endpoint::Login { enterprise, host } => {
-                sign_in::login(&self.gate, enterprise, host, screened.request()).await
+                Box::pin(sign_in::login(&self.gate, enterprise, host, screened.request())).await
             }
         }
     }
@@ -164,15 +175,16 @@ impl Worker {
             }
             Decision::Forward { identified } => {
                 facts.decision = "forward";
-                let identity = session.filter(|_| identified).map(|active| Identity::of(&active));
+                let active = session.filter(|_| identified);
+                let identity = active.map(|active| self.proxy.identity(&active)).transpose()?;
                 let uri = request.uri().clone();
                 let outgoing = Outgoing {
                     origin_host: &route.origin.host,
                     origin_port: route.origin.port,
                     path: way.path.as_str(),
                     query: uri.query(),
-                    identity: identity.as_ref(),
-                    client: way.peer.address.ip(),
+                    identity: identity.as_deref(),
+                    client: &way.peer.client,
                     host: &route.host,
                     scheme: &self.gate.settings.public_url.scheme,
                     request_id: way.request_id,
@@ -208,7 +220,8 @@ impl Worker {
             Some(query) => format!("{}?{query}", way.path.as_str()),
             None => way.path.as_str().to_owned(),
         };
-        sign_in::start(&self.gate, enterprise, &route.host, &return_to, request.headers()).await
+        let start = sign_in::start(&self.gate, enterprise, &route.host, &return_to, request.headers());
+        Box::pin(start).await
     }
 }
 
@@ -217,7 +230,12 @@ struct Way<'a> {
     path: CanonicalPath,
     screened: Screened,
     peer: &'a Peer,
-    request_id: &'a str,
+    request_id: &'a HeaderValue,
+}
+
+/// A request id has the form of a token, so it is text.
+fn text(request_id: &HeaderValue) -> &str {
+    request_id.to_str().unwrap_or_default()
 }
 
 /// The canonical host that a request is for (P-22, P-40).
@@ -283,17 +301,18 @@ impl RequestIds {
         Self { worker, count: Cell::new(0) }
     }
 
-    fn of(&self, fields: &HeaderMap) -> String {
-        let mut given = fields.get_all(X_REQUEST_ID).iter().filter_map(|v| v.to_str().ok());
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        match given.next() {
-            Some(id) if (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(plain) => {
-                id.to_owned()
-            }
-            _ => {
+    fn of(&self, fields: &HeaderMap) -> HeaderValue {
+        let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        let harmless = |id: &&HeaderValue| {
+            (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.as_bytes().iter().all(plain)
+        };
+        match fields.get(X_REQUEST_ID).filter(harmless) {
+            Some(id) => id.clone(),
+            None => {
                 let count = self.count.get();
                 self.count.set(count.wrapping_add(1));
-                format!("{:016x}{count:08x}", self.worker)
+                let id = format!("{:016x}{count:08x}", self.worker);
+                HeaderValue::from_maybe_shared(Bytes::from(id)).unwrap_or(HeaderValue::from_static("-"))
             }
         }
     }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
 
 use crate::{
@@ -61,7 +61,12 @@ impl Record {
     }
 
     /// Counts and logs when the response's body has been sent or given up.
-    pub fn end_with(self, response: Response<Body>, request_id: String, facts: &Facts<'_>) -> Response<Body> {
+    pub fn end_with(
+        self,
+        response: Response<Body>,
+        request_id: HeaderValue,
+        facts: &Facts<'_>,
+    ) -> Response<Body> {
         let status = response.status().as_u16();
         let route = facts.route.map_or(NO_ROUTE, |route| &route.name);
         let counts = self.recorder.route(route);
@@ -74,7 +79,7 @@ impl Record {
                 drop(self.in_flight);
                 access_log(&AccessLine {
                     at: self.at,
-                    request_id: &request_id,
+                    request_id: request_id.to_str().unwrap_or_default(),
                     client: self.client,
                     method: self.method.as_str(),
                     host: &self.host,

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Prefixes that are ours on every host.
-pub const RESERVED: [&str; 3] = ["/saml", "/.portcullis", "/.well-known/portcullis"];
+pub const RESERVED: [&str; 4] = ["/saml", "/scim", "/.portcullis", "/.well-known/portcullis"];
 
 /// An endpoint of our own.
 #[derive(Debug, Clone, PartialEq, Eq)]

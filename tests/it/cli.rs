@@ -41,7 +41,7 @@ fn the_shipped_configuration_is_fine() {
         "mode         development",
         "session      8 h idle, 24 h in all",
         "enterprise example",
-        "  provisioning     on",
+        "  provisioning     off",
         "  organizations    octo-org, hubot-lab, docs-team",
         "  localhost:8080/        http://127.0.0.1:8082  people of example",
         "  localhost:8080/public  http://127.0.0.1:8082  public",
