@@ -8,6 +8,7 @@ mod idp;
 mod provisioning;
 mod proxy;
 mod saml;
+mod serve;
 mod sign_in;
 mod store;
 mod store_alike;

@@ -6,7 +6,7 @@ use std::sync::{
 
 use portcullis::{
     demo::browser::Browser,
-    domain::{Role, Timestamp},
+    domain::{RequestId, Role, Timestamp},
     store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError},
 };
 
@@ -312,5 +312,63 @@ async fn without_redis_sign_ins_are_refused_with_503_and_nothing_is_half_written
         assert_eq!(gateway.organizations(&mut browser).await, [groups]);
         consistent().await;
     }
+    gateway.stop().await;
+}
+
+/// The requests that a browser has outstanding, oldest first.
+fn outstanding(browser: &Browser) -> Vec<RequestId> {
+    let cookie = browser.cookie("localhost", "__Host-portcullis-signin").unwrap_or_default();
+    cookie.split('.').filter_map(RequestId::parse).collect()
+}
+
+/// S-82: a failover may bring a consumed request back to life. The mark of the assertion still stands in the way.
+#[tokio::test(flavor = "multi_thread")]
+async fn s_81_an_assertion_is_used_once_even_if_its_request_came_back() {
+    for backend in BACKENDS {
+        let gateway = TestGateway::start(backend).await;
+        let directory = gateway.running.as_ref().unwrap().directory.clone();
+        let mut browser = Browser::new();
+        let response = gateway.response_form(&mut browser, "alice").await;
+        let mut again = browser.clone();
+        let pending =
+            directory.outstanding(&outstanding(&browser), Timestamp::now()).await.unwrap().remove(0);
+        assert_eq!(browser.submit(&response).await.unwrap().status, 200);
+        directory.open_sign_in(&pending, &[], Timestamp::now()).await.unwrap();
+        let page = again.submit(&response).await.unwrap();
+        assert_eq!(page.status, 403, "{}", page.body);
+        assert!(again.cookie("localhost", SESSION).is_none());
+        let refused = r#"portcullis_saml_responses_total{result="refused",reason="assertion_replayed"} 1"#;
+        let metrics = gateway.private("/metrics").await.body;
+        assert!(metrics.lines().any(|line| line == refused), "{metrics}");
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p_56_a_browser_has_a_bounded_number_of_sign_ins_under_way() {
+    let gateway = TestGateway::start(Backend::Embedded).await;
+    let directory = gateway.running.as_ref().unwrap().directory.clone();
+    let mut browser = Browser::new();
+    let mut all = Vec::new();
+    for _ in 0..11 {
+        browser.open(&format!("{}/saml/login", gateway.url)).await.unwrap();
+        all.push(*outstanding(&browser).last().unwrap());
+    }
+    assert_eq!(outstanding(&browser), all[3..]);
+    let kept = directory.outstanding(&all, Timestamp::now()).await.unwrap();
+    assert_eq!(kept.iter().map(|p| p.request).collect::<Vec<_>>(), all[3..]);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p_51_a_new_session_takes_the_place_of_the_old_one() {
+    let gateway = TestGateway::start(Backend::Embedded).await;
+    let mut browser = Browser::new();
+    gateway.sign_in(&mut browser, "alice").await;
+    let mut old = browser.clone();
+    gateway.sign_in(&mut browser, "alice").await;
+    assert_ne!(old.cookie("localhost", SESSION), browser.cookie("localhost", SESSION));
+    assert!(gateway.identity(&mut browser).await.is_some());
+    assert!(gateway.identity(&mut old).await.is_none());
     gateway.stop().await;
 }

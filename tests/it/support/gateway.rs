@@ -13,7 +13,7 @@ use portcullis::{
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::redis::BreakableRedis;
+use super::{ports, redis::BreakableRedis};
 
 /// Which store a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,16 +33,11 @@ pub struct TestGateway {
     pub idp_entity_id: String,
     pub redis: Option<BreakableRedis>,
     _stops: Vec<oneshot::Sender<()>>,
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 fn loopback() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
-}
-
-/// A port that nobody listens on at this moment.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind(loopback()).unwrap().local_addr().unwrap().port()
 }
 
 fn stopper() -> (oneshot::Sender<()>, impl Future<Output = ()> + Send + 'static) {
@@ -78,7 +73,7 @@ impl TestGateway {
             Backend::Embedded => None,
             Backend::Redis => Some(BreakableRedis::start().await),
         };
-        let (public, private) = (free_port(), free_port());
+        let (public, private) = (ports::free(), ports::free());
         let url = format!("http://localhost:{public}");
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
         let overrides = Overrides::default()
@@ -106,12 +101,8 @@ impl TestGateway {
             idp_entity_id,
             redis,
             _stops: vec![stop_idp, stop_origin],
-            folder,
+            _folder: folder,
         }
-    }
-
-    pub fn folder(&self) -> &std::path::Path {
-        self.folder.path()
     }
 
     /// Opens the application, signs in as a person by the IdP's form, and ends at the application's page.
