@@ -7,6 +7,7 @@ mod connection;
 mod fixtures;
 pub mod forge;
 mod mutations;
+mod reasons;
 mod refused;
 mod request;
 
