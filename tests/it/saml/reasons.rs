@@ -16,7 +16,7 @@ fn table() -> String {
         for reason in Reason::ALL.iter().filter(|reason| reason.check() == *check) {
             let (code, message, hint, clause) =
                 (reason.code(), reason.message(), reason.hint(), reason.clause());
-            write!(table, "- `{code}` ({clause}): {message} {hint}\n").unwrap();
+            writeln!(table, "- `{code}` ({clause}): {message} {hint}").unwrap();
         }
     }
     table + "\n"
