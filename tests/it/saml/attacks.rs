@@ -7,7 +7,7 @@ use super::{
 };
 
 pub fn cases() -> Vec<Case> {
-    [wrapping(), hiding(), names(), text(), markup()].into_iter().flatten().collect()
+    [wrapping(), hiding(), names(), namespaces(), text(), markup()].into_iter().flatten().collect()
 }
 
 fn made<R>(name: &str, reason: Reason, change: impl FnOnce(&mut Spec) -> R) -> Case {
@@ -158,17 +158,6 @@ fn hiding() -> Vec<Case> {
             let object = format!("<ds:Object>{}</ds:Object></ds:Signature>", forged("_evil"));
             spec.around("").replace("</ds:Signature>", &object)
         }),
-        made("S-94-error-status-with-assertion", Reason::StatusNotSuccess, |spec| {
-            spec.status = forge::status("urn:oasis:names:tc:SAML:2.0:status:Responder");
-        }),
-        made("S-94-success-within-an-error", Reason::StatusNotSuccess, |spec| {
-            let inner = spec.status.replace("<samlp:Status>", "").replace("</samlp:Status>", "");
-            spec.status = forge::status("urn:oasis:names:tc:SAML:2.0:status:Requester").replacen(
-                "></samlp",
-                &format!(">{inner}</samlp"),
-                1,
-            );
-        }),
         raw("S-08-second-signature", Reason::SignatureMisplaced, {
             around(&with_signature(&genuine(), &signature))
         }),
@@ -239,6 +228,12 @@ fn names() -> Vec<Case> {
                 1,
             )
         }),
+    ]
+}
+
+/// S-11, S-13, S-14, S-63: namespaces and attributes that are not well-formed.
+fn namespaces() -> Vec<Case> {
+    vec![
         edited("S-13-xml-rebound", Reason::NamespaceInvalid, |xml| {
             xml.replacen("<samlp:Response", "<samlp:Response xmlns:xml=\"urn:evil\"", 1)
         }),
@@ -293,6 +288,17 @@ fn names() -> Vec<Case> {
 /// S-20 to S-25: what the reader reads is what was signed.
 fn text() -> Vec<Case> {
     vec![
+        made("S-94-error-status-with-assertion", Reason::StatusNotSuccess, |spec| {
+            spec.status = forge::status("urn:oasis:names:tc:SAML:2.0:status:Responder");
+        }),
+        made("S-94-success-within-an-error", Reason::StatusNotSuccess, |spec| {
+            let inner = spec.status.replace("<samlp:Status>", "").replace("</samlp:Status>", "");
+            spec.status = forge::status("urn:oasis:names:tc:SAML:2.0:status:Requester").replacen(
+                "></samlp",
+                &format!(">{inner}</samlp"),
+                1,
+            );
+        }),
         edited("S-20-comment-then-more", Reason::DigestMismatch, |xml| {
             xml.replacen("alice@example.com", "alice@example.com<!---->.evil.test", 1)
         }),
