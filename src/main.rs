@@ -89,8 +89,8 @@ enum SamlCommand {
 #[derive(Args)]
 struct ConfigArguments {
     /// The configuration; PORTCULLIS_CONFIG or ./config.toml if left out
-    #[arg(long = "config", value_name = "FILE")]
-    file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -136,7 +136,7 @@ fn run(command: Command) -> Result<Outcome, Failure> {
 
 impl ConfigArguments {
     fn path(self) -> PathBuf {
-        self.file.unwrap_or_else(commands::default_config)
+        self.config.unwrap_or_else(commands::default_config)
     }
 }
 
@@ -146,5 +146,17 @@ impl From<Format> for commands::Format {
             Format::Text => Self::Text,
             Format::Json => Self::Json,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Arguments::command().debug_assert();
     }
 }
