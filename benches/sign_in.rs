@@ -45,7 +45,8 @@ fn free_port() -> u16 {
 fn cpu_seconds(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = |n: usize| after_name.split_whitespace().nth(n).and_then(|t| t.parse::<f64>().ok()).unwrap_or(0.0);
+    let ticks =
+        |n: usize| after_name.split_whitespace().nth(n).and_then(|t| t.parse::<f64>().ok()).unwrap_or(0.0);
     (ticks(11) + ticks(12)) / TICKS_PER_SECOND
 }
 
@@ -73,7 +74,9 @@ async fn start() -> World {
         .spawn()
         .expect("redis-server is installed");
     let redis = Killed(redis);
-    let idp = idp::bind(idp::Settings::development(SocketAddr::from(([127, 0, 0, 1], 0)))).await.expect("the IdP starts");
+    let idp = idp::bind(idp::Settings::development(SocketAddr::from(([127, 0, 0, 1], 0))))
+        .await
+        .expect("the IdP starts");
     let (sso_url, idp_entity_id) = (idp.sso_url().to_owned(), idp.entity_id().to_owned());
     tokio::spawn(idp.run(std::future::pending()));
     let until = Instant::now() + Duration::from_secs(20);
@@ -153,9 +156,14 @@ fn verification_nanos(world: &World, forms: &[Form]) -> f64 {
     let responses: Vec<(Vec<u8>, String)> = forms
         .iter()
         .map(|form| {
-            let response = saml::decode(form.field("SAMLResponse").unwrap_or_default().as_bytes()).expect("base64");
+            let response =
+                saml::decode(form.field("SAMLResponse").unwrap_or_default().as_bytes()).expect("base64");
             let text = String::from_utf8_lossy(&response).into_owned();
-            let request = text.split("InResponseTo=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+            let request = text
+                .split("InResponseTo=\"")
+                .nth(1)
+                .and_then(|rest| rest.split('"').next())
+                .unwrap_or_default();
             (response, request.to_owned())
         })
         .collect();
@@ -163,7 +171,8 @@ fn verification_nanos(world: &World, forms: &[Form]) -> f64 {
     let begin = thread_nanos();
     for (response, request_id) in &responses {
         let outstanding = [Outstanding { request_id }];
-        saml::verify(response, &connection, &acs_url, &outstanding, now, &mut NoTrail).expect("a good response");
+        saml::verify(response, &connection, &acs_url, &outstanding, now, &mut NoTrail)
+            .expect("a good response");
     }
     (thread_nanos() - begin) / responses.len() as f64
 }
@@ -199,7 +208,9 @@ async fn main() {
     assert_eq!(opened, count, "every sign-in opens a session");
     let gateway = (cpu_seconds(gateway_pid) - gateway_before) * 1e3 / count as f64;
     let redis = (cpu_seconds(redis_pid) - redis_before) * 1e3 / count as f64;
-    println!("sign-ins through the ACS over Redis, {CONNECTIONS} connections, {count} sign-ins of one person");
+    println!(
+        "sign-ins through the ACS over Redis, {CONNECTIONS} connections, {count} sign-ins of one person"
+    );
     println!("  sign-ins per second      {:>9.0}", count as f64 / seconds);
     println!("  gateway CPU per sign-in  {gateway:>9.3} ms");
     println!("  Redis CPU per sign-in    {redis:>9.3} ms");

@@ -15,7 +15,7 @@ use crate::{
         router::{Router, UrlFault},
     },
     saml::{Connection, ConnectionError},
-    store::Store,
+    store::{Store, Timed},
     telemetry::Metrics,
 };
 
@@ -48,7 +48,12 @@ pub struct Running {
 }
 
 /// Takes the ports and serves. The calling runtime serves the private listener; each worker has a thread of its own.
-pub async fn start(settings: &config::Settings, store: Arc<dyn Store>, metrics: Metrics) -> Result<Running, StartError> {
+pub async fn start(
+    settings: &config::Settings,
+    store: Arc<dyn Store>,
+    metrics: Metrics,
+) -> Result<Running, StartError> {
+    let store = Arc::new(Timed::new(store, &metrics));
     let directory = Arc::new(Directory::new(store, settings.session.clone(), metrics.clone()));
     let mut enterprises = HashMap::new();
     for enterprise in &settings.enterprises {
@@ -111,7 +116,11 @@ fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
 
 /// When each certificate expires, as a metric, and as a warning where that is near or past: an expired one verifies all the
 /// same, because the key is what is trusted (S-58).
-fn export_certificates(enterprises: &HashMap<EnterpriseSlug, Arc<EnterpriseGate>>, now: Timestamp, metrics: &Metrics) {
+fn export_certificates(
+    enterprises: &HashMap<EnterpriseSlug, Arc<EnterpriseGate>>,
+    now: Timestamp,
+    metrics: &Metrics,
+) {
     let mut expiries = Vec::new();
     for (slug, enterprise) in enterprises {
         for certificate in enterprise.connection.certificates() {

@@ -62,6 +62,9 @@ pub fn canonical_path(raw: &str) -> Result<CanonicalPath, PathFault> {
         return Err(PathFault::TooLong);
     }
     let rest = raw.strip_prefix('/').ok_or(PathFault::NotAbsolute)?;
+    if is_plain(raw) {
+        return Ok(CanonicalPath { text: raw.to_owned(), lenient: None });
+    }
     let mut text = String::with_capacity(raw.len() + 8);
     let mut lenient = String::new();
     let mut differs = false;
@@ -82,6 +85,11 @@ pub fn canonical_path(raw: &str) -> Result<CanonicalPath, PathFault> {
         differs |= read_leniently(plain, text.get(start..).unwrap_or_default(), &mut lenient);
     }
     Ok(CanonicalPath { text, lenient: differs.then_some(lenient) })
+}
+
+/// Whether a path is its own canonical form and lenient reading at first sight: most are.
+fn is_plain(raw: &str) -> bool {
+    raw.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'/')) && !raw.contains("//")
 }
 
 /// Appends one segment's canonical form to `text` and its octets to `decoded`.

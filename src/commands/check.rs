@@ -1,6 +1,7 @@
 //! `check`: judges a configuration and shows what it means.
 use std::{
     fmt::{self, Write},
+    io::{self, Write as _},
     path::Path,
 };
 
@@ -10,7 +11,7 @@ use super::{Failure, Format, Outcome, load};
 use crate::{
     access::{Route, Rule},
     config::{EnterpriseSettings, Fault, Mode, Settings},
-    saml::SignedElement,
+    domain::OrganizationSlug,
     store,
 };
 
@@ -27,19 +28,28 @@ pub fn check(config: &Path, format: Format) -> Result<Outcome, Failure> {
         Format::Json => print_json(&report(&loaded.settings, &loaded.warnings)),
         Format::Text => {
             for warning in &loaded.warnings {
-                eprintln!("warning: {warning}");
+                complain(&format!("warning: {warning}\n"));
             }
             let mut text = String::new();
             // Writing to a String cannot fail.
             let _ = summary(&mut text, config, &loaded.settings, loaded.warnings.len());
-            print!("{text}");
+            say(&text);
         }
     }
     Ok(Outcome::Fine)
 }
 
+/// Writes to standard output; whoever closed it does not want to hear more.
+fn say(text: &str) {
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+}
+
+fn complain(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 fn print_json(value: &Value) {
-    println!("{value:#}");
+    say(&format!("{value:#}\n"));
 }
 
 fn lines(faults: &[Fault]) -> Vec<String> {
@@ -82,7 +92,11 @@ fn enterprise_summary(out: &mut String, enterprise: &EnterpriseSettings) -> fmt:
     writeln!(out, "\nenterprise {}", enterprise.slug)?;
     writeln!(out, "  IdP              {} at {}", saml.idp_entity_id, saml.sso_url)?;
     let (certificates, skew) = (saml.certificates.len(), saml.clock_skew_seconds);
-    writeln!(out, "  certificates     {certificates}, signed: {}, clock skew {skew} s", signed(saml.signed))?;
+    writeln!(
+        out,
+        "  certificates     {certificates}, signed: {}, clock skew {skew} s",
+        saml.signed.as_str()
+    )?;
     writeln!(out, "  our entity ID    {}", saml.entity_id)?;
     writeln!(out, "  our ACS          {}", enterprise.acs_urls.join(", "))?;
     writeln!(out, "  provisioning     {}", on(policy.provisioning))?;
@@ -115,9 +129,7 @@ fn report(settings: &Settings, warnings: &[Fault]) -> Value {
 }
 
 fn enterprise_report(enterprise: &EnterpriseSettings) -> Value {
-    let slugs = |slugs: &[crate::domain::OrganizationSlug]| {
-        slugs.iter().map(|s| s.as_str().to_owned()).collect::<Vec<_>>()
-    };
+    let slugs = |slugs: &[OrganizationSlug]| slugs.iter().map(|slug| slug.to_string()).collect::<Vec<_>>();
     json!({
         "name": enterprise.slug.as_str(),
         "idp_entity_id": enterprise.saml.idp_entity_id,
@@ -125,7 +137,7 @@ fn enterprise_report(enterprise: &EnterpriseSettings) -> Value {
         "entity_id": enterprise.saml.entity_id,
         "acs_urls": enterprise.acs_urls,
         "certificates": enterprise.saml.certificates.len(),
-        "signed": signed(enterprise.saml.signed),
+        "signed": enterprise.saml.signed.as_str(),
         "provisioning": enterprise.provisioning.policy.provisioning,
         "deprovisioning": enterprise.provisioning.policy.deprovisioning,
         "organizations": slugs(&enterprise.organizations),
@@ -174,15 +186,6 @@ fn mode(mode: Mode) -> &'static str {
     match mode {
         Mode::Development => "development",
         Mode::Production => "production",
-    }
-}
-
-fn signed(signed: SignedElement) -> &'static str {
-    match signed {
-        SignedElement::Either => "either",
-        SignedElement::Response => "response",
-        SignedElement::Assertion => "assertion",
-        SignedElement::Both => "both",
     }
 }
 

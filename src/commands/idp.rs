@@ -23,9 +23,19 @@ pub fn idp(arguments: Idp) -> Result<Outcome, Failure> {
     let settings = settings(arguments)?;
     runtime()?.block_on(async {
         let people: Vec<String> = settings.people.iter().map(|person| person.id.clone()).collect();
-        let idp = idp::bind(settings).await.map_err(|error| failure("idp", &error, "mend the arguments, or free the address"))?;
-        println!("The development IdP runs at {}. It asks nobody for a password. Ctrl-C stops it.", idp.url());
-        println!("  entity id  {}\n  sign-on    {}\n  people     {}", idp.entity_id(), idp.sso_url(), people.join(", "));
+        let idp = idp::bind(settings)
+            .await
+            .map_err(|error| failure("idp", &error, "mend the arguments, or free the address"))?;
+        println!(
+            "The development IdP runs at {}. It asks nobody for a password. Ctrl-C stops it.",
+            idp.url()
+        );
+        println!(
+            "  entity id  {}\n  sign-on    {}\n  people     {}",
+            idp.entity_id(),
+            idp.sso_url(),
+            people.join(", ")
+        );
         let stop = async {
             // Without signals there is nobody to say stop.
             if told_to_stop().await.is_err() {
@@ -49,10 +59,12 @@ fn settings(arguments: Idp) -> Result<Settings, Failure> {
     }
     for text in arguments.service_providers {
         // Entity ids hold equals signs more often than ACS URLs do.
-        let (entity_id, acs_url) = text.rsplit_once('=').ok_or_else(|| {
-            failure("--service-provider", &"has no equals sign", "write ENTITY_ID=ACS_URL")
-        })?;
-        settings.service_providers.push(ServiceProvider { entity_id: entity_id.into(), acs_urls: vec![acs_url.into()] });
+        let (entity_id, acs_url) = text
+            .rsplit_once('=')
+            .ok_or_else(|| failure("--service-provider", &"has no equals sign", "write ENTITY_ID=ACS_URL"))?;
+        settings
+            .service_providers
+            .push(ServiceProvider { entity_id: entity_id.into(), acs_urls: vec![acs_url.into()] });
     }
     if let Some((key, certificate)) = arguments.key {
         settings.key_pem = read(&key)?;

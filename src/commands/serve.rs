@@ -7,7 +7,8 @@ use crate::{config::Loaded, gateway, store, telemetry};
 /// Runs the gateway until it is told to stop; then lets the requests under way end.
 pub fn serve(config: &Path) -> Result<Outcome, Failure> {
     let Loaded { settings, warnings } = load(config)?;
-    telemetry::init(&settings.telemetry).map_err(|error| failure("log", &error, "mend [log] in the configuration"))?;
+    telemetry::init(&settings.telemetry)
+        .map_err(|error| failure("log", &error, "mend [log] in the configuration"))?;
     for warning in &warnings {
         tracing::warn!("{warning}");
     }

@@ -37,7 +37,10 @@ impl Document {
     pub fn parse(file: &Arc<str>, text: &str) -> Result<Self, Vec<Fault>> {
         let (root, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
-            return Err(errors.iter().take(SYNTAX_FAULTS_MAX).map(|e| syntax_fault(file, text, e)).collect());
+            let mut faults: Vec<Fault> = errors.iter().map(|error| syntax_fault(file, text, error)).collect();
+            faults.sort();
+            faults.truncate(SYNTAX_FAULTS_MAX);
+            return Err(faults);
         }
         let mut document = Self {
             file: file.clone(),

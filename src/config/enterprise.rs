@@ -2,6 +2,7 @@
 use std::path::Path;
 
 use crate::{
+    access::canonical_path,
     domain::{EnterpriseSlug, OrganizationSlug, Role},
     provisioning::{self, GroupMatch, Mapping, Policy},
     saml::{self, SignedElement},
@@ -10,7 +11,6 @@ use crate::{
 use super::{
     EnterpriseSettings, certificate,
     fault::Place,
-    read_text,
     reader::Reader,
     route::Routes,
     server::Ground,
@@ -20,7 +20,6 @@ use super::{
 
 /// Clocks that NTP keeps are closer; IdPs on neglected machines are not.
 const CLOCK_SKEW_SECONDS: u64 = 60;
-const CERTIFICATE_FILE_BYTES_MAX: u64 = 256 * 1024;
 /// SAML Core 8.3.6: an entity identifier has at most 1024 characters.
 const ENTITY_ID_CHARACTERS_MAX: usize = 1024;
 
@@ -264,7 +263,7 @@ fn saml_settings(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str
     if let Some(id) = &idp_entity_id {
         check_entity_id(reader, &idp_path, id);
     }
-    let certificates = certificates(reader, ground, folder, &format!("{path}.certificates"));
+    let certificates = certificate::read(reader, ground, folder, &format!("{path}.certificates"));
     let sso_url = sso_url(reader, ground, &format!("{path}.sso_url"));
     let signed = match reader.text_or(&format!("{path}.signed"), "either").value.as_str() {
         "response" => SignedElement::Response,
@@ -301,45 +300,6 @@ fn sso_url(reader: &mut Reader, ground: &Ground, path: &str) -> String {
         reader.fault(&text.place, path, why, "use the IdP's https URL; http is for development on loopback");
     }
     text.value
-}
-
-fn certificates(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> Vec<Vec<u8>> {
-    let hint = "name the PEM files of the IdP's signing certificates: [\"certs/idp.crt\"]";
-    let files = match reader.texts(path) {
-        Some(files) => files,
-        None if reader.has(path) => return vec![],
-        None => {
-            let place = reader.place(path);
-            reader.fault(&place, path, "is missing: nothing could be verified", hint);
-            return vec![];
-        }
-    };
-    if files.is_empty() {
-        let place = reader.place(path);
-        reader.fault(&place, path, "is empty: nothing could be verified", hint);
-    }
-    let mut blocks = vec![];
-    for file in files {
-        let text = match read_text(&folder.join(&file.value), CERTIFICATE_FILE_BYTES_MAX) {
-            Ok(text) => text,
-            Err(error) => {
-                let why = format!("{:?} cannot be read ({error})", file.value);
-                reader.fault(&file.place, path, why, "name a file relative to the configuration's folder");
-                continue;
-            }
-        };
-        match certificate::blocks(&text) {
-            Ok(found) => blocks.extend(found.into_iter().map(|block| (block, file.clone()))),
-            Err((why, hint)) => reader.fault(&file.place, path, format!("{:?} {why}", file.value), hint),
-        }
-    }
-    for (_, file) in
-        blocks.iter().filter(|(block, _)| ground.in_production() && certificate::is_development(block))
-    {
-        let why = format!("{:?} is the development certificate, whose key everybody has", file.value);
-        reader.fault(&file.place, path, why, "use the certificate of your IdP");
-    }
-    blocks.into_iter().map(|(block, _)| block).collect()
 }
 
 /// S-91: an IdP that two tenants share could sign one's people in at the other.
@@ -421,8 +381,11 @@ fn acs_urls(
     let authority = url.authority.shown(url.https);
     if let Some(text) = &text {
         let shown = &text.value;
+        let canonical = canonical_path(&url.path).is_ok_and(|path| path.as_str() == url.path);
         let wrong = if url.has_query || url.path == "/" {
             Some("has a query, or no path")
+        } else if !canonical {
+            Some("has a path that is not in its canonical spelling")
         } else if url.https != ground.https() {
             Some("has another scheme than public_url")
         } else if authority != ground.authority() && !hosts.contains(&authority) {

@@ -32,7 +32,6 @@ mod value;
 
 pub use fault::{Fault, Place};
 pub use overrides::{CONFIG_VARIABLE, Overrides};
-pub use route::RESERVED_PATHS;
 
 /// Everything that an operator decided.
 #[derive(Debug, Clone)]

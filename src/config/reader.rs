@@ -136,7 +136,9 @@ impl Reader {
         match WebUrl::parse(&text.value) {
             Ok(url) => Some(url),
             Err(why) => {
-                self.fault(&text.place, path, format!("{:?} is {why}", text.value), hint);
+                // Where there is a user there may be a password.
+                let shown = if text.value.contains('@') { "".into() } else { format!("{:?} ", text.value) };
+                self.fault(&text.place, path, format!("{shown}is {why}"), hint);
                 None
             }
         }

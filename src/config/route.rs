@@ -1,6 +1,8 @@
 //! Routes: which host and path goes to which origin server, and who may send requests there.
+use std::borrow::Cow;
+
 use crate::{
-    access::{Origin, Route, Rule},
+    access::{self, Origin, Route, RouteFault, Rule, canonical_host, canonical_path},
     domain::{EnterpriseSlug, OrganizationSlug},
     edge,
 };
@@ -13,10 +15,6 @@ use super::{
     url::{Authority, WebUrl},
     value::Placed,
 };
-
-/// Path prefixes that are the gateway's own on every host; no route may lie in them (P-24). With several enterprises
-/// `/enterprises/NAME/saml` of each joins them.
-pub const RESERVED_PATHS: &[&str] = &["/saml", "/scim", "/.portcullis", "/.well-known/portcullis"];
 
 /// The routes and the places of their tables, in the same order.
 pub struct Routes {
@@ -83,8 +81,11 @@ fn route(
 /// Hosts are compared with the Host field byte for byte once both are folded (P-40), so no wildcard.
 fn host(reader: &mut Reader, ground: &Ground, path: &str) -> Option<String> {
     let Some(text) = reader.text(path) else { return Some(ground.authority()) };
-    match Authority::parse(&text.value) {
-        Ok(authority) => Some(authority.shown(ground.https())),
+    let authority = Authority::parse(&text.value).map(|authority| authority.shown(ground.https()));
+    match authority
+        .and_then(|host| canonical_host(&host, ground.scheme()).map(Cow::into_owned).map_err(|_| "no host"))
+    {
+        Ok(host) => Some(host),
         Err(why) => {
             let hint = "write the host as browsers send it: \"app.example.com\" or \"localhost:8080\"";
             reader.fault(&text.place, path, format!("{:?} is {why}", text.value), hint);
@@ -102,7 +103,9 @@ fn path_prefix(reader: &mut Reader, path: &str) -> Option<String> {
         reader.fault(&text.place, path, format!("{prefix:?} {why}"), hint);
         return None;
     }
-    if let Some(reserved) = RESERVED_PATHS.iter().find(|reserved| is_under(prefix, reserved)) {
+    // An origin server that ignores case must not serve what looks like ours.
+    let lenient = canonical_path(prefix).map(|path| path.lenient().to_owned()).unwrap_or_default();
+    if let Some(reserved) = edge::router::RESERVED.iter().find(|reserved| is_under(&lenient, reserved)) {
         let why = format!("{prefix:?} lies in {reserved}, which is the gateway's own");
         reader.fault(&text.place, path, why, "choose another path");
         return None;
@@ -110,20 +113,14 @@ fn path_prefix(reader: &mut Reader, path: &str) -> Option<String> {
     Some(text.value)
 }
 
-fn prefix_fault(prefix: &str) -> Option<&'static str> {
-    let Some(rest) = prefix.strip_prefix('/') else { return Some("does not begin with a slash") };
-    // RFC 3986 3.3 without `%` and `;`: what needs no escape has one spelling only.
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@/".contains(&b);
-    if !prefix.bytes().all(plain) {
-        Some("has a character that stands in no plain path")
-    } else if rest.is_empty() {
-        None
-    } else if rest.split('/').any(|segment| segment.is_empty()) {
-        Some("has an empty segment, or a slash at its end")
-    } else if rest.split('/').any(|segment| segment == "." || segment == "..") {
-        Some("has a dot segment")
-    } else {
-        None
+fn prefix_fault(prefix: &str) -> Option<String> {
+    match canonical_path(prefix) {
+        Err(fault) => Some(format!("is no path to match with: {fault}")),
+        Ok(path) if path.as_str() != prefix => {
+            Some(format!("has another canonical spelling, {:?}", path.as_str()))
+        }
+        Ok(_) if prefix.len() > 1 && prefix.ends_with('/') => Some("has a slash at its end".into()),
+        Ok(_) => None,
     }
 }
 
@@ -179,7 +176,11 @@ fn rule(reader: &mut Reader, path: &str, drafts: &[Draft]) -> Option<Rule> {
     let Some(draft) = found.and_then(|slug| drafts.iter().find(|draft| draft.settings.slug == slug)) else {
         let known: Vec<&str> = drafts.iter().map(|draft| draft.settings.slug.as_str()).collect();
         let why = format!("{:?} is no enterprise of this configuration", name.value);
-        reader.fault(&name.place, &enterprise_path, why, format!("use one of: {}", known.join(", ")));
+        let hint = match known.as_slice() {
+            [] => "write an [enterprise.NAME] first".into(),
+            known => format!("use one of: {}", known.join(", ")),
+        };
+        reader.fault(&name.place, &enterprise_path, why, hint);
         return None;
     };
     let organizations = demanded_organizations(reader, path, draft);
@@ -202,14 +203,17 @@ fn demanded_organizations(reader: &mut Reader, path: &str, draft: &Draft) -> Vec
     found
 }
 
-/// P-23: two routes of one host and path would let chance decide.
+/// P-23: two routes of one host and path would let chance decide. What counts as one path is for `access` to say.
 fn check_overlap(reader: &mut Reader, routes: &Routes, route: &Route, place: &Place) {
-    let same = |other: &&Route| other.host == route.host && other.path_prefix == route.path_prefix;
-    if let Some(other) = routes.routes.iter().find(same) {
-        let what = format!("route.{}", route.name);
-        let why =
-            format!("has the host and path of route.{}: {}{}", other.name, route.host, route.path_prefix);
-        reader.fault(place, &what, why, "give it another path or host, or remove one of the two");
+    for other in &routes.routes {
+        let table = access::Routes::new(vec![other.clone(), route.clone()]);
+        let duplicate = |fault: &RouteFault| matches!(fault, RouteFault::Duplicate { .. });
+        if table.is_err_and(|faults| faults.iter().any(duplicate)) {
+            let what = format!("route.{}", route.name);
+            let why =
+                format!("has the host and path of route.{}: {}{}", other.name, other.host, other.path_prefix);
+            reader.fault(place, &what, why, "give it another path or host, or remove one of the two");
+        }
     }
 }
 
@@ -239,14 +243,12 @@ mod tests {
 
     #[test]
     fn prefixes_are_canonical_or_refused() {
-        for right in ["/", "/a", "/a/b.c", "/...", "/~alice"] {
+        for right in ["/", "/a", "/a/b.c", "/~alice", "/caf%C3%A9"] {
             assert_eq!(prefix_fault(right), None, "{right}");
         }
-        let wrong = [
-            "", "a", "/a/", "//", "//a", "/a//b", "/.", "/a/../b", "/%61", "/a;b", "/a?b", "/a#b", "/a\\b",
-            "/é", "/a b",
-        ];
-        for wrong in wrong {
+        for wrong in
+            ["", "a", "/a/", "//", "/a//b", "/.", "/a/../b", "/%61", "/%c3%a9", "/a?b", "/a\\b", "/é", "/a b"]
+        {
             assert!(prefix_fault(wrong).is_some(), "{wrong}");
         }
     }

@@ -85,7 +85,7 @@ pub fn ground(reader: &mut Reader) -> Ground {
             &text.place,
             path,
             format!("{shown:?} has a path or a query"),
-            "leave the scheme and the host",
+            "leave only the scheme and the host",
         );
     }
     match mode {

@@ -175,6 +175,43 @@ fn the_corpus_shows_no_secret() {
 }
 
 #[test]
+fn files_beyond_their_limit_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    let limit = usize::try_from(CONFIG_BYTES_MAX).unwrap();
+    fs::write(&file, "#".repeat(limit)).unwrap();
+    assert!(Source::file(&file).is_ok());
+    fs::write(&file, "#".repeat(limit + 1)).unwrap();
+    assert!(Source::file(&file).unwrap_err().why.contains("larger than"));
+}
+
+/// SAML Core 8.3.6.
+#[test]
+fn entity_ids_have_at_most_1024_characters() {
+    let with = |characters: usize| {
+        let id = format!("urn:{}", "é".repeat(characters - 4));
+        findings(&MINIMAL.replace("http://localhost:8081/metadata", &id), &Overrides::default())
+    };
+    assert!(!with(1024).iter().any(|found| found.contains("1024 characters")));
+    assert!(with(1025).iter().any(|found| found.contains("1024 characters")));
+}
+
+#[test]
+fn all_organizations_are_managed_unless_some_are_named() {
+    let managed = |line: &str| {
+        let text = MINIMAL.replace(
+            "[enterprise",
+            &format!("[enterprise.example]\norganizations = [\"a\", \"b\"]\n{line}\n[enterprise"),
+        );
+        loaded(&text, &Overrides::default()).unwrap().settings.enterprises[0].provisioning.managed.len()
+    };
+    assert_eq!(managed(""), 2);
+    assert_eq!(managed("managed = \"*\""), 2);
+    assert_eq!(managed("managed = [\"b\"]"), 1);
+    assert_eq!(managed("managed = []"), 0);
+}
+
+#[test]
 fn the_environment_wins() {
     let overrides = Overrides::default()
         .set("listen.public", "127.0.0.1:0")

@@ -133,8 +133,18 @@ fn duration(text: &str, min: u64, max: u64) -> Result<u64, Refused> {
     let number: u64 = digits.and_then(|digits| digits.parse().ok()).ok_or_else(malformed)?;
     match number.checked_mul(unit_seconds) {
         Some(seconds) if (min..=max).contains(&seconds) => Ok(seconds),
-        _ => Err((format!("{text:?} is out of range"), format!("use {min}s to {max}s"))),
+        _ => {
+            let hint = format!("use a duration from {} to {}", shown_duration(min), shown_duration(max));
+            Err((format!("{text:?} is out of range"), hint))
+        }
     }
+}
+
+/// As the file would spell it, in the largest unit that fits.
+fn shown_duration(seconds: u64) -> String {
+    let units = [(86_400, 'd'), (3600, 'h'), (60, 'm')];
+    let fitting = units.iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
+    fitting.map_or_else(|| format!("{seconds}s"), |(unit, letter)| format!("{}{letter}", seconds / unit))
 }
 
 #[cfg(test)]

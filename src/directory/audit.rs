@@ -8,7 +8,13 @@ use crate::{
 use super::sign_in::Incoming;
 
 /// One event for the accepted response, one for a new person, one for groups that were not known, one for each change.
-pub(super) fn record(incoming: &Incoming<'_>, plan: &Plan, is_new: bool, request_id: &str, metrics: &Metrics) {
+pub(super) fn record(
+    incoming: &Incoming<'_>,
+    plan: &Plan,
+    is_new: bool,
+    request_id: &str,
+    metrics: &Metrics,
+) {
     let person = incoming.person.to_string();
     let claim = &incoming.claim;
     let event = |action| AuditEvent {

@@ -19,7 +19,9 @@ impl Directory {
         let id = OrganizationId::of(enterprise, slug);
         let mut replies = self.store.batch(now, vec![Op::Get(Key::Organization(enterprise, id))]).await?;
         match replies.pop() {
-            Some(Reply::Value(Some(stored))) => Ok((stored.revision, records::decode_organization(id, &stored.value)?)),
+            Some(Reply::Value(Some(stored))) => {
+                Ok((stored.revision, records::decode_organization(id, &stored.value)?))
+            }
             Some(Reply::Value(None)) => {
                 let owners = BTreeSet::new();
                 Ok((0, Organization { id, slug: slug.clone(), owners, unowned_since: None }))
@@ -51,7 +53,11 @@ impl Directory {
         let members = self.store.members(set, after, limit).await?;
         members
             .into_iter()
-            .map(|id| id.try_into().map(PersonId::from_bytes).map_err(|_| StoreError::Corrupt("a member's id".into())))
+            .map(|id| {
+                id.try_into()
+                    .map(PersonId::from_bytes)
+                    .map_err(|_| StoreError::Corrupt("a member's id".into()))
+            })
             .collect()
     }
 
@@ -64,7 +70,9 @@ impl Directory {
     ) -> Result<Option<Person>, StoreError> {
         let mut replies = self.store.batch(now, vec![Op::Get(Key::Person(enterprise, id))]).await?;
         match replies.pop() {
-            Some(Reply::Value(stored)) => stored.map(|s| records::decode_person(enterprise, id, &s.value)).transpose(),
+            Some(Reply::Value(stored)) => {
+                stored.map(|s| records::decode_person(enterprise, id, &s.value)).transpose()
+            }
             _ => Err(unexpected_reply()),
         }
     }

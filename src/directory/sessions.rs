@@ -57,7 +57,9 @@ impl Directory {
         if !session.is_live(now) {
             return Ok(None);
         }
-        let Some(person) = self.person(session.enterprise_id, session.person, now).await? else { return Ok(None) };
+        let Some(person) = self.person(session.enterprise_id, session.person, now).await? else {
+            return Ok(None);
+        };
         let unseen = now.as_second() - session.last_seen_at.as_second();
         let resolution = LAST_SEEN_RESOLUTION_SECONDS_MAX.min(i64::from(session.idle_seconds_max) / 10);
         if unseen > resolution {

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     domain::{
-        ActiveSession, GroupClaim, MembershipSource, Organization, OrganizationId, OrganizationSlug, PendingSignIn, Person,
-        PersonId, Profile, RequestId, Role, Session, SessionToken, Timestamp,
+        ActiveSession, GroupClaim, MembershipSource, Organization, OrganizationId, OrganizationSlug,
+        PendingSignIn, Person, PersonId, Profile, RequestId, Role, Session, SessionToken, Timestamp,
     },
     provisioning::{self, AmbiguousAttribute, Change, Current, Plan},
     saml::VerifiedAssertion,
@@ -99,7 +99,11 @@ impl Directory {
     }
 
     /// Those of `requests` that are outstanding. Reads only: a refused response consumes nothing.
-    pub async fn outstanding(&self, requests: &[RequestId], now: Timestamp) -> Result<Vec<PendingSignIn>, StoreError> {
+    pub async fn outstanding(
+        &self,
+        requests: &[RequestId],
+        now: Timestamp,
+    ) -> Result<Vec<PendingSignIn>, StoreError> {
         if requests.is_empty() {
             return Ok(Vec::new());
         }
@@ -133,7 +137,11 @@ impl Directory {
             enterprise,
             assertion: &assertion,
             person: PersonId::of(enterprise.id, assertion.issuer(), &assertion.name_id().value),
-            profile: provisioning::profile(assertion.name_id(), assertion.attributes(), &settings.attributes)?,
+            profile: provisioning::profile(
+                assertion.name_id(),
+                assertion.attributes(),
+                &settings.attributes,
+            )?,
             claim: provisioning::group_claim(assertion.attributes(), &settings.attributes),
             now,
         };
@@ -214,7 +222,10 @@ impl Directory {
         let key = Key::Person(enterprise.id, incoming.person);
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             let revision = stored.as_ref().map_or(0, |s| s.revision);
-            let before = stored.as_ref().map(|s| records::decode_person(enterprise.id, incoming.person, &s.value)).transpose()?;
+            let before = stored
+                .as_ref()
+                .map(|s| records::decode_person(enterprise.id, incoming.person, &s.value))
+                .transpose()?;
             let mut person = before.clone().unwrap_or_else(|| incoming.new_person());
             let plan = incoming.plan(&person, &BTreeMap::new());
             incoming.refresh(&mut person);
@@ -222,7 +233,8 @@ impl Directory {
                 return Ok(Settled { person, plan, is_new: false });
             }
             let mut organizations = self.load_organizations(enterprise, &plan, incoming.now).await?;
-            let owners = organizations.iter().map(|(slug, (_, o))| (slug.clone(), o.owners.clone())).collect();
+            let owners =
+                organizations.iter().map(|(slug, (_, o))| (slug.clone(), o.owners.clone())).collect();
             let plan = incoming.plan(&person, &owners);
             let commit = incoming.commit(&plan, &mut person, revision, &mut organizations);
             match self.store.commit(commit).await? {
@@ -232,7 +244,9 @@ impl Directory {
                 }
                 Committed::Conflict => {
                     let mut replies = self.store.batch(incoming.now, vec![Op::Get(key)]).await?;
-                    let Some(Reply::Value(again)) = replies.pop() else { return Err(unexpected_reply().into()) };
+                    let Some(Reply::Value(again)) = replies.pop() else {
+                        return Err(unexpected_reply().into());
+                    };
                     stored = again;
                 }
             }
@@ -271,7 +285,10 @@ impl Directory {
             created_at: now,
             last_seen_at: now,
             // SAML Core 2.7.2: the session ends no later than SessionNotOnOrAfter.
-            expires_at: incoming.assertion.session_not_on_or_after().map_or(absolute, |end| end.min(absolute)),
+            expires_at: incoming
+                .assertion
+                .session_not_on_or_after()
+                .map_or(absolute, |end| end.min(absolute)),
             idle_seconds_max: self.session_settings.idle_seconds_max,
         }
     }
@@ -327,7 +344,8 @@ impl Incoming<'_> {
         organizations: &mut BTreeMap<OrganizationSlug, (Revision, Organization)>,
     ) -> Commit {
         let id = self.enterprise.id;
-        let revisions: Vec<_> = organizations.iter().map(|(slug, (revision, _))| (slug.clone(), *revision)).collect();
+        let revisions: Vec<_> =
+            organizations.iter().map(|(slug, (revision, _))| (slug.clone(), *revision)).collect();
         let mut records: BTreeMap<_, _> =
             std::mem::take(organizations).into_iter().map(|(slug, (_, record))| (slug, record)).collect();
         provisioning::apply(plan, person, &mut records, MembershipSource::Saml, self.now);
@@ -338,7 +356,9 @@ impl Incoming<'_> {
         for (slug, revision) in revisions {
             let Some(record) = records.get(&slug) else { continue };
             commit.expect.push((Key::Organization(id, record.id), revision));
-            commit.writes.push(Write::Put(Key::Organization(id, record.id), records::encode_organization(record)));
+            commit
+                .writes
+                .push(Write::Put(Key::Organization(id, record.id), records::encode_organization(record)));
         }
         for change in &plan.changes {
             let organization = OrganizationId::of(id, change.organization());
@@ -354,7 +374,9 @@ impl Incoming<'_> {
                 }
                 Change::Promote { .. } => commit.writes.push(Write::Remove(Key::Unowned(id), organization)),
                 Change::Leave { .. } => commit.writes.push(Write::Remove(members, person)),
-                Change::BecomeUnowned { .. } => commit.writes.push(Write::Insert(Key::Unowned(id), organization)),
+                Change::BecomeUnowned { .. } => {
+                    commit.writes.push(Write::Insert(Key::Unowned(id), organization))
+                }
                 Change::CancelInvitation { .. } => {}
             }
         }

@@ -17,7 +17,10 @@ fn value<'a>(fields: &'a HeaderMap, name: &str) -> Option<&'a str> {
     for line in fields.get_all(header::COOKIE) {
         for pair in line.as_bytes().split(|byte| *byte == b';') {
             let pair = pair.strip_prefix(b" ").unwrap_or(pair);
-            let Some(value) = pair.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"=")) else { continue };
+            let Some(value) = pair.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="))
+            else {
+                continue;
+            };
             if found.replace(value).is_some() {
                 return None;
             }

@@ -1,14 +1,14 @@
 //! The way of a request through the gate, from its head to the origin server or an answer of our own.
-use std::{
-    borrow::Cow, cell::Cell, collections::HashMap, net::SocketAddr, sync::Arc,
-};
+use std::{borrow::Cow, cell::Cell, collections::HashMap, net::SocketAddr, rc::Rc, sync::Arc, time::Instant};
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
 
 use super::{
     Settings, cookies,
     framing::Verdicts,
+    record::{Facts, Record},
     respond::{self, Problem},
     router::{Endpoint, Own, Router},
     sign_in,
@@ -17,9 +17,9 @@ use crate::{
     access::{self, CanonicalPath, Decision, Found, RequestFacts, Route, Routes, Rule},
     directory::{self, Directory},
     domain::{ActiveSession, EnterpriseSlug, Timestamp},
-    proxy::{Body, Identity, Outgoing, Proxy, Screened},
+    proxy::{Body, Outgoing, Proxy, Screened},
     saml,
-    telemetry::Metrics,
+    telemetry::{Metrics, Recorder},
 };
 
 /// Everything that decides about requests; shared by all workers.
@@ -53,58 +53,51 @@ pub struct Worker {
     pub gate: Arc<Gate>,
     pub proxy: Proxy,
     pub request_ids: RequestIds,
+    pub recorder: Recorder,
 }
 
 /// What is known of the connection that a request came on.
 pub struct Peer {
     pub address: SocketAddr,
+    /// Its host part, as a field value.
+    client: HeaderValue,
     /// Of an HTTP/1 connection; HTTP/2 frames its messages unambiguously.
-    pub verdicts: Option<std::rc::Rc<Verdicts>>,
+    verdicts: Option<Rc<Verdicts>>,
 }
 
-/// How a request was answered, for the log.
-struct Outcome<'a> {
-    route: Option<&'a Route>,
-    answer: Result<Response<Body>, Problem>,
+impl Peer {
+    pub fn new(address: SocketAddr, verdicts: Option<Rc<Verdicts>>) -> Self {
+        let text = address.ip().to_string();
+        let client = HeaderValue::from_maybe_shared(Bytes::from(text));
+        Self { address, client: client.unwrap_or(HeaderValue::from_static("unknown")), verdicts }
+    }
 }
 
 impl Worker {
     /// Answers one request. Never fails: every problem has its answer in [`respond`].
     pub async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
+        let record = Record::begin(&request, peer.address.ip(), (self.gate.now)(), &self.recorder);
         let request_id = self.request_ids.of(request.headers());
         let navigation = is_navigation(&request);
-        let (method, path) = (request.method().clone(), request.uri().path_and_query().cloned());
-        let outcome = self.pass(request, peer, &request_id).await;
-        let problem = outcome.answer.as_ref().err().map(ToString::to_string);
-        let mut response =
-            outcome.answer.unwrap_or_else(|problem| respond::problem(&problem, navigation, &request_id));
-        if let Ok(id) = HeaderValue::from_str(&request_id) {
-            response.headers_mut().insert(X_REQUEST_ID, id);
-        }
-        record(&Line {
-            request_id: &request_id,
-            client: peer.address,
-            method: &method,
-            path: path.as_ref().map_or("", |p| p.path()),
-            route: outcome.route.map_or("", |route| &route.name),
-            status: response.status().as_u16(),
-            problem: problem.as_deref(),
-        });
-        response
-    }
-
-    async fn pass(&self, request: Request<Incoming>, peer: &Peer, request_id: &str) -> Outcome<'_> {
-        let mut outcome = Outcome { route: None, answer: Err(Problem::NoRoute) };
-        outcome.answer = self.answer(request, peer, request_id, &mut outcome.route).await;
-        outcome
+        let mut facts = Facts::default();
+        let mut response = match self.answer(request, peer, &request_id, &mut facts).await {
+            Ok(response) => response,
+            Err(problem) => {
+                facts.decision = problem.code();
+                tracing::debug!(?request_id, %problem, "refused");
+                respond::problem(&problem, navigation, text(&request_id))
+            }
+        };
+        response.headers_mut().insert(X_REQUEST_ID, request_id.clone());
+        record.end_with(response, request_id, &facts)
     }
 
     async fn answer<'a>(
         &'a self,
         request: Request<Incoming>,
         peer: &Peer,
-        request_id: &str,
-        routed: &mut Option<&'a Route>,
+        request_id: &HeaderValue,
+        facts: &mut Facts<'a>,
     ) -> Result<Response<Body>, Problem> {
         if let Some(verdicts) = &peer.verdicts {
             verdicts.next()?;
@@ -121,7 +114,7 @@ impl Worker {
             let path = access::canonical_path(request.uri().path())?;
             let own = self.gate.own.find(&host, &path);
             if own == Own::NotOurs {
-                *routed = Some(match self.gate.routes.find(&host, &path) {
+                facts.route = Some(match self.gate.routes.find(&host, &path) {
                     Found::Route(route) => route,
                     Found::Ambiguous => return Err(Problem::AmbiguousPath),
                     Found::NoRoute | Found::UnknownHost => return Err(Problem::NoRoute),
@@ -130,10 +123,13 @@ impl Worker {
             (path, own)
         };
         let screened = self.proxy.screen(request)?;
-        match (own, *routed) {
-            (Own::Endpoint(endpoint), _) => self.serve(endpoint, screened, request_id).await,
+        match (own, facts.route) {
+            (Own::Endpoint(endpoint), _) => {
+                facts.decision = "own";
+                self.serve(endpoint, screened, text(request_id)).await
+            }
             (Own::NotOurs, Some(route)) => {
-                self.serve_route(route, Way { path, screened, peer, request_id }).await
+                self.serve_route(route, Way { path, screened, peer, request_id }, facts).await
             }
             (Own::Reserved | Own::NotOurs, _) => Err(Problem::NoRoute),
         }
@@ -149,38 +145,54 @@ impl Worker {
         if screened.request().method().as_str() != endpoint.method() {
             return Err(Problem::Method { allow: endpoint.method() });
         }
+        // Boxed, as below: what is rare does not make the common future larger.
         match endpoint {
             Endpoint::Acs { enterprise, url } => {
-                sign_in::consume(&self.gate, enterprise, url, screened.into_request(), request_id).await
+                let request = screened.into_request();
+                Box::pin(sign_in::consume(&self.gate, enterprise, url, request, request_id)).await
             }
             Endpoint::Login { enterprise, host } => {
-                sign_in::login(&self.gate, enterprise, host, screened.request()).await
+                Box::pin(sign_in::login(&self.gate, enterprise, host, screened.request())).await
             }
         }
     }
 
     /// A path of an origin server: by rule to it, to the IdP, or nowhere.
-    async fn serve_route(&self, route: &Route, way: Way<'_>) -> Result<Response<Body>, Problem> {
+    async fn serve_route(
+        &self,
+        route: &Route,
+        way: Way<'_>,
+        facts: &mut Facts<'_>,
+    ) -> Result<Response<Body>, Problem> {
         let request = way.screened.request();
         let session = self.session(&route.rule, request.headers()).await?;
+        facts.session.clone_from(&session);
         match access::decide(&route.rule, session.as_deref(), (self.gate.now)()) {
             Decision::Forbid => Err(Problem::Forbidden),
-            Decision::SignIn => self.sign_in(route, &way).await,
+            Decision::SignIn => {
+                facts.decision = "sign_in";
+                self.sign_in(route, &way).await
+            }
             Decision::Forward { identified } => {
-                let identity = session.filter(|_| identified).map(|active| Identity::of(&active));
+                facts.decision = "forward";
+                let active = session.filter(|_| identified);
+                let identity = active.map(|active| self.proxy.identity(&active)).transpose()?;
                 let uri = request.uri().clone();
                 let outgoing = Outgoing {
                     origin_host: &route.origin.host,
                     origin_port: route.origin.port,
                     path: way.path.as_str(),
                     query: uri.query(),
-                    identity: identity.as_ref(),
-                    client: way.peer.address.ip(),
+                    identity: identity.as_deref(),
+                    client: &way.peer.client,
                     host: &route.host,
                     scheme: &self.gate.settings.public_url.scheme,
                     request_id: way.request_id,
                 };
-                Ok(self.proxy.forward(way.screened, &outgoing).await?)
+                let begun = Instant::now();
+                let answer = self.proxy.forward(way.screened, &outgoing).await;
+                facts.origin_duration = Some(begun.elapsed());
+                Ok(answer?)
             }
         }
     }
@@ -208,7 +220,8 @@ impl Worker {
             Some(query) => format!("{}?{query}", way.path.as_str()),
             None => way.path.as_str().to_owned(),
         };
-        sign_in::start(&self.gate, enterprise, &route.host, &return_to, request.headers()).await
+        let start = sign_in::start(&self.gate, enterprise, &route.host, &return_to, request.headers());
+        Box::pin(start).await
     }
 }
 
@@ -217,7 +230,12 @@ struct Way<'a> {
     path: CanonicalPath,
     screened: Screened,
     peer: &'a Peer,
-    request_id: &'a str,
+    request_id: &'a HeaderValue,
+}
+
+/// A request id has the form of a token, so it is text.
+fn text(request_id: &HeaderValue) -> &str {
+    request_id.to_str().unwrap_or_default()
 }
 
 /// The canonical host that a request is for (P-22, P-40).
@@ -283,34 +301,19 @@ impl RequestIds {
         Self { worker, count: Cell::new(0) }
     }
 
-    fn of(&self, fields: &HeaderMap) -> String {
-        let mut given = fields.get_all(X_REQUEST_ID).iter().filter_map(|v| v.to_str().ok());
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        match given.next() {
-            Some(id) if (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(plain) => {
-                id.to_owned()
-            }
-            _ => {
+    fn of(&self, fields: &HeaderMap) -> HeaderValue {
+        let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        let harmless = |id: &&HeaderValue| {
+            (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.as_bytes().iter().all(plain)
+        };
+        match fields.get(X_REQUEST_ID).filter(harmless) {
+            Some(id) => id.clone(),
+            None => {
                 let count = self.count.get();
                 self.count.set(count.wrapping_add(1));
-                format!("{:016x}{count:08x}", self.worker)
+                let id = format!("{:016x}{count:08x}", self.worker);
+                HeaderValue::from_maybe_shared(Bytes::from(id)).unwrap_or(HeaderValue::from_static("-"))
             }
         }
     }
-}
-
-/// What the access log says of one request: never a query, a cookie or a field.
-struct Line<'a> {
-    request_id: &'a str,
-    client: SocketAddr,
-    method: &'a Method,
-    path: &'a str,
-    route: &'a str,
-    status: u16,
-    problem: Option<&'a str>,
-}
-
-fn record(line: &Line<'_>) {
-    let Line { request_id, client, method, path, route, status, problem } = line;
-    tracing::info!(target: "access", request_id, %client, %method, path, route, status, problem);
 }

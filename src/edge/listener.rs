@@ -36,8 +36,6 @@ const ACCEPT_PAUSE_MILLIS: u64 = 50;
 const DRAIN_SECONDS_MAX: u64 = 30;
 /// Between two looks at idle origin connections.
 const SWEEP_SECONDS: u64 = 5;
-/// Fields of one request.
-const FIELDS_MAX: usize = 100;
 /// Requests at a time on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 100;
 /// Between two looks at a connection whose first bytes could be HTTP/2's preface and are not complete.
@@ -95,11 +93,13 @@ impl Listeners {
         let mut threads = vec![];
         for (index, socket) in self.sockets.into_iter().enumerate() {
             let (gate, settings, stop) = (gate.clone(), settings.clone(), stop.clone());
+            let recorder = gate.metrics.recorder();
             let mut id = [0; 8];
             getrandom::fill(&mut id).map_err(|error| ServeError::Random(error.to_string()))?;
             let work = move || {
                 let Ok(proxy) = Proxy::new(&settings) else { return };
-                let worker = Worker { gate, proxy, request_ids: RequestIds::new(u64::from_ne_bytes(id)) };
+                let worker =
+                    Worker { gate, proxy, request_ids: RequestIds::new(u64::from_ne_bytes(id)), recorder };
                 if let Err(error) = run(socket, worker, stop) {
                     tracing::error!(index, %error, "a worker ended");
                 }
@@ -224,15 +224,15 @@ async fn begins_http2(stream: &TcpStream) -> io::Result<bool> {
 
 async fn serve_http1(stream: TcpStream, address: SocketAddr, worker: Rc<Worker>, stop: Stop) {
     let settings = &worker.gate.settings;
+    // hyper takes 100 fields unless told; being told that very number would cost it an array to clear each time.
     let mut builder = conn::http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(settings.header_read_millis_max))
-        .max_headers(FIELDS_MAX)
         .max_header_size(settings.header_bytes_max)
         .half_close(false);
     let (stream, verdicts) = Watched::new(stream);
-    let peer = Rc::new(Peer { address, verdicts: Some(verdicts) });
+    let peer = Rc::new(Peer::new(address, Some(verdicts)));
     let service = service_fn(move |request| {
         let (worker, peer) = (worker.clone(), peer.clone());
         async move { Ok::<_, Infallible>(worker.handle(request, &peer).await) }
@@ -249,7 +249,7 @@ async fn serve_http2(stream: TcpStream, address: SocketAddr, worker: Rc<Worker>,
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(u32::try_from(settings.header_bytes_max).unwrap_or(u32::MAX))
         .keep_alive_interval(Duration::from_millis(settings.header_read_millis_max));
-    let peer = Rc::new(Peer { address, verdicts: None });
+    let peer = Rc::new(Peer::new(address, None));
     let service = service_fn(move |request| {
         let (worker, peer) = (worker.clone(), peer.clone());
         async move { Ok::<_, Infallible>(worker.handle(request, &peer).await) }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Prefixes that are ours on every host.
-pub const RESERVED: [&str; 3] = ["/saml", "/.portcullis", "/.well-known/portcullis"];
+pub const RESERVED: [&str; 4] = ["/saml", "/scim", "/.portcullis", "/.well-known/portcullis"];
 
 /// An endpoint of our own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,14 +63,19 @@ pub enum UrlFault {
 
 impl Router {
     /// The table of the enterprises' ACS URLs.
-    pub fn new<'a>(acs_urls: impl IntoIterator<Item = (&'a EnterpriseSlug, &'a str)>) -> Result<Self, UrlFault> {
+    pub fn new<'a>(
+        acs_urls: impl IntoIterator<Item = (&'a EnterpriseSlug, &'a str)>,
+    ) -> Result<Self, UrlFault> {
         let acs_urls: Vec<_> = acs_urls.into_iter().collect();
         let is_alone = acs_urls.windows(2).all(|pair| pair[0].0 == pair[1].0);
         let mut router = Self::default();
         for (enterprise, url) in acs_urls {
             let (host, path) = parts(url)?;
-            let login_path =
-                if is_alone { "/saml/login".to_owned() } else { format!("/enterprises/{enterprise}/saml/login") };
+            let login_path = if is_alone {
+                "/saml/login".to_owned()
+            } else {
+                format!("/enterprises/{enterprise}/saml/login")
+            };
             let login = Endpoint::Login { enterprise: enterprise.clone(), host: host.clone() };
             let acs = Endpoint::Acs { enterprise: enterprise.clone(), url: url.to_owned() };
             let paths = router.hosts.entry(host).or_default();

@@ -80,7 +80,10 @@ pub async fn start(
     let EnterpriseGate { connection, acs_urls, .. } = gate.enterprise(enterprise)?;
     let settings = &gate.settings;
     let base = format!("{}://{host}/", settings.public_url.scheme);
-    let acs_url = acs_urls.iter().find(|url| url.starts_with(&base)).ok_or(Problem::NotConfigured(enterprise.clone()))?;
+    let acs_url = acs_urls
+        .iter()
+        .find(|url| url.starts_with(&base))
+        .ok_or(Problem::NotConfigured(enterprise.clone()))?;
     let now = (gate.now)();
     let (request, relay_state) = random_ids()?;
     let lifetime = jiff::SignedDuration::from_secs(i64::from(settings.sign_in_seconds_max));
@@ -100,7 +103,8 @@ pub async fn start(
     let evicted: Vec<RequestId> = requests.drain(..surplus.min(requests.len())).collect();
     requests.push(request);
     gate.directory.open_sign_in(&pending, &evicted, now).await?;
-    let url = saml::authn_request_url(connection, &authn_request_id(request), acs_url, &pending.relay_state, now);
+    let url =
+        saml::authn_request_url(connection, &authn_request_id(request), acs_url, &pending.relay_state, now);
     let mut response = see_other(StatusCode::FOUND, &url)?;
     let cookie = cookies::set_pending_requests(&requests, settings.sign_in_seconds_max);
     response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -169,7 +173,10 @@ pub async fn consume(
     let mut response = see_other(StatusCode::SEE_OTHER, &format!("{origin}{}", answered.return_to))?;
     let fields = response.headers_mut();
     fields.append(header::SET_COOKIE, cookies::set_session(&signed_in.token));
-    fields.append(header::SET_COOKIE, cookies::set_pending_requests(&remaining, gate.settings.sign_in_seconds_max));
+    fields.append(
+        header::SET_COOKIE,
+        cookies::set_pending_requests(&remaining, gate.settings.sign_in_seconds_max),
+    );
     Ok(response)
 }
 
@@ -191,7 +198,8 @@ async fn accept(
     let response = saml::decode(form.response.as_bytes()).map_err(refused)?;
     let assertion =
         saml::verify(&response, &tenant.connection, acs_url, &asked, now, &mut NoTrail).map_err(refused)?;
-    let at = ids.iter().position(|id| id == assertion.in_response_to()).ok_or(SignInError::RequestConsumed)?;
+    let at =
+        ids.iter().position(|id| id == assertion.in_response_to()).ok_or(SignInError::RequestConsumed)?;
     let pending = outstanding.swap_remove(at);
     // SAML Bindings 3.5.3: RelayState comes back as it was sent. One that is missing says nothing else; the path to
     // return to is kept with the request in any case.
@@ -211,7 +219,8 @@ struct Form {
 
 /// Step 1 of the checks: the HTTP-POST binding and nothing else (S-100).
 async fn read_form(gate: &Gate, request: Request<Incoming>) -> Result<Form, Refused> {
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind =
+        request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let media_type = kind.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(Refused::ContentType);
@@ -275,8 +284,21 @@ mod tests {
             assert_eq!(own_path(good).ok().as_deref(), Some(good));
         }
         let evil = [
-            "", "a", "//evil.example", "/\\evil.example", "\\/evil.example", "https://evil.example", "javascript:alert(1)",
-            "/%09/evil", "/a\r\nSet-Cookie: a=b", "/%5cevil.example", "/a/../../b", "/%2fevil.example", "/a#b", " /a", "/\u{e4}",
+            "",
+            "a",
+            "//evil.example",
+            "/\\evil.example",
+            "\\/evil.example",
+            "https://evil.example",
+            "javascript:alert(1)",
+            "/%09/evil",
+            "/a\r\nSet-Cookie: a=b",
+            "/%5cevil.example",
+            "/a/../../b",
+            "/%2fevil.example",
+            "/a#b",
+            " /a",
+            "/\u{e4}",
         ];
         for evil in evil {
             assert!(own_path(evil).is_err(), "{evil}");

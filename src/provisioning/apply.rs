@@ -18,14 +18,21 @@ pub fn apply(
         match change {
             Change::CancelInvitation { invitation, .. } => person.invitations.retain(|i| i.id != *invitation),
             Change::Join { organization, role } => {
-                let membership = Membership { organization: organization.clone(), role: *role, source, since: now };
+                let membership =
+                    Membership { organization: organization.clone(), role: *role, source, since: now };
                 let at = person.memberships.partition_point(|m| m.organization < *organization);
                 person.memberships.insert(at, membership);
             }
             Change::Promote { organization } => {
-                person.memberships.iter_mut().filter(|m| m.organization == *organization).for_each(|m| m.role = Role::Owner);
+                person
+                    .memberships
+                    .iter_mut()
+                    .filter(|m| m.organization == *organization)
+                    .for_each(|m| m.role = Role::Owner);
             }
-            Change::Leave { organization, .. } => person.memberships.retain(|m| m.organization != *organization),
+            Change::Leave { organization, .. } => {
+                person.memberships.retain(|m| m.organization != *organization)
+            }
             Change::BecomeUnowned { .. } => {}
         }
         if let Some(organization) = organizations.get_mut(change.organization()) {

@@ -2,8 +2,10 @@
 use crate::domain::{Attribute, GroupClaim, NameId, Profile};
 
 /// Entra ID sends this instead of the groups when there are too many of them.
-const OVERAGE_POINTERS: &[&str] =
-    &["http://schemas.microsoft.com/claims/groups.link", "http://schemas.microsoft.com/ws/2008/06/identity/claims/groups.link"];
+const OVERAGE_POINTERS: &[&str] = &[
+    "http://schemas.microsoft.com/claims/groups.link",
+    "http://schemas.microsoft.com/ws/2008/06/identity/claims/groups.link",
+];
 
 /// Which attributes (by exact `Name`) carry what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +47,11 @@ pub fn group_claim(attributes: &[Attribute], names: &AttributeNames) -> GroupCla
 }
 
 /// How the person is shown to origin servers.
-pub fn profile(name_id: &NameId, attributes: &[Attribute], names: &AttributeNames) -> Result<Profile, AmbiguousAttribute> {
+pub fn profile(
+    name_id: &NameId,
+    attributes: &[Attribute],
+    names: &AttributeNames,
+) -> Result<Profile, AmbiguousAttribute> {
     Ok(Profile {
         user: name_id.value.clone(),
         email: single(attributes, &names.email)?,
@@ -57,8 +63,12 @@ pub fn profile(name_id: &NameId, attributes: &[Attribute], names: &AttributeName
 /// The one value of the first attribute among `names` that has any.
 fn single(attributes: &[Attribute], names: &[String]) -> Result<Option<String>, AmbiguousAttribute> {
     for name in names {
-        let mut values: Vec<&str> =
-            attributes.iter().filter(|a| a.name == *name).flat_map(|a| &a.values).map(String::as_str).collect();
+        let mut values: Vec<&str> = attributes
+            .iter()
+            .filter(|a| a.name == *name)
+            .flat_map(|a| &a.values)
+            .map(String::as_str)
+            .collect();
         values.retain(|v| !v.trim().is_empty());
         values.sort_unstable();
         values.dedup();
@@ -90,7 +100,8 @@ mod tests {
 
     #[test]
     fn the_four_states_of_the_group_claim() {
-        let check = |attributes: &[Attribute], want: GroupClaim| assert_eq!(group_claim(attributes, &names()), want);
+        let check =
+            |attributes: &[Attribute], want: GroupClaim| assert_eq!(group_claim(attributes, &names()), want);
         let present = |groups: &[&str]| GroupClaim::Present(groups.iter().map(|g| (*g).into()).collect());
         check(&[], GroupClaim::Absent);
         check(&[attribute("Groups", &["a"])], GroupClaim::Absent);
@@ -103,7 +114,10 @@ mod tests {
             present(&["a", "b", "c,d"]),
         );
         // V-13: an overage pointer makes the claim unknown, even beside some groups.
-        check(&[attribute("groups", &["a"]), attribute(OVERAGE_POINTERS[0], &["https://graph"])], GroupClaim::Overage);
+        check(
+            &[attribute("groups", &["a"]), attribute(OVERAGE_POINTERS[0], &["https://graph"])],
+            GroupClaim::Overage,
+        );
     }
 
     #[test]
@@ -112,10 +126,16 @@ mod tests {
         let read = |attributes: &[Attribute]| profile(&name_id, attributes, &names()).map(|p| p.email);
         assert_eq!(read(&[]), Ok(None));
         assert_eq!(read(&[attribute("mail", &["a@example.com"])]), Ok(Some("a@example.com".into())));
-        assert_eq!(read(&[attribute("email", &["a@example.com", "a@example.com"])]), Ok(Some("a@example.com".into())));
+        assert_eq!(
+            read(&[attribute("email", &["a@example.com", "a@example.com"])]),
+            Ok(Some("a@example.com".into()))
+        );
         // The order of the configured names decides, not the order in the assertion.
         assert_eq!(read(&[attribute("mail", &["m"]), attribute("email", &["e"])]), Ok(Some("e".into())));
-        for pair in [vec![attribute("email", &["a", "b"])], vec![attribute("email", &["a"]), attribute("email", &["b"])]] {
+        for pair in [
+            vec![attribute("email", &["a", "b"])],
+            vec![attribute("email", &["a"]), attribute("email", &["b"])],
+        ] {
             assert_eq!(read(&pair), Err(AmbiguousAttribute { name: "email".into(), values: 2 }));
         }
     }

@@ -97,11 +97,28 @@ mod tests {
             policy: Policy::default(),
             managed: vec![slug("octo-org"), slug("hubot")],
             mappings: vec![
-                Mapping { group: GroupMatch::Exact("owners".into()), organization: slug("octo-org"), role: Role::Owner },
-                Mapping { group: GroupMatch::Exact("CN=a,DC=b".into()), organization: slug("hubot"), role: Role::Member },
-                Mapping { group: GroupMatch::Exact("else".into()), organization: slug("unmanaged"), role: Role::Member },
+                Mapping {
+                    group: GroupMatch::Exact("owners".into()),
+                    organization: slug("octo-org"),
+                    role: Role::Owner,
+                },
+                Mapping {
+                    group: GroupMatch::Exact("CN=a,DC=b".into()),
+                    organization: slug("hubot"),
+                    role: Role::Member,
+                },
+                Mapping {
+                    group: GroupMatch::Exact("else".into()),
+                    organization: slug("unmanaged"),
+                    role: Role::Member,
+                },
             ],
-            attributes: AttributeNames { groups: vec![], email: vec![], display_name: vec![], preferred_username: vec![] },
+            attributes: AttributeNames {
+                groups: vec![],
+                email: vec![],
+                display_name: vec![],
+                preferred_username: vec![],
+            },
         };
         let groups: Vec<String> = groups.iter().map(|g| (*g).into()).collect();
         let found = Correspondence::of(&groups, &settings);

@@ -19,13 +19,26 @@ pub struct Current<'a> {
 /// One membership change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    CancelInvitation { organization: OrganizationSlug, invitation: InvitationId },
-    Join { organization: OrganizationSlug, role: Role },
+    CancelInvitation {
+        organization: OrganizationSlug,
+        invitation: InvitationId,
+    },
+    Join {
+        organization: OrganizationSlug,
+        role: Role,
+    },
     /// A member of an organization becomes its owner, by an explicit mapping only (D5).
-    Promote { organization: OrganizationSlug },
-    Leave { organization: OrganizationSlug, role: Role },
+    Promote {
+        organization: OrganizationSlug,
+    },
+    Leave {
+        organization: OrganizationSlug,
+        role: Role,
+    },
     /// The organization loses its last owner by the `Leave` before (A8).
-    BecomeUnowned { organization: OrganizationSlug },
+    BecomeUnowned {
+        organization: OrganizationSlug,
+    },
 }
 
 impl Change {
@@ -89,7 +102,10 @@ pub fn plan(current: &Current<'_>, claim: &GroupClaim, settings: &Settings) -> P
         if settings.policy.provisioning {
             let invitations = current.invitations.iter().filter(|i| i.organization == *organization);
             cancels.extend(
-                invitations.map(|i| Change::CancelInvitation { organization: organization.clone(), invitation: i.id }),
+                invitations.map(|i| Change::CancelInvitation {
+                    organization: organization.clone(),
+                    invitation: i.id,
+                }),
             );
             adds.extend(addition(organization, member, wanted.get(organization).copied()));
         }
@@ -106,7 +122,11 @@ pub fn plan(current: &Current<'_>, claim: &GroupClaim, settings: &Settings) -> P
 }
 
 /// Joins who is no member, promotes who is mapped to owner, and never lowers a role.
-fn addition(organization: &OrganizationSlug, member: Option<&Membership>, wanted: Option<Role>) -> Option<Change> {
+fn addition(
+    organization: &OrganizationSlug,
+    member: Option<&Membership>,
+    wanted: Option<Role>,
+) -> Option<Change> {
     let organization = organization.clone();
     match (member.map(|m| m.role), wanted?) {
         (None, role) => Some(Change::Join { organization, role }),
@@ -118,7 +138,8 @@ fn addition(organization: &OrganizationSlug, member: Option<&Membership>, wanted
 /// Owners are not exempt; when the last one goes the organization is flagged (A8).
 fn removal(organization: &OrganizationSlug, role: Role, current: &Current<'_>) -> Vec<Change> {
     let mut changes = vec![Change::Leave { organization: organization.clone(), role }];
-    let others = current.owners.get(organization).is_some_and(|owners| owners.iter().any(|o| *o != current.person));
+    let others =
+        current.owners.get(organization).is_some_and(|owners| owners.iter().any(|o| *o != current.person));
     if role == Role::Owner && !others {
         changes.push(Change::BecomeUnowned { organization: organization.clone() });
     }

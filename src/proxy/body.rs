@@ -13,7 +13,11 @@ use hyper::body::Incoming;
 use super::exchange::ResponseBody;
 
 /// A response body: a few bytes of our own, or an origin server's as it comes.
-pub struct Body(Kind);
+pub struct Body {
+    kind: Kind,
+    sent_bytes: u64,
+    on_end: Option<Box<dyn FnOnce(u64)>>,
+}
 
 enum Kind {
     Full(Option<Bytes>),
@@ -22,17 +26,27 @@ enum Kind {
 
 impl Body {
     pub fn empty() -> Self {
-        Self(Kind::Full(None))
+        Self::of(Kind::Full(None))
     }
 
     pub(super) fn origin(body: ResponseBody) -> Self {
-        Self(Kind::Origin(Box::new(body)))
+        Self::of(Kind::Origin(Box::new(body)))
+    }
+
+    fn of(kind: Kind) -> Self {
+        Self { kind, sent_bytes: 0, on_end: None }
+    }
+
+    /// Is told, once, how many bytes were sent when the body has ended or was given up.
+    pub fn on_end(mut self, tell: impl FnOnce(u64) + 'static) -> Self {
+        self.on_end = Some(Box::new(tell));
+        self
     }
 }
 
 impl<T: Into<Bytes>> From<T> for Body {
     fn from(bytes: T) -> Self {
-        Self(Kind::Full(Some(bytes.into()).filter(|b| !b.is_empty())))
+        Self::of(Kind::Full(Some(bytes.into()).filter(|b| !b.is_empty())))
     }
 }
 
@@ -44,23 +58,35 @@ impl hyper::body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.0 {
-            Kind::Full(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
-            Kind::Origin(body) => body.poll_data(cx).map(|data| data.map(|d| d.map(Frame::data))),
+        let data = match &mut self.kind {
+            Kind::Full(bytes) => bytes.take().map(Ok),
+            Kind::Origin(body) => ready!(body.poll_data(cx)),
+        };
+        if let Some(Ok(data)) = &data {
+            self.sent_bytes += data.len() as u64;
         }
+        Poll::Ready(data.map(|data| data.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Full(bytes) => bytes.is_none(),
             Kind::Origin(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.kind {
             Kind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
             Kind::Origin(body) => body.size_hint(),
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Some(tell) = self.on_end.take() {
+            tell(self.sent_bytes);
         }
     }
 }

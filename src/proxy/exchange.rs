@@ -21,10 +21,8 @@ use tokio::{net::TcpStream, time::Instant};
 
 use super::{Body, ProxyError, body::RequestBody, pool::Slot};
 
-/// Response heads beyond this are refused (P-38).
+/// Response heads beyond this are refused (P-38), as are more than the 100 fields that hyper takes.
 pub const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
-/// Fields of one response.
-pub const RESPONSE_FIELDS_MAX: usize = 200;
 
 /// An origin connection that no request uses.
 pub(super) struct OriginConnection {
@@ -42,7 +40,6 @@ impl OriginConnection {
     pub async fn new(stream: TcpStream) -> Result<Self, hyper::Error> {
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(RESPONSE_HEAD_BYTES_MAX)
-            .max_headers(RESPONSE_FIELDS_MAX)
             .handshake(TokioIo::new(stream))
             .await?;
         Ok(Self { sender, connection })

@@ -1,7 +1,14 @@
 //! What an origin server learns about the person.
-use std::{borrow::Cow, fmt::Write as _};
+use std::{borrow::Cow, cell::RefCell, collections::HashMap, fmt::Write as _, rc::Rc, sync::Arc};
 
-use crate::domain::ActiveSession;
+use bytes::Bytes;
+use http::HeaderValue;
+
+use super::ProxyError;
+use crate::domain::{ActiveSession, SessionId};
+
+/// Sessions whose field values one worker keeps.
+const CACHED_IDENTITIES_MAX: usize = 4096;
 
 /// Between the elements of a list. An element's own commas are escaped.
 pub const DELIMITER: char = ',';
@@ -10,24 +17,58 @@ pub const DELIMITER: char = ',';
 /// delimiter, is percent-encoded (P-07), so `unquote` after splitting gives the exact text back. What the IdP did not say is `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    pub user: String,
-    pub email: Option<String>,
-    pub groups: String,
-    pub organizations: String,
-    pub preferred_username: Option<String>,
+    pub user: HeaderValue,
+    pub email: Option<HeaderValue>,
+    pub groups: HeaderValue,
+    pub organizations: HeaderValue,
+    pub preferred_username: Option<HeaderValue>,
 }
 
 impl Identity {
-    pub fn of(active: &ActiveSession) -> Self {
+    pub fn of(active: &ActiveSession) -> Result<Self, ProxyError> {
         let profile = &active.session.profile;
-        Self {
-            user: encode(&profile.user, false).into_owned(),
-            email: profile.email.as_deref().map(|text| encode(text, false).into_owned()),
-            groups: join(active.session.groups.iter().map(String::as_str)),
-            organizations: join(active.memberships.iter().map(|m| m.organization.as_str())),
-            preferred_username: profile.preferred_username.as_deref().map(|t| encode(t, false).into_owned()),
-        }
+        let single = |text: &str| value(encode(text, false).into_owned());
+        Ok(Self {
+            user: single(&profile.user)?,
+            email: profile.email.as_deref().map(single).transpose()?,
+            groups: value(join(active.session.groups.iter().map(String::as_str)))?,
+            organizations: value(join(active.memberships.iter().map(|m| m.organization.as_str())))?,
+            preferred_username: profile.preferred_username.as_deref().map(single).transpose()?,
+        })
     }
+}
+
+/// The identities that a worker forwarded last, so that a session's values are encoded once.
+#[derive(Default)]
+pub(super) struct Identities {
+    entries: RefCell<HashMap<SessionId, Known>>,
+}
+
+struct Known {
+    /// Held, so that no other session can come to lie at its address.
+    active: Arc<ActiveSession>,
+    identity: Rc<Identity>,
+}
+
+impl Identities {
+    /// The identity of exactly this state of the session: a changed one is another `Arc` and is encoded anew.
+    pub fn of(&self, active: &Arc<ActiveSession>) -> Result<Rc<Identity>, ProxyError> {
+        let mut entries = self.entries.borrow_mut();
+        if let Some(known) = entries.get(&active.session.id).filter(|k| Arc::ptr_eq(&k.active, active)) {
+            return Ok(known.identity.clone());
+        }
+        if entries.len() >= CACHED_IDENTITIES_MAX {
+            entries.clear();
+        }
+        let identity = Rc::new(Identity::of(active)?);
+        let known = Known { active: active.clone(), identity: identity.clone() };
+        entries.insert(active.session.id, known);
+        Ok(identity)
+    }
+}
+
+fn value(text: String) -> Result<HeaderValue, ProxyError> {
+    HeaderValue::from_maybe_shared(Bytes::from(text)).map_err(|_| ProxyError::Target)
 }
 
 fn join<'a>(texts: impl Iterator<Item = &'a str>) -> String {
@@ -61,6 +102,38 @@ fn encode(text: &str, in_list: bool) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{EnterpriseId, EnterpriseSlug, NameId, PersonId, Profile, Session, Timestamp};
+
+    #[test]
+    fn a_session_that_changed_is_encoded_anew() {
+        let slug = EnterpriseSlug::parse("acme").unwrap();
+        let enterprise_id = EnterpriseId::of(&slug);
+        let active = |group: &str| {
+            Arc::new(ActiveSession {
+                session: Session {
+                    id: SessionId::from_bytes([1; 32]),
+                    enterprise_id,
+                    enterprise: slug.clone(),
+                    person: PersonId::of(enterprise_id, "idp", "alice"),
+                    name_id: NameId { value: "alice".into(), format: String::new() },
+                    session_index: None,
+                    profile: Profile { user: "alice".into(), ..Profile::default() },
+                    groups: vec![group.into()],
+                    created_at: Timestamp::UNIX_EPOCH,
+                    last_seen_at: Timestamp::UNIX_EPOCH,
+                    expires_at: Timestamp::UNIX_EPOCH,
+                    idle_seconds_max: 1,
+                },
+                memberships: vec![],
+            })
+        };
+        let identities = Identities::default();
+        let (before, after) = (active("one"), active("two"));
+        assert_eq!(identities.of(&before).unwrap().groups, "one");
+        assert!(Rc::ptr_eq(&identities.of(&before).unwrap(), &identities.of(&before).unwrap()));
+        assert_eq!(identities.of(&after).unwrap().groups, "two");
+        assert_eq!(identities.entries.borrow().len(), 1);
+    }
 
     #[test]
     fn p07_values_are_visible_ascii_and_lists_split_exactly() {

@@ -3,9 +3,9 @@
 //! A request passes [`Proxy::screen`] before anything is decided about it and [`Proxy::forward`] after. The origin
 //! connection is driven by the task that serves the client: no task of its own, no channel between threads, and a
 //! client that goes away takes its origin request along.
-use std::{net::IpAddr, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
-use http::{Request, Response, Uri, Version, header};
+use http::{HeaderValue, Request, Response, Uri, Version, header};
 use hyper::body::{Body as _, Incoming};
 
 mod body;
@@ -24,7 +24,10 @@ pub use identity::Identity;
 use body::RequestBody;
 use exchange::Failure;
 use fields::ProtectedFields;
+use identity::Identities;
 use pool::{Pool, Slot};
+
+use crate::domain::ActiveSession;
 
 /// Limits towards origin servers.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +57,7 @@ pub struct IdentityFields {
 pub struct Proxy {
     fields: ProtectedFields,
     pool: Pool,
+    identities: Identities,
     response_head_max: Duration,
 }
 
@@ -68,11 +72,12 @@ pub struct Outgoing<'a> {
     pub path: &'a str,
     pub query: Option<&'a str>,
     pub identity: Option<&'a Identity>,
-    pub client: IpAddr,
+    /// The client's address, as a field value.
+    pub client: &'a HeaderValue,
     /// The host that the route was found by, and the scheme the client used, as our settings name them.
     pub host: &'a str,
     pub scheme: &'a str,
-    pub request_id: &'a str,
+    pub request_id: &'a HeaderValue,
 }
 
 impl Screened {
@@ -90,6 +95,7 @@ impl Proxy {
         Ok(Self {
             fields: ProtectedFields::new(&settings.identity)?,
             pool: Pool::new(settings),
+            identities: Identities::default(),
             response_head_max: Duration::from_millis(settings.response_head_millis_max),
         })
     }
@@ -122,8 +128,13 @@ impl Proxy {
             None => self.send_fresh(request, &slot).await?,
         };
         let mut response = response::screen(response, &self.fields)?;
-        response::mark(response.headers_mut(), to.identity.is_some(), to.request_id)?;
+        response::mark(response.headers_mut(), to.identity.is_some(), to.request_id);
         Ok(response)
+    }
+
+    /// What origin servers learn of a session's person.
+    pub fn identity(&self, active: &Arc<ActiveSession>) -> Result<Rc<Identity>, ProxyError> {
+        self.identities.of(active)
     }
 
     /// Closes idle connections that are old or that the origin server closed. Call it every few seconds.
@@ -136,8 +147,12 @@ impl Proxy {
         request: Request<RequestBody>,
         slot: &Slot,
     ) -> Result<Response<Body>, ProxyError> {
-        let connection = slot.connect().await?;
-        connection.send(request, slot, self.response_head_max).await.map_err(|failure| failure.error)
+        // In a box: the rare way need not make the common one's future larger.
+        Box::pin(async {
+            let connection = slot.connect().await?;
+            connection.send(request, slot, self.response_head_max).await.map_err(|failure| failure.error)
+        })
+        .await
     }
 
     /// The request as the origin server gets it.
@@ -158,14 +173,17 @@ impl Proxy {
         if let Some(identity) = to.identity {
             self.fields.set_identity(&mut parts.headers, identity)?;
         }
-        parts.uri = target(to)?;
+        parts.uri = target(&parts.uri, to)?;
         parts.version = Version::HTTP_11;
         Ok(Request::from_parts(parts, RequestBody::new(body)))
     }
 }
 
 /// Origin-form (RFC 9112 3.2.1) of the canonical path and the client's query.
-fn target(to: &Outgoing<'_>) -> Result<Uri, ProxyError> {
+fn target(received: &Uri, to: &Outgoing<'_>) -> Result<Uri, ProxyError> {
+    if received.authority().is_none() && received.path() == to.path && received.query() == to.query {
+        return Ok(received.clone());
+    }
     let text = match to.query {
         Some(query) => {
             let mut text = String::with_capacity(to.path.len() + query.len() + 1);

@@ -6,7 +6,7 @@ use http::{
 
 use super::{
     Body, ProxyError,
-    fields::{ProtectedFields, is_own_cookie, strip_hop_by_hop},
+    fields::{ProtectedFields, X_REQUEST_ID, is_own_cookie, strip_hop_by_hop},
 };
 
 /// Removes what ends at this hop and what only we may say: our cookies and identity fields (P-11).
@@ -39,11 +39,10 @@ pub(super) fn screen(
 }
 
 /// Adds our id, and keeps what one person may see out of shared caches (P-41), unless the origin server decided.
-pub(super) fn mark(fields: &mut HeaderMap, identified: bool, request_id: &str) -> Result<(), ProxyError> {
-    let id = HeaderValue::from_str(request_id).map_err(|_| ProxyError::Target)?;
-    fields.insert("x-request-id", id);
+pub(super) fn mark(fields: &mut HeaderMap, identified: bool, request_id: &HeaderValue) {
+    fields.insert(X_REQUEST_ID, request_id.clone());
     if !identified {
-        return Ok(());
+        return;
     }
     if !fields.contains_key(header::CACHE_CONTROL) {
         fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -55,7 +54,6 @@ pub(super) fn mark(fields: &mut HeaderMap, identified: bool, request_id: &str) -
     if !fields.get_all(header::VARY).iter().any(varies) {
         fields.append(header::VARY, HeaderValue::from_static("Cookie"));
     }
-    Ok(())
 }
 
 fn strip_set_cookies(fields: &mut HeaderMap) {
@@ -93,7 +91,7 @@ mod tests {
             response.headers_mut().append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
         }
         let mut response = screen(response, &protected())?;
-        mark(response.headers_mut(), true, "id")?;
+        mark(response.headers_mut(), true, &HeaderValue::from_static("id"));
         let mut lines: Vec<_> =
             response.headers().iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
         lines.sort();

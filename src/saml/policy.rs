@@ -116,7 +116,8 @@ impl Policy<'_> {
     ) -> Result<(), Refusal> {
         match &response.issuer {
             Some(issuer) => self.check_issuer(issuer, Reason::ResponseIssuerMismatch)?,
-            None if self.response_signed => return Err(Reason::ResponseIssuerMissing.into()),
+            // A signature stands after an Issuer, so a signed Response has one.
+            None if self.response_signed => return Err(Reason::ResponseShape.into()),
             None => {}
         }
         self.check_issuer(&assertion.issuer, Reason::AssertionIssuerMismatch)

@@ -115,7 +115,6 @@ reasons! {
 
     StatusNotSuccess: Status, "status_not_success", "SAML Core 3.2.2.2", "The identity provider did not sign the person in.", "The status code says why; look for the sign-in in the identity provider's log, and check that the person is assigned to this application.";
 
-    ResponseIssuerMissing: Issuer, "response_issuer_missing", "SAML Profiles 4.1.4.2", "A signed Response has no Issuer.", BROKEN;
     IssuerFormat: Issuer, "issuer_format", "SAML Profiles 4.1.4.2", "An Issuer is not in the entity format.", BROKEN;
     ResponseIssuerMismatch: Issuer, "response_issuer_mismatch", "SAML Profiles 4.1.4.2", "The Response's Issuer is not the connection's identity provider.", "Compare the connection's identity provider entity id with `found`: they must be equal byte for byte.";
     AssertionIssuerMismatch: Issuer, "assertion_issuer_mismatch", "SAML Profiles 4.1.4.2", "The Assertion's Issuer is not the connection's identity provider.", "Compare the connection's identity provider entity id with `found`: they must be equal byte for byte.";

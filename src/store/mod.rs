@@ -12,9 +12,11 @@ mod key;
 pub mod records;
 pub mod redis;
 mod rules;
+mod timed;
 
 pub use key::{Key, Kind, Shard};
 pub use rules::{BATCH_STEPS_MAX, COMMIT_STEPS_MAX, MEMBER_BYTES_MAX, MEMBERS_PER_PAGE_MAX, VALUE_BYTES_MAX};
+pub use timed::Timed;
 
 /// Which backend, with exactly its own settings.
 #[derive(Debug, Clone, PartialEq)]

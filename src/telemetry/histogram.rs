@@ -56,7 +56,7 @@ impl TypedMetric for DurationHistogram {
 
 impl EncodeMetric for DurationHistogram {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let ends = BUCKET_MICROS.iter().map(|micros| seconds(*micros)).chain([f64::MAX]);
+        let ends = BUCKET_MICROS.iter().map(|micros| seconds(*micros)).chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> =
             ends.zip(self.0.counts.iter().map(|count| count.load(Relaxed))).collect();
         let count = buckets.iter().map(|(_, count)| count).sum();

@@ -132,7 +132,6 @@ pub struct AccessLine<'a> {
     /// The route's name; `-` where there was none.
     pub route: &'a str,
     pub status: u16,
-    pub request_bytes: u64,
     pub response_bytes: u64,
     #[serde(rename = "duration_us", serialize_with = "micros")]
     pub duration: Duration,
@@ -285,7 +284,6 @@ mod tests {
             path: "/reports?token=secret",
             route: "app",
             status: 200,
-            request_bytes: 0,
             response_bytes: 5,
             duration: Duration::from_millis(2),
             origin_duration: None,

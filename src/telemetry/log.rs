@@ -1,13 +1,14 @@
 //! The log: where lines go and what they look like.
 use std::fmt;
 
-use tracing::{Event, Subscriber, field::Field};
+use tracing::{Event, Level, Subscriber, field::Field};
 use tracing_subscriber::{
-    EnvFilter,
+    filter::{ParseError, Targets},
     fmt::{
         FmtContext, FormatEvent, FormatFields, MakeWriter,
         format::{self, DefaultFields, JsonFields, Writer},
     },
+    layer::SubscriberExt,
     registry::LookupSpan,
 };
 
@@ -17,6 +18,7 @@ use super::{LogFormat, Settings};
 pub(super) const AUDIT: &str = "audit";
 pub(super) const ACCESS: &str = "access";
 const LINE: &str = "line";
+const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 
 /// Why the log could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +40,14 @@ pub fn check_level(level: &str) -> Result<(), String> {
     if level.trim().is_empty() {
         return Err("it is blank".into());
     }
-    EnvFilter::try_new(level).map(drop).map_err(|error| error.to_string())
+    // The filter takes a word that is no level for a target, and then says nothing of anything else.
+    for directive in level.split(',').map(str::trim) {
+        let word = directive.rsplit_once('=').map_or(directive, |(_, level)| level);
+        if !LEVELS.contains(&word.to_ascii_lowercase().as_str()) {
+            return Err(format!("{word:?} is none of {}", LEVELS.join(", ")));
+        }
+    }
+    level.parse::<Targets>().map(drop).map_err(|error| error.to_string())
 }
 
 /// A subscriber that writes to `writer`.
@@ -51,17 +60,20 @@ where
 {
     // A general level does not silence audit and access lines; naming their target does.
     let directives = format!("{AUDIT}=info,{ACCESS}=info,{}", settings.level);
-    let filter = EnvFilter::try_new(directives).map_err(|error| InitError::Level(error.to_string()))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
+    let filter: Targets =
+        directives.parse().map_err(|error: ParseError| InitError::Level(error.to_string()))?;
+    let builder = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_writer(writer).with_ansi(false);
     Ok(match settings.format {
         LogFormat::Json => Box::new(
             builder
                 .fmt_fields(JsonFields::new())
                 .event_format(Lines(format::format().json().flatten_event(true)))
-                .finish(),
+                .finish()
+                .with(filter),
         ),
         LogFormat::Text => {
-            Box::new(builder.fmt_fields(DefaultFields::new()).event_format(Lines(format::format())).finish())
+            let lines = Lines(format::format());
+            Box::new(builder.fmt_fields(DefaultFields::new()).event_format(lines).finish().with(filter))
         }
     })
 }
@@ -103,4 +115,21 @@ impl tracing::field::Visit for CopyLine<'_> {
         }
     }
     fn record_debug(&mut self, _field: &Field, _value: &dyn fmt::Debug) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_levels() {
+        for right in ["info", "WARN", "info,portcullis::saml=debug", "off,access=info"] {
+            assert_eq!(check_level(right), Ok(()), "{right}");
+        }
+        for wrong in
+            ["", " ", "verbose", "info,", "portcullis=", "portcullis=loud", "info;debug", "info, access=off"]
+        {
+            assert!(check_level(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ pub use traffic::{InFlight, Recorder, RouteMetrics};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     pub format: LogFormat,
-    /// A `tracing_subscriber::EnvFilter` directive list: `info`, `portcullis=debug`.
+    /// A `tracing_subscriber::filter::Targets` list: `info`, `portcullis=debug`.
     pub level: String,
 }
 

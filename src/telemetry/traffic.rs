@@ -133,13 +133,13 @@ impl Collector for Traffic {
         let (in_flight, total) = self.total();
         let gauge = encoder.encode_descriptor(
             "portcullis_requests_in_flight",
-            "Requests under way",
+            "Requests under way.",
             None,
             MetricType::Gauge,
         )?;
         ConstGauge::new(in_flight).encode(gauge)?;
 
-        let help = "Requests answered";
+        let help = "Requests answered.";
         let mut requests =
             encoder.encode_descriptor("portcullis_requests", help, None, MetricType::Counter)?;
         for (name, route) in &total {
@@ -150,7 +150,7 @@ impl Collector for Traffic {
             }
         }
 
-        let help = "From a request's first byte to the last byte of its response";
+        let help = "From a request's first byte to the last byte of its response.";
         let name = "portcullis_request_duration_seconds";
         let mut durations = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
         for (name, route) in &total {

@@ -213,9 +213,8 @@ impl Rig {
         let origin = RecordingOrigin::new(answer);
         let token = |byte| SessionToken::from_random([byte; 32]);
         let cookie = |byte| format!("{SESSION_COOKIE}={}", token(byte).expose());
-        let sessions = [("acme", 1), ("globex", 2)].map(|(enterprise, byte)| {
-            active_session(enterprise, &token(byte))
-        });
+        let sessions =
+            [("acme", 1), ("globex", 2)].map(|(enterprise, byte)| active_session(enterprise, &token(byte)));
         let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let routes = vec![
             route("app", "/", origin.address, protected(&[])),

@@ -1,12 +1,14 @@
 //! The integration tests: one binary, so that the crate is linked once.
 mod access;
 mod browser;
+mod cli;
 mod foreign_idp;
 mod gate_rig;
 mod idp;
 mod inspect;
 mod provisioning;
 mod proxy;
+mod saml;
 mod sessions;
 mod sign_in;
 mod store;

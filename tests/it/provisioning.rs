@@ -2,11 +2,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis::domain::{
-    EnterpriseId, GroupClaim, Invitation, InvitationId, InvitationSource, Membership, MembershipSource, NameId, Organization,
-    OrganizationId, OrganizationSlug, Person, PersonId, Profile, Role, Timestamp,
+    EnterpriseId, GroupClaim, Invitation, InvitationId, InvitationSource, Membership, MembershipSource,
+    NameId, Organization, OrganizationId, OrganizationSlug, Person, PersonId, Profile, Role, Timestamp,
 };
 use portcullis::provisioning::{
-    AttributeNames, Change, Correspondence, Current, GroupMatch, Mapping, Plan, Policy, Settings, apply, plan, touches_owners,
+    AttributeNames, Change, Correspondence, Current, GroupMatch, Mapping, Plan, Policy, Settings, apply,
+    plan, touches_owners,
 };
 use proptest::prelude::*;
 
@@ -29,8 +30,17 @@ fn settings(provisioning: bool, deprovisioning: bool) -> Settings {
     Settings {
         policy: Policy { provisioning, deprovisioning },
         managed: MANAGED.iter().map(|o| slug(o)).collect(),
-        mappings: vec![Mapping { group: GroupMatch::Exact("octo-owners".into()), organization: slug("octo-org"), role: Role::Owner }],
-        attributes: AttributeNames { groups: vec![], email: vec![], display_name: vec![], preferred_username: vec![] },
+        mappings: vec![Mapping {
+            group: GroupMatch::Exact("octo-owners".into()),
+            organization: slug("octo-org"),
+            role: Role::Owner,
+        }],
+        attributes: AttributeNames {
+            groups: vec![],
+            email: vec![],
+            display_name: vec![],
+            preferred_username: vec![],
+        },
     }
 }
 
@@ -66,13 +76,22 @@ fn person(memberships: &[(&str, Role)], invitations: &[&str]) -> Person {
 }
 
 fn claim(groups: &[&str]) -> GroupClaim {
-    if groups.is_empty() { GroupClaim::Empty } else { GroupClaim::Present(groups.iter().map(|g| (*g).into()).collect()) }
+    if groups.is_empty() {
+        GroupClaim::Empty
+    } else {
+        GroupClaim::Present(groups.iter().map(|g| (*g).into()).collect())
+    }
 }
 
 type Owners = BTreeMap<OrganizationSlug, BTreeSet<PersonId>>;
 
 fn plan_for(person: &Person, owners: &Owners, claim: &GroupClaim, settings: &Settings) -> Plan {
-    let current = Current { person: person.id, memberships: &person.memberships, invitations: &person.invitations, owners };
+    let current = Current {
+        person: person.id,
+        memberships: &person.memberships,
+        invitations: &person.invitations,
+        owners,
+    };
     plan(&current, claim, settings)
 }
 
@@ -124,7 +143,9 @@ fn decision_table_t2_to_t5() {
 #[test]
 fn a_mapping_to_owner_joins_and_promotes_and_nothing_demotes() {
     let owners = Owners::new();
-    let changes = |person: &Person, groups: &[&str]| plan_for(person, &owners, &claim(groups), &settings(true, true)).changes;
+    let changes = |person: &Person, groups: &[&str]| {
+        plan_for(person, &owners, &claim(groups), &settings(true, true)).changes
+    };
     let organization = slug("octo-org");
     let join = Change::Join { organization: organization.clone(), role: Role::Owner };
     assert_eq!(changes(&person(&[], &[]), &["octo-owners"]), [join]);
@@ -145,7 +166,8 @@ fn any_role() -> impl Strategy<Value = Role> {
 
 fn any_person() -> impl Strategy<Value = Person> {
     let organizations = vec!["octo-org", "hubot", "docs", "elsewhere"];
-    let memberships = prop::collection::btree_map(prop::sample::select(organizations.clone()), any_role(), 0..4);
+    let memberships =
+        prop::collection::btree_map(prop::sample::select(organizations.clone()), any_role(), 0..4);
     let invitations = prop::collection::btree_set(prop::sample::select(organizations.clone()), 0..4);
     (memberships, invitations).prop_map(|(memberships, invitations)| {
         let memberships: Vec<_> = memberships.into_iter().collect();

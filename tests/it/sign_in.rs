@@ -148,7 +148,14 @@ async fn s_98_relay_state_of_another_request_is_refused_and_the_return_path_is_o
     let mut response = gateway.response_form(&mut browser, "alice").await;
     response.set("RelayState", "https://evil.example/");
     assert_eq!(browser.submit(&response).await.unwrap().status, 403);
-    for evil in ["https://evil.example/", "//evil.example", "/%5cevil.example", "/\\evil.example", "javascript:alert(1)", "/%09/evil"] {
+    for evil in [
+        "https://evil.example/",
+        "//evil.example",
+        "/%5cevil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "/%09/evil",
+    ] {
         let encoded: String = form_urlencoded::byte_serialize(evil.as_bytes()).collect();
         let page = browser.open(&format!("{}/saml/login?return_to={encoded}", gateway.url)).await.unwrap();
         assert_eq!(page.status, 400, "{evil}");
@@ -218,7 +225,12 @@ impl Store for Counting {
         self.count();
         self.inner.commit(change)
     }
-    fn members(&self, set: Key, after: Option<Vec<u8>>, limit: usize) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
+    fn members(
+        &self,
+        set: Key,
+        after: Option<Vec<u8>>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
         self.count();
         self.inner.members(set, after, limit)
     }
@@ -233,7 +245,8 @@ impl Store for Counting {
 async fn a_steady_sign_in_is_one_round_trip_after_the_pending_request() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counter = calls.clone();
-    let wrap = move |inner: Arc<dyn Store>| -> Arc<dyn Store> { Arc::new(Counting { inner, calls: counter }) };
+    let wrap =
+        move |inner: Arc<dyn Store>| -> Arc<dyn Store> { Arc::new(Counting { inner, calls: counter }) };
     let gateway = TestGateway::start_with(Backend::Redis, |overrides| overrides, wrap).await;
     let mut browser = Browser::new();
     let mut post = async || {
@@ -261,11 +274,9 @@ async fn without_redis_sign_ins_are_refused_with_503_and_nothing_is_half_written
     )
     .await;
     let redis = gateway.redis.as_ref().unwrap();
-    for (network, groups) in [
-        (Network::Stalled, "octo-org"),
-        (Network::Cut, "hubot-lab"),
-        (Network::AnswersLost, "docs-team"),
-    ] {
+    for (network, groups) in
+        [(Network::Stalled, "octo-org"), (Network::Cut, "hubot-lab"), (Network::AnswersLost, "docs-team")]
+    {
         gateway.people.set_groups("alice", &[groups]).unwrap();
         assert_eq!(gateway.private("/readyz").await.status, 200);
         let mut browser = Browser::new();
@@ -286,8 +297,12 @@ async fn without_redis_sign_ins_are_refused_with_503_and_nothing_is_half_written
         let consistent = async || {
             let person = gateway.person(&name_id("alice")).await;
             for organization in ["octo-org", "hubot-lab", "docs-team"] {
-                let is_member = gateway.members(organization).await.contains(&gateway.person_id(&name_id("alice")));
-                let says = person.iter().flat_map(|p| &p.memberships).any(|m| m.organization.as_str() == organization);
+                let is_member =
+                    gateway.members(organization).await.contains(&gateway.person_id(&name_id("alice")));
+                let says = person
+                    .iter()
+                    .flat_map(|p| &p.memberships)
+                    .any(|m| m.organization.as_str() == organization);
                 assert_eq!(is_member, says, "{network:?}, {organization}");
             }
         };

@@ -57,7 +57,8 @@ struct Options {
 pub fn inspect(arguments: Inspect) -> Result<Outcome, Failure> {
     let format = arguments.format;
     // Exit code 1 says that a response is refused, so whatever keeps us from judging one is 2.
-    let settings = load(&arguments.config).map_err(|failure| Failure::Usage(failure.to_string().trim_end().into()))?;
+    let settings =
+        load(&arguments.config).map_err(|failure| Failure::Usage(failure.to_string().trim_end().into()))?;
     let at = match &arguments.at {
         None => Timestamp::now(),
         Some(text) => text.parse().map_err(|_| {
@@ -88,8 +89,9 @@ fn unusable(what: impl std::fmt::Display, why: impl std::fmt::Display, hint: &st
 async fn judge(options: &Options) -> Result<Report, Failure> {
     let captured = read(options)?;
     let enterprise = choose_enterprise(options)?;
-    let connection = Connection::new(enterprise.saml.clone())
-        .map_err(|error| unusable("connection", error, "mend the certificates of the enterprise in the configuration"))?;
+    let connection = Connection::new(enterprise.saml.clone()).map_err(|error| {
+        unusable("connection", error, "mend the certificates of the enterprise in the configuration")
+    })?;
     let person = load_person(options, enterprise).await?;
     let outstanding: Vec<Outstanding<'_>> =
         options.request_ids.iter().map(|request_id| Outstanding { request_id }).collect();
@@ -111,7 +113,9 @@ fn accepted(
     (person, owners): &(Option<Person>, Owners),
 ) -> Report {
     let settings = &enterprise.provisioning;
-    if let Err(error) = provisioning::profile(assertion.name_id(), assertion.attributes(), &settings.attributes) {
+    if let Err(error) =
+        provisioning::profile(assertion.name_id(), assertion.attributes(), &settings.attributes)
+    {
         return Report::ambiguous(trail, assertion, &error);
     }
     let claim = provisioning::group_claim(assertion.attributes(), &settings.attributes);
@@ -147,7 +151,8 @@ fn decode(captured: &[u8], trail: &mut Vec<(Check, String)>) -> Result<Vec<u8>, 
         trail.push((Check::Encoding, "given as XML, no base64 to decode".into()));
         return Ok(trimmed.to_vec());
     }
-    let field = form_urlencoded::parse(trimmed).find(|(name, _)| name == "SAMLResponse").map(|(_, value)| value);
+    let field =
+        form_urlencoded::parse(trimmed).find(|(name, _)| name == "SAMLResponse").map(|(_, value)| value);
     let value = match field {
         Some(value) => value.into_owned().into_bytes(),
         None if trimmed.contains(&b'%') => percent_encoding::percent_decode(trimmed).collect(),
@@ -166,7 +171,9 @@ fn choose_enterprise(options: &Options) -> Result<&config::EnterpriseSettings, F
         Some(name) => {
             let slug = EnterpriseSlug::parse(name).map_err(|error| unusable("--enterprise", error, hint))?;
             let found = all.iter().find(|e| e.slug == slug);
-            found.ok_or_else(|| unusable("--enterprise", format!("there is no {slug} among {}", names.join(", ")), hint))
+            found.ok_or_else(|| {
+                unusable("--enterprise", format!("there is no {slug} among {}", names.join(", ")), hint)
+            })
         }
         None => match all.as_slice() {
             [only] => Ok(only),
@@ -193,7 +200,8 @@ async fn load_person(
     let Some(text) = &options.person else { return Ok((None, Owners::new())) };
     let hint = "give the person's id as the log shows it: 32 hexadecimal digits";
     let id = PersonId::parse(text).ok_or_else(|| unusable("--person", "is no id of a person", hint))?;
-    let hint = "the store of the configuration must be reachable; stop the gateway if it holds an embedded one";
+    let hint =
+        "the store of the configuration must be reachable; stop the gateway if it holds an embedded one";
     let broken = |error: store::StoreError| unusable("store", error, hint);
     let store = store::open(&options.config.store).await.map_err(broken)?;
     let directory = crate::directory::Directory::new(
@@ -203,10 +211,12 @@ async fn load_person(
     );
     let tenant = EnterpriseId::of(&enterprise.slug);
     let person = directory.person(tenant, id, options.at).await.map_err(broken)?;
-    let person = person.ok_or_else(|| unusable("--person", "is not in the store", "leave it out to plan for someone new"))?;
+    let person = person
+        .ok_or_else(|| unusable("--person", "is not in the store", "leave it out to plan for someone new"))?;
     let mut owners = Owners::new();
     for membership in person.memberships.iter().filter(|m| m.role == Role::Owner) {
-        let record = directory.organization(tenant, &membership.organization, options.at).await.map_err(broken)?;
+        let record =
+            directory.organization(tenant, &membership.organization, options.at).await.map_err(broken)?;
         owners.insert(record.slug, record.owners);
     }
     Ok((Some(person), owners))

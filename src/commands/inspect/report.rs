@@ -122,7 +122,11 @@ impl Report {
     }
 
     /// The assertion is good, but an attribute that must have one value has several (S-95).
-    pub(super) fn ambiguous(trail: &[(Check, String)], assertion: &VerifiedAssertion, error: &AmbiguousAttribute) -> Self {
+    pub(super) fn ambiguous(
+        trail: &[(Check, String)],
+        assertion: &VerifiedAssertion,
+        error: &AmbiguousAttribute,
+    ) -> Self {
         Self {
             verdict: "refused",
             checks: passed(trail),
@@ -163,7 +167,11 @@ impl Report {
             reason: None,
             checks: passed(trail),
             claims: Some(ClaimsReport::of(assertion)),
-            groups: Some(GroupsReport { state: claim.state(), matched: matched.collect(), unmatched: found.unmatched }),
+            groups: Some(GroupsReport {
+                state: claim.state(),
+                matched: matched.collect(),
+                unmatched: found.unmatched,
+            }),
             plan: changes.collect(),
         }
     }
@@ -178,7 +186,9 @@ impl ClaimsReport {
             session_index: assertion.session_index().map(str::to_owned),
             authn_instant: assertion.authn_instant().to_string(),
             session_not_on_or_after: assertion.session_not_on_or_after().map(|end| end.to_string()),
-            attributes: attributes.map(|a| AttributeReport { name: a.name.clone(), values: a.values.clone() }).collect(),
+            attributes: attributes
+                .map(|a| AttributeReport { name: a.name.clone(), values: a.values.clone() })
+                .collect(),
         }
     }
 }

@@ -42,7 +42,11 @@ fn write_reason(out: &mut String, reason: &ReasonReport) {
     row(out, "clause", reason.clause);
     row(out, "what to do", reason.hint);
     if reason.code == "request_unknown" {
-        row(out, "here", "name the request as outstanding with --request-id, to see what comes after this check");
+        row(
+            out,
+            "here",
+            "name the request as outstanding with --request-id, to see what comes after this check",
+        );
     }
 }
 
@@ -61,7 +65,8 @@ fn write_claims(out: &mut String, claims: &ClaimsReport) {
         out.push_str("\nAttributes\n");
     }
     for attribute in &claims.attributes {
-        let mut shown: Vec<String> = attribute.values.iter().take(VALUES_SHOWN_MAX).map(|v| tame(v)).collect();
+        let mut shown: Vec<String> =
+            attribute.values.iter().take(VALUES_SHOWN_MAX).map(|v| tame(v)).collect();
         let rest = attribute.values.len().saturating_sub(VALUES_SHOWN_MAX);
         if rest > 0 {
             shown.push(format!("and {rest} more"));

@@ -130,15 +130,17 @@ fn pending() -> impl Strategy<Value = PendingSignIn> {
     let texts = (any::<String>(), any::<String>(), any::<String>());
     let replaces = proptest::option::of(any::<[u8; 32]>());
     (any::<[u8; 16]>(), enterprise_slug(), texts, replaces, time(), time()).prop_map(
-        |(request, enterprise, (acs_url, relay_state, return_to), replaces, issued_at, expires_at)| PendingSignIn {
-            request: RequestId::from_bytes(request),
-            enterprise,
-            acs_url,
-            relay_state,
-            return_to,
-            replaces: replaces.map(SessionId::from_bytes),
-            issued_at,
-            expires_at,
+        |(request, enterprise, (acs_url, relay_state, return_to), replaces, issued_at, expires_at)| {
+            PendingSignIn {
+                request: RequestId::from_bytes(request),
+                enterprise,
+                acs_url,
+                relay_state,
+                return_to,
+                replaces: replaces.map(SessionId::from_bytes),
+                issued_at,
+                expires_at,
+            }
         },
     )
 }

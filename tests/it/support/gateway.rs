@@ -159,7 +159,11 @@ impl TestGateway {
     }
 
     /// Goes as far as the form that posts the response to the ACS.
-    pub async fn response_form(&self, browser: &mut Browser, person: &str) -> portcullis::demo::browser::Form {
+    pub async fn response_form(
+        &self,
+        browser: &mut Browser,
+        person: &str,
+    ) -> portcullis::demo::browser::Form {
         let start = format!("{}/saml/login?return_to=/", self.url);
         let people = browser.open(&start).await.unwrap();
         let name = self.people.person(person).unwrap().display_name;
@@ -170,7 +174,8 @@ impl TestGateway {
     /// What the origin server received, by lower-case field name; `None` without a session.
     pub async fn identity(&self, browser: &mut Browser) -> Option<serde_json::Value> {
         let page = browser.fetch_json(&format!("{}/", self.url)).await.unwrap();
-        (page.status == 200).then(|| serde_json::from_str::<serde_json::Value>(&page.body).unwrap()["fields"].clone())
+        (page.status == 200)
+            .then(|| serde_json::from_str::<serde_json::Value>(&page.body).unwrap()["fields"].clone())
     }
 
     /// The organizations that the origin server is told of, sorted.
