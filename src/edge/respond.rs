@@ -115,9 +115,11 @@ impl Problem {
                 Class(StatusCode::FORBIDDEN, "forbidden", "You are signed in, but not permitted to see this.")
             }
             Self::SignInRefused(refused) => refused_class(refused),
-            Self::Store(_) | Self::Random(_) => {
-                Class(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "This cannot be answered at the moment.")
-            }
+            Self::Store(_) | Self::Random(_) => Class(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "This cannot be answered at the moment.",
+            ),
             Self::NotConfigured(_)
             | Self::Proxy(
                 ProxyError::IdentityTooLong { .. } | ProxyError::Target | ProxyError::Unrepeatable,
@@ -148,11 +150,9 @@ fn refused_class(refused: &Refused) -> Class {
         Refused::Query | Refused::BodyBroken | Refused::Parameters => {
             Class(StatusCode::BAD_REQUEST, "sign_in_unreadable", TRANSPORT)
         }
-        Refused::SignIn(SignInError::Store(_) | SignInError::Contended | SignInError::Random(_)) => Class(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            "Signing in is not possible at the moment.",
-        ),
+        Refused::SignIn(SignInError::Store(_) | SignInError::Contended | SignInError::Random(_)) => {
+            Class(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Signing in is not possible at the moment.")
+        }
         Refused::Saml(_)
         | Refused::RelayState
         | Refused::SignIn(
@@ -221,12 +221,16 @@ fn page(class: &Class, request_id: &str) -> Response<Body> {
     static PAGE_STYLED: LazyLock<String> = LazyLock::new(|| PAGE.replace("{{style}}", STYLE));
     static POLICY: LazyLock<String> = LazyLock::new(|| {
         let style = BASE64_STANDARD.encode(Sha256::digest(STYLE));
-        format!("default-src 'none'; style-src 'sha256-{style}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+        format!(
+            "default-src 'none'; style-src 'sha256-{style}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+        )
     });
     let Class(status, code, message) = class;
     let (title, advice) = advice(code);
-    let text = PAGE_STYLED.replace("{{title}}", title).replace("{{message}}", message).replace("{{advice}}", advice);
-    let mut response = answer(*status, "text/html; charset=utf-8", text.replace("{{request_id}}", request_id));
+    let text =
+        PAGE_STYLED.replace("{{title}}", title).replace("{{message}}", message).replace("{{advice}}", advice);
+    let mut response =
+        answer(*status, "text/html; charset=utf-8", text.replace("{{request_id}}", request_id));
     if let Ok(policy) = HeaderValue::from_str(&POLICY) {
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }

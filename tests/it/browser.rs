@@ -51,9 +51,11 @@ async fn the_demo_says_where_to_click_and_stops_at_ctrl_c() {
         command.args(["demo", "--folder"]).arg(folder.path().join("demo"));
         command
     };
-    let mut demo = Process::start_until("the demo", command, |demo| demo.log().contains("delete it to start afresh"));
+    let mut demo =
+        Process::start_until("the demo", command, |demo| demo.log().contains("delete it to start afresh"));
     let log = demo.log();
-    let page = log.split_whitespace().find(|word| word.starts_with("http://localhost:")).expect("where to click");
+    let page =
+        log.split_whitespace().find(|word| word.starts_with("http://localhost:")).expect("where to click");
     let browser = Browser::start().await;
     browser.goto(page).await;
     browser.click_text("Sign in as Bob").await;
@@ -62,7 +64,8 @@ async fn the_demo_says_where_to_click_and_stops_at_ctrl_c() {
     assert_eq!(browser.url().await, page);
     browser.close().await;
     assert_eq!(demo.interrupt(), Some(0), "{}", demo.log());
-    let port = page.trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let port =
+        page.trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
     assert!(!ports::is_open(port));
 }
 

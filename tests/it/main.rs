@@ -1,5 +1,6 @@
 //! The integration tests: one binary, so that the crate is linked once.
 mod access;
+mod agreement;
 mod browser;
 mod cli;
 mod foreign_idp;

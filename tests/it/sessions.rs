@@ -35,7 +35,8 @@ fn after(session: &Session, seconds: i64) -> Timestamp {
 
 async fn idle_and_absolute_lifetime(backend: Backend) {
     let mut setup = Setup::new(backend);
-    setup.change = Box::new(|overrides: Overrides| overrides.set("session.idle", "10m").set("session.lifetime", "25m"));
+    setup.change =
+        Box::new(|overrides: Overrides| overrides.set("session.idle", "10m").set("session.lifetime", "25m"));
     // An IdP that allows more than we do changes nothing.
     setup.idp.session_seconds = Some(WEEK_SECONDS);
     let gateway = TestGateway::set_up(setup).await;
@@ -48,7 +49,10 @@ async fn idle_and_absolute_lifetime(backend: Backend) {
     let (token, session) = gateway.open_session("alice").await;
     assert_eq!(session.expires_at, after(&session, 25 * MINUTE));
     for seconds in [9 * MINUTE, 18 * MINUTE, 25 * MINUTE - 1] {
-        assert!(gateway.is_live(&token, after(&session, seconds)).await, "{seconds}: each request begins the idle time anew");
+        assert!(
+            gateway.is_live(&token, after(&session, seconds)).await,
+            "{seconds}: each request begins the idle time anew"
+        );
     }
     assert!(!gateway.is_live(&token, after(&session, 25 * MINUTE)).await, "no request prolongs the lifetime");
     gateway.stop().await;
@@ -155,7 +159,11 @@ async fn demanding(key: &'static str) {
     assert_eq!(gateway.sign_in(&mut bob, "bob").await.status, 200);
     assert!(gateway.identity(&mut bob).await.is_some());
     gateway.people.set_groups("bob", &["hubot-lab"]).unwrap();
-    assert_eq!(gateway.sign_in(&mut bob, "bob").await.status, 403, "the sign-in that takes the right away ends the access");
+    assert_eq!(
+        gateway.sign_in(&mut bob, "bob").await.status,
+        403,
+        "the sign-in that takes the right away ends the access"
+    );
     assert_eq!(bob.fetch_json(&format!("{}/", gateway.url)).await.unwrap().status, 403);
     assert_eq!(bob.fetch_json(&format!("{}/public", gateway.url)).await.unwrap().status, 200);
     gateway.stop().await;

@@ -109,7 +109,7 @@ async fn judge(options: &Options) -> Result<Report, Failure> {
         Err(refusal) => Report::refused(&trail, &refusal),
         Ok(assertion) => accepted(&trail, &assertion, enterprise, &person),
     };
-    report.judged = format!("at {}, as the enterprise {} would", options.at, enterprise.slug);
+    report.judged = format!("at {}, for the enterprise {}", options.at, enterprise.slug);
     Ok(report)
 }
 

@@ -103,7 +103,9 @@ impl Report {
         let reason = refusal.reason;
         let failed = reason.check();
         let checks = Check::ALL.iter().map(|check| match trail.iter().find(|(passed, _)| passed == check) {
-            _ if *check == failed => line(*check, "failed", refusal.detail.clone().unwrap_or_else(|| reason.message().into())),
+            _ if *check == failed => {
+                line(*check, "failed", refusal.detail.clone().unwrap_or_else(|| reason.message().into()))
+            }
             Some((_, detail)) => line(*check, "passed", detail.clone()),
             None => line(*check, "not_reached", String::new()),
         });

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 
 use super::report::{ChangeReport, CheckReport, ClaimsReport, GroupsReport, ReasonReport, Report};
 
-/// Values of an attribute that are listed before the rest is counted.
+/// Values of an attribute, and groups without organization, that are listed before the rest is counted.
 const VALUES_SHOWN_MAX: usize = 12;
 /// Where a line of words ends.
 const LINE_CHARS_MAX: usize = 100;
@@ -54,9 +54,10 @@ fn further(reason: &ReasonReport) -> Option<String> {
         ("issue_instant_stale" | "issue_instant_future", Some(issued)) => {
             Some(format!("--at {issued} judges the response at the time when it was issued"))
         }
-        ("confirmation_expired" | "conditions_expired" | "conditions_not_yet_valid" | "session_expired", _) => {
-            Some("--at judges the response at another time, such as that of its IssueInstant".into())
-        }
+        (
+            "confirmation_expired" | "conditions_expired" | "conditions_not_yet_valid" | "session_expired",
+            _,
+        ) => Some("--at judges the response at another time, such as that of its IssueInstant".into()),
         _ => None,
     }
 }
@@ -115,8 +116,12 @@ fn write_groups(out: &mut String, groups: &GroupsReport) {
     for found in &groups.matched {
         row(out, &tame(&found.group), &format!("{} of {}", found.role, found.organization));
     }
-    for group in &groups.unmatched {
+    for group in groups.unmatched.iter().take(VALUES_SHOWN_MAX) {
         row(out, &tame(group), "stands for no organization");
+    }
+    let rest = groups.unmatched.len().saturating_sub(VALUES_SHOWN_MAX);
+    if rest > 0 {
+        line(out, format_args!("  and {rest} more that stand for no organization\n"));
     }
 }
 

@@ -43,7 +43,13 @@ pub struct Setup {
 impl Setup {
     pub fn new(backend: Backend) -> Self {
         let idp = idp::Settings::development(loopback());
-        Self { backend, idp, tables: "", change: Box::new(|overrides| overrides), wrap: Box::new(|store| store) }
+        Self {
+            backend,
+            idp,
+            tables: "",
+            change: Box::new(|overrides| overrides),
+            wrap: Box::new(|store| store),
+        }
     }
 }
 
@@ -53,7 +59,6 @@ pub struct TestGateway {
     pub url: String,
     pub running: Option<Running>,
     pub people: idp::Directory,
-    pub idp_url: String,
     /// Of the IdP that people come from.
     pub idp_entity_id: String,
     /// The configuration: a file, and what the environment says to it.
@@ -98,7 +103,7 @@ impl TestGateway {
         let folder = tempfile::tempdir().unwrap();
         let certificate_pem = setup.idp.certificate_pem.clone();
         let idp = idp::bind(setup.idp).await.unwrap();
-        let (people, idp_url) = (idp.directory(), idp.url().to_owned());
+        let people = idp.directory();
         let (idp_entity_id, sso_url) = (idp.entity_id().to_owned(), idp.sso_url().to_owned());
         let origin = Origin::bind(loopback(), idp.url()).await.unwrap();
         let origin_url = format!("http://{}", origin.address());
@@ -132,13 +137,16 @@ impl TestGateway {
         };
         let overrides = (setup.change)(overrides);
         let config = folder.path().join("config.toml");
-        std::fs::write(&config, format!("{}\n{}", include_str!("../../../config.toml"), setup.tables)).unwrap();
-        let loaded = Source::file(&config).map_err(|fault| vec![fault]).and_then(|file| config::load(&file, &overrides));
+        std::fs::write(&config, format!("{}\n{}", include_str!("../../../config.toml"), setup.tables))
+            .unwrap();
+        let loaded = Source::file(&config)
+            .map_err(|fault| vec![fault])
+            .and_then(|file| config::load(&file, &overrides));
         let loaded = loaded.unwrap_or_else(|faults| panic!("{faults:#?}"));
         let store = store::open(&loaded.settings.store).await.unwrap();
         let running = gateway::start(&loaded.settings, (setup.wrap)(store), Metrics::new()).await.unwrap();
         let _stops = vec![stop_idp, stop_origin];
-        Self { url, running: Some(running), people, idp_url, idp_entity_id, config, overrides, redis, _stops, folder }
+        Self { url, running: Some(running), people, idp_entity_id, config, overrides, redis, _stops, folder }
     }
 
     /// The program itself, with this gateway's configuration.

@@ -36,11 +36,7 @@ impl Process {
     }
 
     /// The same for a child that tells by what it writes whether it is ready.
-    pub fn start_until(
-        name: &str,
-        command: impl Fn(u16) -> Command,
-        ready: impl Fn(&Self) -> bool,
-    ) -> Self {
+    pub fn start_until(name: &str, command: impl Fn(u16) -> Command, ready: impl Fn(&Self) -> bool) -> Self {
         let mut log = String::new();
         for _ in 0..START_ATTEMPTS_MAX {
             let port = ports::free();

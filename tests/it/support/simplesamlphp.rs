@@ -54,11 +54,7 @@ impl SimpleSaml {
             groups: groups.iter().map(ToString::to_string).collect(),
         });
         let people = people.collect();
-        let server = Process::start(
-            "SimpleSAMLphp",
-            |port| command(folder.path(), port),
-            ports::is_open,
-        );
+        let server = Process::start("SimpleSAMLphp", |port| command(folder.path(), port), ports::is_open);
         let base = base_url(server.port());
         let idp = Self {
             entity_id: entity_id(server.port()),
