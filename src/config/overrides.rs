@@ -37,7 +37,8 @@ impl Overrides {
         format!("{PREFIX}{}", path.replace(['.', '-'], "_").to_ascii_uppercase())
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// The names of the variables, with their values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }

@@ -283,7 +283,8 @@ fn resolve(base: &str, reference: &str) -> String {
     let (origin, rest) = base.split_at(authority_end.unwrap_or(base.len()));
     let path = rest.split(['?', '#']).next().unwrap_or_default();
     match reference.chars().next() {
-        None => format!("{origin}{path}"),
+        // RFC 3986 5.2.2: the page itself, query and all.
+        None => base.split('#').next().unwrap_or_default().into(),
         Some('/') => format!("{origin}{reference}"),
         Some('?' | '#') => format!("{origin}{path}{reference}"),
         Some(_) => {
@@ -305,7 +306,7 @@ mod tests {
         check("http://a:1/b/c?d#e", "/f?to=http://x/", "http://a:1/f?to=http://x/");
         check("http://a:1/b/c?d#e", "f?g", "http://a:1/b/f?g");
         check("http://a:1/b/c?d#e", "?g", "http://a:1/b/c?g");
-        check("http://a:1/b/c?d#e", "", "http://a:1/b/c");
+        check("http://a:1/b/c?d#e", "", "http://a:1/b/c?d");
         check("http://a:1", "/f", "http://a:1/f");
     }
 

@@ -52,11 +52,15 @@ impl Form {
     }
 }
 
-/// The forms of a page in document order.
+/// The forms of a page in document order. A control after the end of a form belongs to that form: some IdPs write it so.
 pub(super) fn forms(html: &str) -> Vec<Form> {
     let mut forms: Vec<Form> = Vec::new();
     let mut rest = html;
     while let Some(start) = rest.find('<') {
+        if let Some(comment) = rest[start..].strip_prefix("<!--") {
+            rest = comment.split_once("-->").map_or("", |(_, after)| after);
+            continue;
+        }
         let Some(tag) = Tag::read(&rest[start..]) else {
             rest = &rest[start + 1..];
             continue;
@@ -122,13 +126,16 @@ impl<'a> Tag<'a> {
         (!name.is_empty()).then(|| Self { name: name.to_ascii_lowercase(), attributes, length: end + 1 })
     }
 
-    /// The value of a quoted attribute.
+    /// The value of an attribute, quoted or not.
     fn attribute(&self, wanted: &str) -> Option<String> {
         let mut rest = self.attributes;
         while let Some((before, after)) = rest.split_once('=') {
-            let name = before.rsplit(char::is_whitespace).next().unwrap_or_default();
-            let quote = after.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-            let (value, behind) = after[1..].split_once(quote)?;
+            let name = before.trim_end().rsplit(char::is_whitespace).next().unwrap_or_default();
+            let after = after.trim_start();
+            let (value, behind) = match after.chars().next() {
+                Some(quote @ ('"' | '\'')) => after[1..].split_once(quote)?,
+                _ => after.split_at(after.find(char::is_whitespace).unwrap_or(after.len())),
+            };
             if name.eq_ignore_ascii_case(wanted) {
                 return Some(unescape(value));
             }
@@ -180,6 +187,17 @@ fn character(name: &str) -> Option<char> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_what_other_hands_wrote() {
+        let html = "<!-- <form action=\"/no\"> --><a href=x>y</a><FORM method=Post action = '?a=b'>\
+            <input name=plain value=1 checked><input value='nameless'></form><input type=hidden name=\"late\" value=\"2\"/>";
+        let [form] = forms(html).try_into().unwrap();
+        assert!(form.is_post);
+        assert_eq!(form.action, "?a=b");
+        let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(form.fields, [field("plain", "1"), field("late", "2")]);
+    }
 
     #[test]
     fn finds_forms() {

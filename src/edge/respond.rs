@@ -1,7 +1,11 @@
 //! Every error that leaves the public listener: one table from reason to status and words.
 //!
 //! Outside, a class and a request id; inside, [`Problem`]'s text has the reason. Nothing of the request is reflected.
+use std::sync::LazyLock;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use sha2::{Digest, Sha256};
 
 use super::{framing::FramingFault, sign_in::Refused};
 use crate::{
@@ -11,7 +15,9 @@ use crate::{
     proxy::{Body, ProxyError, RequestFault},
 };
 
-const PAGE: &str = include_str!("templates/error.html");
+const PAGE: &str = include_str!("../../templates/edge/error.html");
+/// Stands within the page, so that it looks as it should whatever else is out of order.
+const STYLE: &str = include_str!("../../templates/style.css");
 
 /// Why a request did not get what it wanted. The text is for the log.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +66,7 @@ pub enum Problem {
 }
 
 /// Status, stable code and words of one class.
+#[derive(Clone, Copy)]
 struct Class(StatusCode, &'static str, &'static str);
 
 impl Problem {
@@ -74,7 +81,7 @@ impl Problem {
 
     fn class(&self) -> Class {
         const BAD: &str = "The request could not be understood.";
-        const ORIGIN: &str = "The application did not answer properly. Please try again in a moment.";
+        const ORIGIN: &str = "The application did not answer properly.";
         match self {
             Self::Request(RequestFault::Expectation) => {
                 Class(StatusCode::EXPECTATION_FAILED, "expectation_failed", BAD)
@@ -108,9 +115,11 @@ impl Problem {
                 Class(StatusCode::FORBIDDEN, "forbidden", "You are signed in, but not permitted to see this.")
             }
             Self::SignInRefused(refused) => refused_class(refused),
-            Self::Store(_) | Self::Random(_) => {
-                Class(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Please try again in a moment.")
-            }
+            Self::Store(_) | Self::Random(_) => Class(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "This cannot be answered at the moment.",
+            ),
             Self::NotConfigured(_)
             | Self::Proxy(
                 ProxyError::IdentityTooLong { .. } | ProxyError::Target | ProxyError::Unrepeatable,
@@ -141,11 +150,9 @@ fn refused_class(refused: &Refused) -> Class {
         Refused::Query | Refused::BodyBroken | Refused::Parameters => {
             Class(StatusCode::BAD_REQUEST, "sign_in_unreadable", TRANSPORT)
         }
-        Refused::SignIn(SignInError::Store(_) | SignInError::Contended | SignInError::Random(_)) => Class(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            "Signing in is not possible at the moment. Please try again shortly.",
-        ),
+        Refused::SignIn(SignInError::Store(_) | SignInError::Contended | SignInError::Random(_)) => {
+            Class(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Signing in is not possible at the moment.")
+        }
         Refused::Saml(_)
         | Refused::RelayState
         | Refused::SignIn(
@@ -153,16 +160,17 @@ fn refused_class(refused: &Refused) -> Class {
         ) => Class(
             StatusCode::FORBIDDEN,
             "sign_in_refused",
-            "The sign-in was not accepted. Please start again at the application; if it happens again, give your administrator the request id.",
+            "The identity provider's answer was not accepted.",
         ),
     }
 }
 
 /// The answer: a page for a person's navigation, JSON for everything else.
 pub fn problem(problem: &Problem, navigation: bool, request_id: &str) -> Response<Body> {
-    let Class(status, code, message) = problem.class();
+    let class = problem.class();
+    let Class(status, code, message) = class;
     let mut response = if navigation {
-        page(status, status.canonical_reason().unwrap_or("Error"), message, request_id)
+        page(&class, request_id)
     } else {
         let location = match problem {
             Problem::SignInRequired { location } => Some(location),
@@ -184,10 +192,49 @@ pub fn problem(problem: &Problem, navigation: bool, request_id: &str) -> Respons
     response
 }
 
-/// A small page of our own. `title` and `message` are ours, `request_id` was checked; none is escaped.
-pub fn page(status: StatusCode, title: &str, message: &str, request_id: &str) -> Response<Body> {
-    let text = PAGE.replace("{{title}}", title).replace("{{message}}", message);
-    answer(status, "text/html; charset=utf-8", text.replace("{{request_id}}", request_id))
+/// A title, and what a person can do about it.
+fn advice(code: &str) -> (&'static str, &'static str) {
+    match code {
+        "sign_in_refused" | "sign_in_unreadable" => (
+            "You are not signed in",
+            "Please start again. If it happens again, give your administrator the request id.",
+        ),
+        "forbidden" => (
+            "No access",
+            "If you should have access, ask your administrator for it, and give the request id.",
+        ),
+        "not_found" => ("Nothing here", "Please check the address."),
+        "unavailable" | "origin_unavailable" | "origin_timeout" | "origin_failed" => (
+            "Not available right now",
+            "Please try again in a moment. If it stays so, give your administrator the request id.",
+        ),
+        "internal" => ("Something went wrong", "Please give your administrator the request id."),
+        _ => (
+            "That did not work",
+            "Please go back and try again. If it happens again, give your administrator the request id.",
+        ),
+    }
+}
+
+/// A small page of our own. Title, message and advice are ours, `request_id` was checked; none is escaped.
+fn page(class: &Class, request_id: &str) -> Response<Body> {
+    static PAGE_STYLED: LazyLock<String> = LazyLock::new(|| PAGE.replace("{{style}}", STYLE));
+    static POLICY: LazyLock<String> = LazyLock::new(|| {
+        let style = BASE64_STANDARD.encode(Sha256::digest(STYLE));
+        format!(
+            "default-src 'none'; style-src 'sha256-{style}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+        )
+    });
+    let Class(status, code, message) = class;
+    let (title, advice) = advice(code);
+    let text =
+        PAGE_STYLED.replace("{{title}}", title).replace("{{message}}", message).replace("{{advice}}", advice);
+    let mut response =
+        answer(*status, "text/html; charset=utf-8", text.replace("{{request_id}}", request_id));
+    if let Ok(policy) = HeaderValue::from_str(&POLICY) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
 }
 
 /// A body of ours with the fields that everything of ours carries.
@@ -233,7 +280,7 @@ mod tests {
         let spoof = Problem::Request(RequestFault::SpoofedField("x-forwarded-user".into()));
         let (status, page) = render(&spoof, true);
         assert_eq!(status, StatusCode::BAD_REQUEST);
-        assert!(page.contains("id-1") && page.contains("<!doctype html>"));
+        assert!(page.contains("id-1") && page.contains("try again") && page.contains("<!doctype html>"));
         assert!(!page.contains("x-forwarded-user") && !page.contains("{{"));
         let (_, json) = render(&spoof, false);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["error"], "field_refused");

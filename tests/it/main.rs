@@ -1,14 +1,17 @@
 //! The integration tests: one binary, so that the crate is linked once.
 mod access;
+mod agreement;
 mod browser;
 mod cli;
 mod foreign_idp;
 mod gate_rig;
 mod idp;
+mod inspect;
 mod provisioning;
 mod proxy;
 mod saml;
 mod serve;
+mod sessions;
 mod sign_in;
 mod store;
 mod store_alike;

@@ -60,7 +60,8 @@ pub fn inspect(arguments: Inspect) -> Result<Outcome, Failure> {
     let settings =
         load(&arguments.config).map_err(|failure| Failure::Usage(failure.to_string().trim_end().into()))?;
     let at = match &arguments.at {
-        None => Timestamp::now(),
+        // Whole seconds, which can be given to --at again.
+        None => Timestamp::from_second(Timestamp::now().as_second()).unwrap_or(Timestamp::UNIX_EPOCH),
         Some(text) => text.parse().map_err(|_| {
             unusable("--at", format!("{text:?} is no point in time"), "write it as 2026-01-15T12:00:00Z")
         })?,
@@ -96,14 +97,20 @@ async fn judge(options: &Options) -> Result<Report, Failure> {
     let outstanding: Vec<Outstanding<'_>> =
         options.request_ids.iter().map(|request_id| Outstanding { request_id }).collect();
     let mut trail: Vec<(Check, String)> = Vec::new();
-    let verified = decode(&captured, &mut trail).and_then(|response| {
+    let verified = decode(&captured).and_then(|(response, how)| {
         let acs_url = choose_acs_url(&response, enterprise);
-        saml::verify(&response, &connection, acs_url, &outstanding, options.at, &mut trail)
+        let verified = saml::verify(&response, &connection, acs_url, &outstanding, options.at, &mut trail);
+        if let Some((_, detail)) = trail.iter_mut().find(|(check, _)| *check == Check::Encoding) {
+            *detail = how;
+        }
+        verified
     });
-    Ok(match verified {
+    let mut report = match verified {
         Err(refusal) => Report::refused(&trail, &refusal),
         Ok(assertion) => accepted(&trail, &assertion, enterprise, &person),
-    })
+    };
+    report.judged = format!("at {}, for the enterprise {}", options.at, enterprise.slug);
+    Ok(report)
 }
 
 fn accepted(
@@ -144,12 +151,11 @@ fn read(options: &Options) -> Result<Vec<u8>, Failure> {
     std::fs::read(&options.file).map_err(|error| unusable(name, error, hint))
 }
 
-/// XML as it is; a form body or a form value through the decoder of the ACS.
-fn decode(captured: &[u8], trail: &mut Vec<(Check, String)>) -> Result<Vec<u8>, Refusal> {
+/// XML as it is; a form body or a form value through the decoder of the ACS. The words say which it was.
+fn decode(captured: &[u8]) -> Result<(Vec<u8>, String), Refusal> {
     let trimmed = captured.trim_ascii();
     if trimmed.starts_with(b"<") {
-        trail.push((Check::Encoding, "given as XML, no base64 to decode".into()));
-        return Ok(trimmed.to_vec());
+        return Ok((trimmed.to_vec(), "given as XML, no base64 to decode".into()));
     }
     let field =
         form_urlencoded::parse(trimmed).find(|(name, _)| name == "SAMLResponse").map(|(_, value)| value);
@@ -159,8 +165,8 @@ fn decode(captured: &[u8], trail: &mut Vec<(Check, String)>) -> Result<Vec<u8>, 
         None => trimmed.to_vec(),
     };
     let decoded = saml::decode(&value)?;
-    trail.push((Check::Encoding, format!("base64 of {} bytes", decoded.len())));
-    Ok(decoded)
+    let how = format!("base64 of {} bytes", decoded.len());
+    Ok((decoded, how))
 }
 
 fn choose_enterprise(options: &Options) -> Result<&config::EnterpriseSettings, Failure> {

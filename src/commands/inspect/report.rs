@@ -18,6 +18,9 @@ pub struct Report {
     pub claims: Option<ClaimsReport>,
     pub groups: Option<GroupsReport>,
     pub plan: Vec<ChangeReport>,
+    /// When and for whom; for the text.
+    #[serde(skip)]
+    pub judged: String,
 }
 
 /// Why the response is refused.
@@ -100,7 +103,9 @@ impl Report {
         let reason = refusal.reason;
         let failed = reason.check();
         let checks = Check::ALL.iter().map(|check| match trail.iter().find(|(passed, _)| passed == check) {
-            _ if *check == failed => line(*check, "failed", refusal.detail.clone().unwrap_or_default()),
+            _ if *check == failed => {
+                line(*check, "failed", refusal.detail.clone().unwrap_or_else(|| reason.message().into()))
+            }
             Some((_, detail)) => line(*check, "passed", detail.clone()),
             None => line(*check, "not_reached", String::new()),
         });
@@ -118,6 +123,7 @@ impl Report {
             claims: None,
             groups: None,
             plan: Vec::new(),
+            judged: String::new(),
         }
     }
 
@@ -147,6 +153,7 @@ impl Report {
             claims: Some(ClaimsReport::of(assertion)),
             groups: None,
             plan: Vec::new(),
+            judged: String::new(),
         }
     }
 
@@ -179,6 +186,7 @@ impl Report {
                 unmatched: found.unmatched,
             }),
             plan: changes.collect(),
+            judged: String::new(),
         }
     }
 }

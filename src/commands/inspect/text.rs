@@ -1,26 +1,27 @@
 //! The report for people: the verdict first, then what to do about it, then everything in order.
 use std::fmt::Write as _;
 
-use super::report::{ChangeReport, ClaimsReport, GroupsReport, ReasonReport, Report};
+use super::report::{ChangeReport, CheckReport, ClaimsReport, GroupsReport, ReasonReport, Report};
 
-/// Values of an attribute that are listed before the rest is counted.
+/// Values of an attribute, and groups without organization, that are listed before the rest is counted.
 const VALUES_SHOWN_MAX: usize = 12;
+/// Where a line of words ends.
+const LINE_CHARS_MAX: usize = 100;
+/// The column in which values begin; a longer label has a line of its own.
+const LABEL_CHARS: usize = 26;
 
 pub(super) fn write(report: &Report) -> String {
     let mut out = String::new();
-    match &report.reason {
-        None => out.push_str("ACCEPTED\n"),
-        Some(reason) => write_reason(&mut out, reason),
+    match (&report.reason, &report.claims) {
+        (Some(reason), _) => write_reason(&mut out, reason),
+        (None, Some(claims)) => {
+            let name = tame(&claims.name_id.value);
+            line(&mut out, format_args!("ACCEPTED\n  The gateway would sign {name} in.\n\n"));
+        }
+        (None, None) => out.push_str("ACCEPTED\n\n"),
     }
-    out.push_str("\nChecks\n");
-    for check in &report.checks {
-        let mark = match check.outcome {
-            "passed" => "ok  ",
-            "failed" => "FAIL",
-            _ => " -  ",
-        };
-        row(&mut out, &format!("{mark} {}", check.name.replace('_', " ")), &tame(&check.detail));
-    }
+    row(&mut out, "judged", &report.judged);
+    write_checks(&mut out, &report.checks);
     if let Some(claims) = &report.claims {
         write_claims(&mut out, claims);
     }
@@ -32,8 +33,7 @@ pub(super) fn write(report: &Report) -> String {
 }
 
 fn write_reason(out: &mut String, reason: &ReasonReport) {
-    line(out, format_args!("REFUSED  {}\n", reason.code));
-    line(out, format_args!("  {}\n", tame(&reason.message)));
+    line(out, format_args!("REFUSED  {}\n  {}\n\n", reason.code, tame(&reason.message)));
     for (label, value) in [("expected", &reason.expected), ("found", &reason.found)] {
         if let Some(value) = value {
             row(out, label, &tame(value));
@@ -41,12 +41,38 @@ fn write_reason(out: &mut String, reason: &ReasonReport) {
     }
     row(out, "clause", reason.clause);
     row(out, "what to do", reason.hint);
-    if reason.code == "request_unknown" {
-        row(
-            out,
-            "here",
-            "name the request as outstanding with --request-id, to see what comes after this check",
-        );
+    if let Some(further) = further(reason) {
+        row(out, "to look further", &further);
+    }
+}
+
+/// How to see what comes after a check that fails only because the response is looked at elsewhere and later.
+fn further(reason: &ReasonReport) -> Option<String> {
+    let found = reason.found.as_deref().map(tame);
+    match (reason.code, found) {
+        ("request_unknown", Some(id)) => Some(format!("--request-id {id} takes this request as outstanding")),
+        ("issue_instant_stale" | "issue_instant_future", Some(issued)) => {
+            Some(format!("--at {issued} judges the response at the time when it was issued"))
+        }
+        (
+            "confirmation_expired" | "conditions_expired" | "conditions_not_yet_valid" | "session_expired",
+            _,
+        ) => Some("--at judges the response at another time, such as that of its IssueInstant".into()),
+        _ => None,
+    }
+}
+
+fn write_checks(out: &mut String, checks: &[CheckReport]) {
+    out.push_str("\nChecks\n");
+    for check in checks.iter().filter(|check| check.outcome != "not_reached") {
+        let mark = if check.outcome == "passed" { "ok  " } else { "FAIL" };
+        row(out, &format!("{mark} {}", check.name.replace('_', " ")), &tame(&check.detail));
+    }
+    let missed = checks.iter().filter(|check| check.outcome == "not_reached").count();
+    match missed {
+        0 => {}
+        1 => out.push_str("       1 more check was not reached\n"),
+        _ => line(out, format_args!("       {missed} more checks were not reached\n")),
     }
 }
 
@@ -90,8 +116,12 @@ fn write_groups(out: &mut String, groups: &GroupsReport) {
     for found in &groups.matched {
         row(out, &tame(&found.group), &format!("{} of {}", found.role, found.organization));
     }
-    for group in &groups.unmatched {
+    for group in groups.unmatched.iter().take(VALUES_SHOWN_MAX) {
         row(out, &tame(group), "stands for no organization");
+    }
+    let rest = groups.unmatched.len().saturating_sub(VALUES_SHOWN_MAX);
+    if rest > 0 {
+        line(out, format_args!("  and {rest} more that stand for no organization\n"));
     }
 }
 
@@ -118,8 +148,27 @@ fn write_plan(out: &mut String, plan: &[ChangeReport], groups: &GroupsReport) {
     }
 }
 
+/// A label and its value, in lines of bounded length: what does not fit goes on below the value.
 fn row(out: &mut String, label: &str, value: &str) {
-    line(out, format_args!("{}\n", format!("  {label:<24} {value}").trim_end()));
+    let mut text = format!("  {label:<LABEL_CHARS$}");
+    let mut column = text.chars().count();
+    if column > LABEL_CHARS + 2 {
+        text = format!("{}\n{:indent$}", text.trim_end(), "", indent = LABEL_CHARS + 2);
+        column = LABEL_CHARS + 2;
+    }
+    for (index, word) in value.split(' ').enumerate() {
+        let length = word.chars().count();
+        if index > 0 && column + 1 + length > LINE_CHARS_MAX {
+            text.push_str(&format!("\n{:indent$}", "", indent = LABEL_CHARS + 2));
+            column = LABEL_CHARS + 2;
+        } else if index > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += length;
+    }
+    line(out, format_args!("{}\n", text.trim_end()));
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {

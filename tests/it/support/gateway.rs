@@ -1,5 +1,10 @@
 //! A whole gateway for a test: the real one on a free port, before the demo's origin server, with the development IdP.
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
 
 use portcullis::{
     config::{self, Overrides, Source},
@@ -24,16 +29,44 @@ pub enum Backend {
 
 pub const BACKENDS: [Backend; 2] = [Backend::Embedded, Backend::Redis];
 
+/// What a test's world is made of.
+pub struct Setup {
+    pub backend: Backend,
+    pub idp: idp::Settings,
+    /// Further tables behind the shipped `config.toml`.
+    pub tables: &'static str,
+    /// The last word on the configuration.
+    pub change: Box<dyn FnOnce(Overrides) -> Overrides>,
+    pub wrap: Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>,
+}
+
+impl Setup {
+    pub fn new(backend: Backend) -> Self {
+        let idp = idp::Settings::development(loopback());
+        Self {
+            backend,
+            idp,
+            tables: "",
+            change: Box::new(|overrides| overrides),
+            wrap: Box::new(|store| store),
+        }
+    }
+}
+
 /// The parts of a test's world; everything stops when it is dropped.
 pub struct TestGateway {
     /// `http://localhost:PORT`
     pub url: String,
     pub running: Option<Running>,
     pub people: idp::Directory,
+    /// Of the IdP that people come from.
     pub idp_entity_id: String,
+    /// The configuration: a file, and what the environment says to it.
+    pub config: PathBuf,
+    pub overrides: Overrides,
     pub redis: Option<BreakableRedis>,
     _stops: Vec<oneshot::Sender<()>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 fn loopback() -> SocketAddr {
@@ -55,13 +88,18 @@ impl TestGateway {
     /// `change` is the last word on the configuration, `wrap` on the store.
     pub async fn start_with(
         backend: Backend,
-        change: impl FnOnce(Overrides) -> Overrides,
-        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+        change: impl FnOnce(Overrides) -> Overrides + 'static,
+        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store> + 'static,
     ) -> Self {
+        Self::set_up(Setup { change: Box::new(change), wrap: Box::new(wrap), ..Setup::new(backend) }).await
+    }
+
+    pub async fn set_up(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let idp = idp::bind(idp::Settings::development(loopback())).await.unwrap();
-        let (people, idp_entity_id, sso_url) =
-            (idp.directory(), idp.entity_id().to_owned(), idp.sso_url().to_owned());
+        let certificate_pem = setup.idp.certificate_pem.clone();
+        let idp = idp::bind(setup.idp).await.unwrap();
+        let people = idp.directory();
+        let (idp_entity_id, sso_url) = (idp.entity_id().to_owned(), idp.sso_url().to_owned());
         let origin = Origin::bind(loopback(), idp.url()).await.unwrap();
         let origin_url = format!("http://{}", origin.address());
         let (stop_idp, idp_stopped) = stopper();
@@ -69,13 +107,15 @@ impl TestGateway {
         tokio::spawn(idp.run(idp_stopped));
         tokio::spawn(origin.run(origin_stopped));
 
-        let redis = match backend {
+        let redis = match setup.backend {
             Backend::Embedded => None,
             Backend::Redis => Some(BreakableRedis::start().await),
         };
         let (public, private) = (ports::free(), ports::free());
         let url = format!("http://localhost:{public}");
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        // Where the shipped configuration looks for it, relative to itself.
+        std::fs::create_dir(folder.path().join("certs")).unwrap();
+        std::fs::write(folder.path().join("certs/development-idp.crt"), certificate_pem).unwrap();
         let overrides = Overrides::default()
             .set("public_url", &url)
             .set("listen.public", format!("127.0.0.1:{public}"))
@@ -90,19 +130,29 @@ impl TestGateway {
             None => overrides.set("store.path", folder.path().join("store.redb").display().to_string()),
             Some(redis) => overrides.set("store.kind", "redis").set("store.url", redis.url()),
         };
-        let loaded = config::load(&Source::shipped(root), &change(overrides))
-            .unwrap_or_else(|faults| panic!("{faults:#?}"));
+        let overrides = (setup.change)(overrides);
+        let config = folder.path().join("config.toml");
+        std::fs::write(&config, format!("{}\n{}", include_str!("../../../config.toml"), setup.tables))
+            .unwrap();
+        let loaded = Source::file(&config)
+            .map_err(|fault| vec![fault])
+            .and_then(|file| config::load(&file, &overrides));
+        let loaded = loaded.unwrap_or_else(|faults| panic!("{faults:#?}"));
         let store = store::open(&loaded.settings.store).await.unwrap();
-        let running = gateway::start(&loaded.settings, wrap(store), Metrics::new()).await.unwrap();
-        Self {
-            url,
-            running: Some(running),
-            people,
-            idp_entity_id,
-            redis,
-            _stops: vec![stop_idp, stop_origin],
-            _folder: folder,
-        }
+        let running = gateway::start(&loaded.settings, (setup.wrap)(store), Metrics::new()).await.unwrap();
+        let _stops = vec![stop_idp, stop_origin];
+        Self { url, running: Some(running), people, idp_entity_id, config, overrides, redis, _stops, folder }
+    }
+
+    /// The program itself, with this gateway's configuration.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        command.env("PORTCULLIS_CONFIG", &self.config).envs(self.overrides.iter());
+        command
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Opens the application, signs in as a person by the IdP's form, and ends at the application's page.
@@ -172,6 +222,11 @@ impl TestGateway {
     }
 
     pub async fn stop(mut self) {
+        self.stop_serving().await;
+    }
+
+    /// Stops the gateway; what it left behind stays, for others to read.
+    pub async fn stop_serving(&mut self) {
         if let Some(running) = self.running.take() {
             running.shutdown().await;
         }

@@ -1,9 +1,6 @@
-//! What integration tests stand on: child processes, a small HTTP client, a real browser, a real Redis, an IdP of other
+//! What integration tests stand on: child processes, a real browser, a real Redis, an IdP of other
 //! hands, and whole gateways.
 pub mod gateway;
-pub mod html;
-pub mod http;
-pub mod pages;
 pub mod ports;
 pub mod process;
 pub mod redis;

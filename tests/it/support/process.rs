@@ -32,6 +32,11 @@ impl Process {
     /// # Panics
     /// With the child's log if it ends or is not ready in time, and with what to do if it is not installed.
     pub fn start(name: &str, command: impl Fn(u16) -> Command, ready: impl Fn(u16) -> bool) -> Self {
+        Self::start_until(name, command, |process| ready(process.port))
+    }
+
+    /// The same for a child that tells by what it writes whether it is ready.
+    pub fn start_until(name: &str, command: impl Fn(u16) -> Command, ready: impl Fn(&Self) -> bool) -> Self {
         let mut log = String::new();
         for _ in 0..START_ATTEMPTS_MAX {
             let port = ports::free();
@@ -59,6 +64,13 @@ impl Process {
         String::from_utf8_lossy(&fs::read(self.log_path()).unwrap_or_default()).into_owned()
     }
 
+    /// Sends it what Ctrl-C sends, and gives its exit code if it ends by itself.
+    pub fn interrupt(&mut self) -> Option<i32> {
+        signal("-INT", &self.child.id().to_string());
+        self.ends();
+        self.child.try_wait().expect("the child's state")?.code()
+    }
+
     fn spawn(name: &str, port: u16, mut command: Command) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the log");
         let log = File::create(folder.path().join("log")).expect("a log file");
@@ -72,13 +84,13 @@ impl Process {
     }
 
     /// `Err` if the child ended first.
-    fn await_ready(&mut self, ready: impl Fn(u16) -> bool) -> Result<(), ExitStatus> {
+    fn await_ready(&mut self, ready: impl Fn(&Self) -> bool) -> Result<(), ExitStatus> {
         let deadline = Instant::now() + Duration::from_secs(READY_SECONDS_MAX);
         loop {
             if let Some(status) = self.child.try_wait().expect("the child's state") {
                 return Err(status);
             }
-            if ready(self.port) {
+            if ready(self) {
                 return Ok(());
             }
             assert!(Instant::now() < deadline, "{} not ready: {}", self.name, self.log());
@@ -143,9 +155,7 @@ fn a_process_is_awaited_logged_and_ended_with_its_children() {
         command
     };
     let mut process = Process::spawn("sh", 0, command(0));
-    let log = process.log_path();
-    let ready = |_| fs::read_to_string(&log).is_ok_and(|text| text.contains("ready"));
-    process.await_ready(ready).expect("ready");
+    process.await_ready(|process| process.log().contains("ready")).expect("ready");
     let text = process.log();
     let child = text.split_whitespace().nth(1).expect("the child's id").to_owned();
     assert!(is_running(&child));

@@ -11,12 +11,9 @@ use openssl::{
     x509::{X509, X509NameBuilder},
 };
 
-use super::{
-    html::Form,
-    http::{Answer, Client},
-    ports,
-    process::Process,
-};
+use portcullis::demo::browser::{Browser, Form, Page};
+
+use super::{ports, process::Process};
 
 const WEB_ROOT: &str = "/usr/share/simplesamlphp/www";
 const KEY_BITS: u32 = 2048;
@@ -30,6 +27,7 @@ pub struct SimpleSaml {
     /// The HTTP-Redirect endpoint.
     pub sso_url: String,
     pub certificate_pem: String,
+    base_url: String,
     people: RefCell<Vec<Person>>,
     folder: tempfile::TempDir,
     _server: Process,
@@ -42,8 +40,8 @@ struct Person {
 }
 
 impl SimpleSaml {
-    /// Starts the IdP for one service provider. `people` are names, passwords and groups.
-    pub fn start(sp_entity_id: &str, acs_url: &str, people: &[(&str, &str, &[&str])]) -> Self {
+    /// Starts the IdP, which knows no service provider yet. `people` are names, passwords and groups.
+    pub fn start(people: &[(&str, &str, &[&str])]) -> Self {
         assert!(
             Path::new(WEB_ROOT).is_dir(),
             "{WEB_ROOT} is missing: package simplesamlphp: `scripts/test` installs what the tests need"
@@ -56,15 +54,12 @@ impl SimpleSaml {
             groups: groups.iter().map(ToString::to_string).collect(),
         });
         let people = people.collect();
-        let server = Process::start(
-            "SimpleSAMLphp",
-            |port| command(folder.path(), port, sp_entity_id, acs_url),
-            ports::is_open,
-        );
+        let server = Process::start("SimpleSAMLphp", |port| command(folder.path(), port), ports::is_open);
         let base = base_url(server.port());
         let idp = Self {
             entity_id: entity_id(server.port()),
             sso_url: format!("{base}saml2/idp/SSOService.php"),
+            base_url: base,
             certificate_pem,
             people: RefCell::new(people),
             folder,
@@ -83,30 +78,30 @@ impl SimpleSaml {
         self.write_people();
     }
 
-    /// Opens `redirect_url` (the SSO URL with its SAMLRequest), signs in, and gives the page whose only form carries
-    /// SAMLResponse and RelayState to the ACS.
+    /// From now on answers the service provider, at this ACS.
+    pub fn register(&self, sp_entity_id: &str, acs_url: &str) {
+        write_service_provider(&self.folder.path().join("metadata"), sp_entity_id, acs_url);
+    }
+
+    /// Opens `url`, which must redirect to this IdP, types name and password, and gives the page that comes.
+    pub async fn log_in(&self, browser: &mut Browser, url: &str, name: &str, password: &str) -> Page {
+        let page = browser.open(url).await.expect("a page");
+        assert!(page.url.starts_with(&self.base_url), "{url} leads to {}: {}", page.url, page.body);
+        let asks = |form: &Form| form.field("AuthState").is_some() && form.field("password").is_some();
+        let Some(mut form) = page.forms().into_iter().find(asks) else { return page };
+        form.set("username", name);
+        form.set("password", password);
+        browser.submit(&form).await.expect("a page")
+    }
+
+    /// The same, as far as the form that carries SAMLResponse and RelayState to the ACS.
     ///
     /// # Panics
     /// With the IdP's page if it refuses.
-    pub async fn log_in(
-        &self,
-        client: &mut Client,
-        redirect_url: &str,
-        name: &str,
-        password: &str,
-    ) -> (Answer, Form) {
-        let first = client.get(redirect_url).await;
-        let mut page = client.follow(first).await;
-        let mut form = page.form();
-        if form.field("AuthState").is_some() {
-            form.set("username", name);
-            form.set("password", password);
-            let answer = client.submit(&page, &form).await;
-            page = client.follow(answer).await;
-            form = page.form();
-        }
-        assert!(form.field("SAMLResponse").is_some(), "{} {}: {}", page.url, page.status, page.body);
-        (page, form)
+    pub async fn response_form(&self, browser: &mut Browser, url: &str, name: &str, password: &str) -> Form {
+        let page = self.log_in(browser, url, name, password).await;
+        let form = page.forms().into_iter().find(|form| form.field("SAMLResponse").is_some());
+        form.unwrap_or_else(|| panic!("{} {}: {}", page.url, page.status, page.body))
     }
 
     fn write_people(&self) {
@@ -127,9 +122,9 @@ impl SimpleSaml {
 }
 
 /// Writes the configuration for `port` and gives the server's command.
-fn command(folder: &Path, port: u16, sp_entity_id: &str, acs_url: &str) -> Command {
+fn command(folder: &Path, port: u16) -> Command {
     write_configuration(folder, port);
-    write_metadata(&folder.join("metadata"), port, sp_entity_id, acs_url);
+    write_metadata(&folder.join("metadata"), port);
     let mut command = Command::new("php");
     command.env("SIMPLESAMLPHP_CONFIG_DIR", folder);
     command.args(["-d", ERROR_REPORTING, "-d", "display_errors=stderr", "-d", "opcache.enable_cli=0"]);
@@ -168,22 +163,27 @@ fn write_configuration(folder: &Path, port: u16) {
     fs::write(folder.join("config.php"), text).expect("configuration written");
 }
 
-fn write_metadata(folder: &Path, port: u16, sp_entity_id: &str, acs_url: &str) {
-    let persistent = "'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent'";
+const PERSISTENT: &str = "'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent'";
+
+fn write_metadata(folder: &Path, port: u16) {
     let idp = format!(
         "<?php\n$metadata[{}] = ['host' => '__DEFAULT__', 'privatekey' => 'idp.key', 'certificate' => 'idp.crt',
          'auth' => 'people', 'signature.algorithm' => 'http://www.w3.org/2001/04/xmldsig-more#rsa-sha256',
          'attributes.NameFormat' => 'urn:oasis:names:tc:SAML:2.0:attrname-format:basic',
-         'authproc' => [3 => ['class' => 'saml:AttributeNameID', 'attribute' => 'mail', 'Format' => {persistent}]]];\n",
+         'authproc' => [3 => ['class' => 'saml:AttributeNameID', 'attribute' => 'mail', 'Format' => {PERSISTENT}]]];\n",
         php(&entity_id(port)),
     );
+    fs::write(folder.join("saml20-idp-hosted.php"), idp).expect("metadata written");
+    fs::write(folder.join("saml20-sp-remote.php"), "<?php\n").expect("metadata written");
+}
+
+fn write_service_provider(folder: &Path, sp_entity_id: &str, acs_url: &str) {
     let sp = format!(
-        "<?php\n$metadata[{}] = ['AssertionConsumerService' => {}, 'NameIDFormat' => {persistent},
+        "<?php\n$metadata[{}] = ['AssertionConsumerService' => {}, 'NameIDFormat' => {PERSISTENT},
          'saml20.sign.response' => true, 'saml20.sign.assertion' => true];\n",
         php(sp_entity_id),
         php(acs_url),
     );
-    fs::write(folder.join("saml20-idp-hosted.php"), idp).expect("metadata written");
     fs::write(folder.join("saml20-sp-remote.php"), sp).expect("metadata written");
 }
 
