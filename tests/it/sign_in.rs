@@ -7,6 +7,7 @@ use std::sync::{
 use portcullis::{
     demo::browser::Browser,
     domain::{Role, Timestamp},
+    edge::cookies::SESSION,
     store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError},
 };
 
@@ -14,8 +15,6 @@ use crate::support::{
     gateway::{BACKENDS, Backend, TestGateway, name_id},
     redis::Network,
 };
-
-const SESSION: &str = "__Host-portcullis-session";
 
 /// Statements 3, 7, 8, 10 and 11 of the decision table, through the ACS: join, stay, leave, unowned.
 async fn joins_and_leaves(backend: Backend) {
