@@ -13,8 +13,8 @@ use forge::{Sign, Spec};
 use openssl::{md::Md, pkey::PKey, pkey_ctx::PkeyCtx, rsa::Padding, x509::X509};
 use quick_xml::{Reader, events::Event};
 
-const ROUNDS: usize = 60;
-const PER_ROUND: usize = 200;
+const ROUNDS: usize = 40;
+const PER_ROUND: usize = 100;
 
 fn main() {
     println!("message                     bytes   ours us  floor us  ratio");

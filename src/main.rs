@@ -7,6 +7,10 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use portcullis::commands::{self, Failure, Outcome};
 
+/// Requests allocate small and free soon, on threads of their own (docs/PERFORMANCE.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A SAML gateway: signs people in, keeps their memberships in step with the identity provider, and forwards their
 /// requests to the applications behind it.
 #[derive(Parser)]

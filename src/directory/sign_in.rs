@@ -11,7 +11,7 @@ use crate::{
         ActiveSession, GroupClaim, MembershipSource, Organization, OrganizationId, OrganizationSlug,
         PendingSignIn, Person, PersonId, Profile, RequestId, Role, Session, SessionToken, Timestamp,
     },
-    provisioning::{self, AmbiguousAttribute, Change, Current, Plan},
+    provisioning::{self, Change, Current, Plan, Reading, UnusableAttribute},
     saml::VerifiedAssertion,
     store::{Commit, Committed, Key, Op, Reply, Revision, StoreError, Versioned, Write, records},
 };
@@ -41,7 +41,7 @@ pub enum SignInError {
     #[error("the assertion was used before")]
     AssertionReplayed,
     #[error(transparent)]
-    Ambiguous(#[from] AmbiguousAttribute),
+    Attribute(#[from] UnusableAttribute),
     #[error("the records concerned kept changing in {COMMIT_ATTEMPTS_MAX} attempts")]
     Contended,
     #[error("no randomness from the operating system: {0}")]
@@ -56,7 +56,8 @@ impl SignInError {
         match self {
             Self::RequestConsumed => "request_consumed",
             Self::AssertionReplayed => "assertion_replayed",
-            Self::Ambiguous(_) => "attribute_ambiguous",
+            Self::Attribute(UnusableAttribute::Ambiguous { .. }) => "attribute_ambiguous",
+            Self::Attribute(UnusableAttribute::NotText { .. }) => "attribute_not_text",
             Self::Contended => "store_contended",
             Self::Random(_) => "no_randomness",
             Self::Store(_) => "store_unavailable",
@@ -132,17 +133,15 @@ impl Directory {
         request_id: &str,
         now: Timestamp,
     ) -> Result<SignedIn, SignInError> {
-        let settings = &enterprise.provisioning;
+        let names = &enterprise.provisioning.attributes;
+        let (attributes, structured) = (assertion.attributes(), assertion.structured_attributes());
+        let Reading { profile, claim } = Reading::of(assertion.name_id(), attributes, structured, names)?;
         let incoming = Incoming {
             enterprise,
             assertion: &assertion,
             person: PersonId::of(enterprise.id, assertion.issuer(), &assertion.name_id().value),
-            profile: provisioning::profile(
-                assertion.name_id(),
-                assertion.attributes(),
-                &settings.attributes,
-            )?,
-            claim: provisioning::group_claim(assertion.attributes(), &settings.attributes),
+            profile,
+            claim,
             now,
         };
         let mut random = [0; 32];

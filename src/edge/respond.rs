@@ -156,7 +156,7 @@ fn refused_class(refused: &Refused) -> Class {
         Refused::Saml(_)
         | Refused::RelayState
         | Refused::SignIn(
-            SignInError::RequestConsumed | SignInError::AssertionReplayed | SignInError::Ambiguous(_),
+            SignInError::RequestConsumed | SignInError::AssertionReplayed | SignInError::Attribute(_),
         ) => Class(
             StatusCode::FORBIDDEN,
             "sign_in_refused",

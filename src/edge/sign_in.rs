@@ -277,6 +277,51 @@ fn see_other(status: StatusCode, url: &str) -> Result<Response<Body>, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{provisioning::UnusableAttribute, saml::Reason};
+
+    #[test]
+    fn every_refusal_of_our_own_is_documented() {
+        let all = [
+            Refused::ContentType,
+            Refused::Query,
+            Refused::BodyTooLarge,
+            Refused::BodyTimeout,
+            Refused::BodyBroken,
+            Refused::Parameters,
+            Refused::Saml(Box::new(Reason::SignatureInvalid.into())),
+            Refused::RelayState,
+            SignInError::RequestConsumed.into(),
+            SignInError::AssertionReplayed.into(),
+            SignInError::from(UnusableAttribute::Ambiguous { name: "email".into(), values: 2 }).into(),
+            SignInError::from(UnusableAttribute::NotText { name: "email".into() }).into(),
+            SignInError::Contended.into(),
+            SignInError::Random(getrandom::Error::UNSUPPORTED).into(),
+            SignInError::Store(StoreError::Timeout(1)).into(),
+        ];
+        for refused in &all {
+            // Whoever adds a variant is sent here.
+            match refused {
+                Refused::ContentType
+                | Refused::Query
+                | Refused::BodyTooLarge
+                | Refused::BodyTimeout
+                | Refused::BodyBroken
+                | Refused::Parameters
+                | Refused::Saml(_)
+                | Refused::RelayState
+                | Refused::SignIn(
+                    SignInError::RequestConsumed
+                    | SignInError::AssertionReplayed
+                    | SignInError::Attribute(_)
+                    | SignInError::Contended
+                    | SignInError::Random(_)
+                    | SignInError::Store(_),
+                ) => {}
+            }
+            let entry = format!("\n- `{}`", refused.code());
+            assert!(include_str!("../../docs/REASONS.md").contains(&entry), "{entry}");
+        }
+    }
 
     #[test]
     fn s_98_only_paths_of_our_own_are_returned_to() {

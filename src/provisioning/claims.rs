@@ -18,17 +18,49 @@ pub struct AttributeNames {
     pub preferred_username: Vec<String>,
 }
 
-/// Two values where one identity must be chosen: neither the first nor the last may win (S-95).
+/// Why an attribute that the configuration names cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the attribute {name:?} has {values} different values, but one is needed")]
-pub struct AmbiguousAttribute {
-    pub name: String,
-    pub values: usize,
+pub enum UnusableAttribute {
+    /// Two values where one identity must be chosen: neither the first nor the last may win (S-95).
+    #[error("the attribute {name:?} has {values} different values, but one is needed")]
+    Ambiguous { name: String, values: usize },
+    /// A value holds elements, or is nil: which text would be meant is anybody's guess (S-23).
+    #[error("the attribute {name:?} has a value that is not text")]
+    NotText { name: String },
+}
+
+/// What an assertion's attributes say to us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    pub profile: Profile,
+    pub claim: GroupClaim,
+}
+
+impl Reading {
+    /// Reads the attributes that `names` lists. `structured` names those that have a value that is not text.
+    pub fn of(
+        name_id: &NameId,
+        attributes: &[Attribute],
+        structured: &[String],
+        names: &AttributeNames,
+    ) -> Result<Self, UnusableAttribute> {
+        screen(structured, names)?;
+        Ok(Self { profile: profile(name_id, attributes, names)?, claim: group_claim(attributes, names) })
+    }
+}
+
+/// Refuses an assertion in which an attribute that we would read is `structured`: has a value that is not text.
+fn screen(structured: &[String], names: &AttributeNames) -> Result<(), UnusableAttribute> {
+    let read = [&names.groups, &names.email, &names.display_name, &names.preferred_username];
+    match structured.iter().find(|name| read.iter().any(|list| list.contains(name))) {
+        Some(name) => Err(UnusableAttribute::NotText { name: name.clone() }),
+        None => Ok(()),
+    }
 }
 
 /// The state of the group claim (A1, A19). A pointer to an overage wins over groups that are there as well, because
 /// then the list is known to be incomplete.
-pub fn group_claim(attributes: &[Attribute], names: &AttributeNames) -> GroupClaim {
+fn group_claim(attributes: &[Attribute], names: &AttributeNames) -> GroupClaim {
     if attributes.iter().any(|a| OVERAGE_POINTERS.contains(&a.name.as_str())) {
         return GroupClaim::Overage;
     }
@@ -47,11 +79,11 @@ pub fn group_claim(attributes: &[Attribute], names: &AttributeNames) -> GroupCla
 }
 
 /// How the person is shown to origin servers.
-pub fn profile(
+fn profile(
     name_id: &NameId,
     attributes: &[Attribute],
     names: &AttributeNames,
-) -> Result<Profile, AmbiguousAttribute> {
+) -> Result<Profile, UnusableAttribute> {
     Ok(Profile {
         user: name_id.value.clone(),
         email: single(attributes, &names.email)?,
@@ -61,7 +93,7 @@ pub fn profile(
 }
 
 /// The one value of the first attribute among `names` that has any.
-fn single(attributes: &[Attribute], names: &[String]) -> Result<Option<String>, AmbiguousAttribute> {
+fn single(attributes: &[Attribute], names: &[String]) -> Result<Option<String>, UnusableAttribute> {
     for name in names {
         let mut values: Vec<&str> = attributes
             .iter()
@@ -75,7 +107,9 @@ fn single(attributes: &[Attribute], names: &[String]) -> Result<Option<String>, 
         match values.as_slice() {
             [] => {}
             [value] => return Ok(Some((*value).to_owned())),
-            several => return Err(AmbiguousAttribute { name: name.clone(), values: several.len() }),
+            several => {
+                return Err(UnusableAttribute::Ambiguous { name: name.clone(), values: several.len() });
+            }
         }
     }
     Ok(None)
@@ -136,7 +170,16 @@ mod tests {
             vec![attribute("email", &["a", "b"])],
             vec![attribute("email", &["a"]), attribute("email", &["b"])],
         ] {
-            assert_eq!(read(&pair), Err(AmbiguousAttribute { name: "email".into(), values: 2 }));
+            assert_eq!(read(&pair), Err(UnusableAttribute::Ambiguous { name: "email".into(), values: 2 }));
+        }
+    }
+
+    #[test]
+    fn s_23_an_attribute_that_we_read_must_be_text() {
+        assert_eq!(screen(&["other".into()], &names()), Ok(()));
+        for name in ["groups", "mail"] {
+            let refused = Err(UnusableAttribute::NotText { name: name.into() });
+            assert_eq!(screen(&["other".into(), name.into()], &names()), refused);
         }
     }
 }

@@ -9,7 +9,7 @@ mod correspondence;
 mod plan;
 
 pub use apply::{apply, touches_owners};
-pub use claims::{AmbiguousAttribute, AttributeNames, group_claim, profile};
+pub use claims::{AttributeNames, Reading, UnusableAttribute};
 pub use correspondence::{Correspondence, GroupMatch, Mapping, Match};
 pub use plan::{Change, Current, Plan, plan};
 

@@ -10,6 +10,7 @@ mod inspect;
 mod provisioning;
 mod proxy;
 mod saml;
+mod serve;
 mod sessions;
 mod sign_in;
 mod store;

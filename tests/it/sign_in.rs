@@ -1,12 +1,18 @@
 //! The main job, from a browser to the store: sign-ins join, leave and flag; nothing else opens a session.
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use portcullis::{
+    config::Overrides,
     demo::browser::Browser,
-    domain::{Role, Timestamp},
+    domain::{RequestId, Role, Timestamp},
     edge::cookies::SESSION,
     store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError},
 };
@@ -63,7 +69,7 @@ async fn sign_ins_join_and_leave() {
 #[tokio::test(flavor = "multi_thread")]
 async fn statement_7_without_deprovisioning_nobody_leaves_and_without_both_nobody_joins() {
     let off = |provisioning: &'static str| {
-        move |overrides: portcullis::config::Overrides| {
+        move |overrides: Overrides| {
             overrides
                 .set("enterprise.example.provisioning", provisioning)
                 .set("enterprise.example.deprovisioning", "false")
@@ -291,7 +297,7 @@ async fn without_redis_sign_ins_are_refused_with_503_and_nothing_is_half_written
         redis.set(Network::Works);
         // The connection mends itself; how soon is not this test's business.
         while gateway.private("/readyz").await.status != 200 {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let consistent = async || {
             let person = gateway.person(&name_id("alice")).await;
@@ -310,6 +316,127 @@ async fn without_redis_sign_ins_are_refused_with_503_and_nothing_is_half_written
         assert_eq!(page.status, 200, "{network:?}: {}", page.body);
         assert_eq!(gateway.organizations(&mut browser).await, [groups]);
         consistent().await;
+    }
+    gateway.stop().await;
+}
+
+/// The requests that a browser has outstanding, oldest first.
+fn outstanding(browser: &Browser) -> Vec<RequestId> {
+    let cookie = browser.cookie("localhost", "__Host-portcullis-signin").unwrap_or_default();
+    cookie.split('.').filter_map(RequestId::parse).collect()
+}
+
+/// S-82: a failover may bring a consumed request back to life. The mark of the assertion still stands in the way.
+#[tokio::test(flavor = "multi_thread")]
+async fn s_81_an_assertion_is_used_once_even_if_its_request_came_back() {
+    for backend in BACKENDS {
+        let gateway = TestGateway::start(backend).await;
+        let directory = gateway.running.as_ref().unwrap().directory.clone();
+        let mut browser = Browser::new();
+        let response = gateway.response_form(&mut browser, "alice").await;
+        let mut again = browser.clone();
+        let pending =
+            directory.outstanding(&outstanding(&browser), Timestamp::now()).await.unwrap().remove(0);
+        assert_eq!(browser.submit(&response).await.unwrap().status, 200);
+        directory.open_sign_in(&pending, &[], Timestamp::now()).await.unwrap();
+        let page = again.submit(&response).await.unwrap();
+        assert_eq!(page.status, 403, "{}", page.body);
+        assert!(again.cookie("localhost", SESSION).is_none());
+        let refused = r#"portcullis_saml_responses_total{result="refused",reason="assertion_replayed"} 1"#;
+        let metrics = gateway.private("/metrics").await.body;
+        assert!(metrics.lines().any(|line| line == refused), "{metrics}");
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p_56_a_browser_has_a_bounded_number_of_sign_ins_under_way() {
+    let gateway = TestGateway::start(Backend::Embedded).await;
+    let directory = gateway.running.as_ref().unwrap().directory.clone();
+    let mut browser = Browser::new();
+    let mut all = Vec::new();
+    for _ in 0..11 {
+        browser.open(&format!("{}/saml/login", gateway.url)).await.unwrap();
+        all.push(*outstanding(&browser).last().unwrap());
+    }
+    assert_eq!(outstanding(&browser), all[3..]);
+    let kept = directory.outstanding(&all, Timestamp::now()).await.unwrap();
+    assert_eq!(kept.iter().map(|p| p.request).collect::<Vec<_>>(), all[3..]);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p_51_a_new_session_takes_the_place_of_the_old_one() {
+    let gateway = TestGateway::start(Backend::Embedded).await;
+    let mut browser = Browser::new();
+    gateway.sign_in(&mut browser, "alice").await;
+    let mut old = browser.clone();
+    gateway.sign_in(&mut browser, "alice").await;
+    assert_ne!(old.cookie("localhost", SESSION), browser.cookie("localhost", SESSION));
+    assert!(gateway.identity(&mut browser).await.is_some());
+    assert!(gateway.identity(&mut old).await.is_none());
+    gateway.stop().await;
+}
+
+/// Sends octets to the gateway and reads what comes until it closes the connection.
+fn raw(gateway: &TestGateway, head: &str, body: &[u8]) -> String {
+    let port = gateway.running.as_ref().unwrap().public_address.port();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let head = head.replace("HOST", &format!("localhost:{port}"));
+    stream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes()).unwrap();
+    // The gateway may answer and close before it has read everything.
+    let _ = stream.write_all(body);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Step 1 of the checks and S-100: one reason for each way to miss the HTTP-POST binding. No cookie, no person, and no other
+/// count than the reason's.
+#[tokio::test(flavor = "multi_thread")]
+async fn s_100_only_the_post_binding_is_served() {
+    let change = |overrides: Overrides| {
+        overrides.set("limits.acs_body_bytes_max", "4096").set("limits.acs_body_read_ms_max", "300")
+    };
+    let gateway = TestGateway::start_with(Backend::Embedded, change, |store| store).await;
+    const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let post = |query: &str, fields: &str, body: &str, length: usize| {
+        let head =
+            format!("POST /saml/acs{query} HTTP/1.1\r\nHost: HOST\r\n{fields}Content-Length: {length}\r\n");
+        raw(&gateway, &head, body.as_bytes())
+    };
+    let whole = |query: &str, fields: &str, body: &str| post(query, fields, body, body.len());
+    let long = format!("SAMLResponse={}", "A".repeat(5000));
+    for (answer, status, reason) in [
+        (whole("", "Content-Type: application/json\r\n", "{}"), 415, "content_type"),
+        (whole("", "", "SAMLResponse=PHg%2B"), 415, "content_type"),
+        (whole("", "Content-Type: multipart/form-data; boundary=b\r\n", "--b--"), 415, "content_type"),
+        (whole("?SAMLResponse=PHg%2B", FORM, "SAMLResponse=PHg%2B"), 400, "parameters_in_query"),
+        (whole("?RelayState=x", FORM, "SAMLResponse=PHg%2B"), 400, "parameters_in_query"),
+        (whole("", FORM, "RelayState=x"), 400, "parameters"),
+        (whole("", FORM, "SAMLResponse=PHg%2B&SAMLResponse=PHg%2B"), 400, "parameters"),
+        (whole("", FORM, "SAMLResponse=PHg%2B&RelayState=a&RelayState=b"), 400, "parameters"),
+        (whole("", FORM, "SAMLResponse=PHg%2B&SAMLart=x"), 400, "parameters"),
+        (whole("", FORM, &long), 413, "body_too_large"),
+        (post("", FORM, "SAMLResponse=", 100), 408, "body_timeout"),
+        (whole("", FORM, "SAMLResponse=%3Cx%2F%3E"), 403, "base64_invalid"),
+    ] {
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{reason}: {answer}");
+        assert!(!answer.to_ascii_lowercase().contains("set-cookie"), "{reason}: {answer}");
+        let counted = format!(r#"portcullis_saml_responses_total{{result="refused",reason="{reason}"}}"#);
+        let metrics = gateway.private("/metrics").await.body;
+        assert!(metrics.contains(&counted), "{counted} is not in\n{metrics}");
+    }
+    // S-100, S-101: other methods do nothing and no field invites other origins.
+    for method in ["GET", "HEAD", "OPTIONS", "PUT"] {
+        let answer = raw(
+            &gateway,
+            &format!("{method} /saml/acs?SAMLResponse=x HTTP/1.1\r\nHost: HOST\r\nOrigin: null\r\n"),
+            b"",
+        );
+        assert!(answer.starts_with("HTTP/1.1 405 "), "{method}: {answer}");
+        assert!(!answer.to_ascii_lowercase().contains("access-control"), "{method}: {answer}");
     }
     gateway.stop().await;
 }

@@ -14,7 +14,7 @@ use super::{Failure, Outcome, load, runtime};
 use crate::{
     config,
     domain::{EnterpriseId, EnterpriseSlug, OrganizationSlug, Person, PersonId, Role, Timestamp},
-    provisioning::{self, Current},
+    provisioning::{self, Current, Reading},
     saml::{self, Check, Connection, Outstanding, Refusal, VerifiedAssertion},
     store,
 };
@@ -120,12 +120,12 @@ fn accepted(
     (person, owners): &(Option<Person>, Owners),
 ) -> Report {
     let settings = &enterprise.provisioning;
-    if let Err(error) =
-        provisioning::profile(assertion.name_id(), assertion.attributes(), &settings.attributes)
-    {
-        return Report::ambiguous(trail, assertion, &error);
-    }
-    let claim = provisioning::group_claim(assertion.attributes(), &settings.attributes);
+    let names = &settings.attributes;
+    let (attributes, structured) = (assertion.attributes(), assertion.structured_attributes());
+    let claim = match Reading::of(assertion.name_id(), attributes, structured, names) {
+        Ok(reading) => reading.claim,
+        Err(error) => return Report::unusable(trail, assertion, &error),
+    };
     let current = Current {
         person: person_id(assertion, enterprise),
         memberships: person.as_ref().map_or(&[], |p| &p.memberships),

@@ -3,7 +3,7 @@ use serde::Serialize;
 
 use crate::{
     domain::GroupClaim,
-    provisioning::{AmbiguousAttribute, Correspondence, Plan, Settings},
+    provisioning::{Correspondence, Plan, Settings, UnusableAttribute},
     saml::{Check, Refusal, VerifiedAssertion},
 };
 
@@ -127,21 +127,27 @@ impl Report {
         }
     }
 
-    /// The assertion is good, but an attribute that must have one value has several (S-95).
-    pub(super) fn ambiguous(
+    /// The assertion is good, but an attribute that the configuration names cannot be used (S-23, S-95).
+    pub(super) fn unusable(
         trail: &[(Check, String)],
         assertion: &VerifiedAssertion,
-        error: &AmbiguousAttribute,
+        error: &UnusableAttribute,
     ) -> Self {
+        let (code, found) = match error {
+            UnusableAttribute::Ambiguous { values, .. } => {
+                ("attribute_ambiguous", format!("{values} values"))
+            }
+            UnusableAttribute::NotText { .. } => ("attribute_not_text", "elements, or nil".to_owned()),
+        };
         Self {
             verdict: "refused",
             checks: passed(trail),
             reason: Some(ReasonReport {
-                code: "attribute_ambiguous",
+                code,
                 message: format!("{error}."),
-                expected: Some("1 value".into()),
-                found: Some(format!("{} values", error.values)),
-                hint: "Release one value of this attribute at the identity provider, or map another one in the configuration.",
+                expected: Some("1 value that is text".into()),
+                found: Some(found),
+                hint: "Release one text value of this attribute at the identity provider, or map another one in the configuration.",
                 clause: "SAML Core 2.7.3.1",
             }),
             claims: Some(ClaimsReport::of(assertion)),

@@ -87,10 +87,15 @@ impl<'s> Attributes<'s> {
     fn value(&mut self, quote: u8) -> Result<(&'s str, bool), Refusal> {
         let start = self.at + 1;
         let rest = self.source.as_bytes().get(start..self.end).unwrap_or_default();
-        let length = rest.iter().position(|byte| *byte == quote).ok_or_else(|| self.broken())?;
+        let mut plain = true;
+        let length = rest.iter().position(|byte| {
+            let ends = *byte == quote;
+            plain &= ends || !SPECIAL[usize::from(*byte)];
+            ends
+        });
+        let length = length.ok_or_else(|| self.broken())?;
         let value = self.source.get(start..start + length).unwrap_or_default();
         self.at = start + length + 1;
-        let plain = !value.bytes().fold(false, |found, byte| found | SPECIAL[usize::from(byte)]);
         if !plain {
             check_value(value, start)?;
         }

@@ -244,3 +244,75 @@ fn escape_text(text: &str, out: &mut String) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::saml::xml::parse;
+
+    /// The canonical form of the first element called `apex`, without the first one called `omitted`.
+    fn canonical(source: &str, apex: &str, omitted: &str, prefixes: &str) -> String {
+        let tape = parse(source).unwrap();
+        let find = |name: &str| tape.elements().find(|id| tape.local(*id) == name);
+        let mut out = String::new();
+        let prefixes = PrefixList::read(prefixes).unwrap();
+        Canonicalizer::default()
+            .write(&tape, find(apex).unwrap(), find(omitted), &prefixes, &mut out)
+            .unwrap();
+        out
+    }
+
+    #[test]
+    fn declarations_go_where_they_are_used() {
+        let source = "<a:r xmlns:a=\"urn:a\" xmlns:b=\"urn:b\" xmlns=\"urn:d\"><b:x a:y=\"\" c=\"\"><b:z/><e/></b:x></a:r>";
+        assert_eq!(
+            canonical(source, "x", "-", ""),
+            "<b:x xmlns:a=\"urn:a\" xmlns:b=\"urn:b\" c=\"\" a:y=\"\"><b:z></b:z><e xmlns=\"urn:d\"></e></b:x>"
+        );
+        assert_eq!(
+            canonical(source, "z", "-", "a #default none"),
+            "<b:z xmlns=\"urn:d\" xmlns:a=\"urn:a\" xmlns:b=\"urn:b\"></b:z>"
+        );
+    }
+
+    #[test]
+    fn a_default_namespace_is_undeclared_where_it_ends() {
+        let source = "<r xmlns=\"urn:d\"><x xmlns=\"\"><y xmlns=\"\"/><z xmlns=\"urn:d\"/></x></r>";
+        assert_eq!(
+            canonical(source, "r", "-", ""),
+            "<r xmlns=\"urn:d\"><x xmlns=\"\"><y></y><z xmlns=\"urn:d\"></z></x></r>"
+        );
+        assert_eq!(canonical(source, "x", "-", ""), "<x><y></y><z xmlns=\"urn:d\"></z></x>");
+    }
+
+    #[test]
+    fn rebound_prefixes_and_attribute_order() {
+        let source = "<p:r xmlns:p=\"urn:1\"><p:s xmlns:p=\"urn:2\"/><p:t xmlns:p=\"urn:1\"/></p:r>";
+        assert_eq!(
+            canonical(source, "r", "-", ""),
+            "<p:r xmlns:p=\"urn:1\"><p:s xmlns:p=\"urn:2\"></p:s><p:t></p:t></p:r>"
+        );
+        let source = "<r b='1' a='2' z:c='3' y:c='4' xml:lang='en' xmlns:y='urn:z' xmlns:z='urn:a'/>";
+        assert_eq!(
+            canonical(source, "r", "-", ""),
+            "<r xmlns:y=\"urn:z\" xmlns:z=\"urn:a\" a=\"2\" b=\"1\" xml:lang=\"en\" z:c=\"3\" y:c=\"4\"></r>"
+        );
+    }
+
+    #[test]
+    fn text_is_escaped_and_comments_and_the_omitted_go() {
+        let source = "<r a='&lt;\"&#9;&#10;\n>'>1<!-- c -->2<![CDATA[<&>]]>\r\n&#13;]<o>gone</o>&gt;</r\n>";
+        assert_eq!(
+            canonical(source, "r", "o", ""),
+            "<r a=\"&lt;&quot;&#x9;&#xA; >\">12&lt;&amp;&gt;\n&#xD;]&gt;</r>"
+        );
+    }
+
+    /// What is canonical stays as it is, through a second parse.
+    #[test]
+    fn canonical_forms_are_fixed_points() {
+        let source = "<a:r xmlns:a=\"urn:a\" x='1'><a:b z=\"&amp;\"  y=\"2\"/>t&gt;<c xmlns=\"urn:c\" a:q=\"\"/></a:r>";
+        let once = canonical(source, "r", "-", "");
+        assert_eq!(canonical(&once, "r", "-", ""), once);
+    }
+}

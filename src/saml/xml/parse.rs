@@ -326,7 +326,8 @@ fn check_declaration(name: &str, prefix: &str, uri: &str) -> Result<(), ()> {
         || uri == "http://www.w3.org/XML/1998/namespace"
         || uri == "http://www.w3.org/2000/xmlns/";
     let prefix_ok = default || local_part(prefix) == Some(0);
-    let uri_ok = if uri.is_empty() { default } else { is_absolute_uri(uri) };
+    let uri_ok =
+        if uri.is_empty() { default } else { Namespace::KNOWN.contains(&uri) || is_absolute_uri(uri) };
     if reserved || !prefix_ok || !uri_ok { Err(()) } else { Ok(()) }
 }
 

@@ -36,7 +36,8 @@ fn is_control(byte: u8) -> bool {
 
 /// U+FFFE and U+FFFF, the other characters outside XML's `Char` that UTF-8 can say.
 fn has_noncharacter(octets: &[u8]) -> bool {
-    memmem::find(octets, b"\xef\xbf\xbe").is_some() || memmem::find(octets, b"\xef\xbf\xbf").is_some()
+    memchr::memchr_iter(0xef, octets)
+        .any(|at| matches!(octets.get(at + 1..at + 3), Some([0xbf, 0xbe | 0xbf])))
 }
 
 /// Cuts off a leading XML declaration after reading it strictly.

@@ -95,6 +95,7 @@ pub(in crate::saml) struct Attribute<'s> {
 }
 
 impl<'s> Attribute<'s> {
+    #[inline]
     pub(in crate::saml) fn local(&self) -> &'s str {
         self.name.get(usize::from(self.local_at)..).unwrap_or_default()
     }
@@ -127,30 +128,36 @@ impl<'s> Tape<'s> {
         self.source.len()
     }
 
+    #[inline]
     pub(super) fn node(&self, id: NodeId) -> Option<&Node> {
         self.nodes.get(id.0 as usize)
     }
 
+    #[inline]
     pub(super) fn slice(&self, start: u32, end: u32) -> &'s str {
         self.source.get(start as usize..end as usize).unwrap_or_default()
     }
 
     /// The qualified name of an element as written, empty for other nodes.
+    #[inline]
     pub(super) fn qualified_name(&self, node: &Node) -> &'s str {
         self.slice(node.start + 1, node.start + 1 + u32::from(node.name_len))
     }
 
+    #[inline]
     pub(in crate::saml) fn local(&self, id: NodeId) -> &'s str {
         self.node(id)
             .and_then(|node| self.qualified_name(node).get(usize::from(node.local_at)..))
             .unwrap_or_default()
     }
 
+    #[inline]
     pub(in crate::saml) fn namespace(&self, id: NodeId) -> Namespace {
         self.node(id).map_or(Namespace::NONE, |node| node.namespace)
     }
 
     /// Whether the element has this expanded name. Prefixes never matter (S-13).
+    #[inline]
     pub(in crate::saml) fn is(&self, id: NodeId, namespace: Namespace, local: &str) -> bool {
         self.namespace(id) == namespace && self.local(id) == local
     }
@@ -231,6 +238,7 @@ impl<'s> Tape<'s> {
         self.node(id).map_or(&[], |node| self.attributes_of(node))
     }
 
+    #[inline]
     pub(super) fn attributes_of(&self, node: &Node) -> &[Attribute<'s>] {
         let first = node.attributes as usize;
         self.attributes.get(first..first + usize::from(node.attribute_count)).unwrap_or_default()
@@ -243,6 +251,7 @@ impl<'s> Tape<'s> {
         self.attributes(id).iter().find(own).map(Attribute::value)
     }
 
+    #[inline]
     pub(super) fn binding(&self, index: u32) -> Option<&Binding<'s>> {
         self.bindings.get(index as usize)
     }

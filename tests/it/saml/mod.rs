@@ -7,8 +7,10 @@ mod connection;
 mod fixtures;
 pub mod forge;
 mod mutations;
+mod reasons;
 mod refused;
 mod request;
+mod signatures;
 
 /// A message and the outcome that it is owed.
 pub struct Case {
@@ -39,5 +41,8 @@ impl Case {
 
 /// Every case there is.
 fn cases() -> Vec<Case> {
-    [accepted::cases(), refused::cases(), attacks::cases()].into_iter().flatten().collect()
+    [accepted::cases(), refused::cases(), attacks::cases(), signatures::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

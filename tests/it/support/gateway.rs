@@ -18,7 +18,7 @@ use portcullis::{
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::redis::BreakableRedis;
+use super::{ports, redis::BreakableRedis};
 
 /// Which store a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,11 +76,6 @@ fn loopback() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
-/// A port that nobody listens on at this moment.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind(loopback()).unwrap().local_addr().unwrap().port()
-}
-
 fn stopper() -> (oneshot::Sender<()>, impl Future<Output = ()> + Send + 'static) {
     let (stop, stopped) = oneshot::channel::<()>();
     (stop, async move {
@@ -119,7 +114,7 @@ impl TestGateway {
             Backend::Embedded => None,
             Backend::Redis => Some(BreakableRedis::start().await),
         };
-        let (public, private) = (free_port(), free_port());
+        let (public, private) = (ports::free(), ports::free());
         let url = format!("http://localhost:{public}");
         // Where the shipped configuration looks for it, relative to itself.
         std::fs::create_dir(folder.path().join("certs")).unwrap();
