@@ -288,6 +288,18 @@ mod tests {
     }
 
     #[test]
+    fn the_policy_allows_the_style_of_the_page_and_no_other() {
+        let response = super::problem(&Problem::Forbidden, true, "id-1");
+        let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+        let (_, page) = render(&Problem::Forbidden, true);
+        let style = page.split_once("<style>").and_then(|(_, rest)| rest.split_once("</style>")).unwrap().0;
+        let hash = BASE64_STANDARD.encode(Sha256::digest(style));
+        assert!(policy.contains(&format!("default-src 'none'; style-src 'sha256-{hash}';")), "{policy}");
+        assert_eq!(page.matches("<style").count() + page.matches("<script").count(), 1);
+        assert!(!page.contains("style=") && !page.contains("{{"));
+    }
+
+    #[test]
     fn scripts_are_told_where_to_sign_in() {
         let location = "https://app.example.com/".to_owned();
         let (status, json) = render(&Problem::SignInRequired { location }, false);

@@ -1,13 +1,15 @@
 //! Sign-in with an IdP that we did not write: SimpleSAMLphp, over plain HTTP as a browser would, over both stores.
 use base64::{Engine, prelude::BASE64_STANDARD};
-use portcullis::demo::browser::{Browser, Form};
+use portcullis::{
+    demo::browser::{Browser, Form},
+    edge::cookies::SESSION,
+};
 
 use crate::support::{
     gateway::{BACKENDS, Backend, Setup, TestGateway, name_id},
     simplesamlphp::SimpleSaml,
 };
 
-const SESSION: &str = "__Host-portcullis-session";
 const PASSWORD: &str = "it's \\ secret";
 
 /// A gateway that sends its people to `idp`, and is known there.

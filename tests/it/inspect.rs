@@ -325,6 +325,47 @@ fn the_clock_and_the_outstanding_requests_are_those_of_the_command_line() {
 }
 
 #[test]
+fn a_refusal_that_is_only_here_and_now_says_how_to_look_further() {
+    let desk = Desk::new("");
+    let file = desk.file(alice().xml().as_bytes());
+    let told = |arguments: &[&str]| {
+        let output = desk.command().arg(&file).args(arguments).output().unwrap();
+        let text = assert_ends(&output, 1);
+        text.lines().find_map(|line| line.trim().strip_prefix("to look further")).unwrap().trim().to_owned()
+    };
+    let request = format!("--request-id {} takes this request as outstanding", forge::REQUEST);
+    assert_eq!(told(&["--at", forge::NOW]), request);
+    let advice = told(&["--request-id", forge::REQUEST]);
+    let at = advice.strip_prefix("--at ").and_then(|rest| rest.split(' ').next()).unwrap();
+    // The advice is good as it stands.
+    let output =
+        desk.command().arg(&file).args(["--request-id", forge::REQUEST, "--at", at]).output().unwrap();
+    assert_ends(&output, 0);
+}
+
+#[test]
+fn long_lists_are_counted_and_long_names_have_a_line() {
+    let desk = Desk::new("");
+    let mut spec = forge::with_groups(500);
+    spec.attributes += &attribute("http://schemas.xmlsoap.org/ws/2005/05/identity/claims/surname", &["Doe"]);
+    let text = assert_ends(&desk.inspect(spec.xml().as_bytes(), &[]), 0);
+    assert!(text.lines().count() < 80, "{text}");
+    for part in [
+        "| and 488 more\n",
+        "\n  and 488 more that stand for no organization\n",
+        "\n  http://schemas.xmlsoap.org/ws/2005/05/identity/claims/surname\n                            Doe\n",
+        "\n  nothing changes: ",
+    ] {
+        assert!(
+            text.replace("and 488\n                            more", "and 488 more").contains(part),
+            "{part} in {text}"
+        );
+    }
+    let report = json(&desk.inspect(spec.xml().as_bytes(), &["--format", "json"]), 0);
+    assert_eq!(report["groups"]["unmatched"].as_array().unwrap().len(), 500);
+}
+
+#[test]
 fn what_cannot_be_judged_exits_with_2_and_says_how_to_mend_it() {
     let desk = Desk::new("");
     let file = desk.file(alice().xml().as_bytes());

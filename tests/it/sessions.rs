@@ -3,11 +3,11 @@ use portcullis::{
     config::Overrides,
     demo::browser::Browser,
     domain::{Session, SessionToken, Timestamp},
+    edge::cookies::SESSION,
 };
 
 use crate::support::gateway::{BACKENDS, Backend, Setup, TestGateway};
 
-const SESSION: &str = "__Host-portcullis-session";
 const MINUTE: i64 = 60;
 const WEEK_SECONDS: u32 = 7 * 24 * 60 * 60;
 

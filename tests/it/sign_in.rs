@@ -13,6 +13,7 @@ use portcullis::{
     config::Overrides,
     demo::browser::Browser,
     domain::{RequestId, Role, Timestamp},
+    edge::cookies::SESSION,
     store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError},
 };
 
@@ -20,8 +21,6 @@ use crate::support::{
     gateway::{BACKENDS, Backend, TestGateway, name_id},
     redis::Network,
 };
-
-const SESSION: &str = "__Host-portcullis-session";
 
 /// Statements 3, 7, 8, 10 and 11 of the decision table, through the ACS: join, stay, leave, unowned.
 async fn joins_and_leaves(backend: Backend) {

@@ -29,6 +29,9 @@ pub enum Backend {
 
 pub const BACKENDS: [Backend; 2] = [Backend::Embedded, Backend::Redis];
 
+/// Puts something between the gateway and its store.
+type Wrap = dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>;
+
 /// What a test's world is made of.
 pub struct Setup {
     pub backend: Backend,
@@ -37,7 +40,7 @@ pub struct Setup {
     pub tables: &'static str,
     /// The last word on the configuration.
     pub change: Box<dyn FnOnce(Overrides) -> Overrides>,
-    pub wrap: Box<dyn FnOnce(Arc<dyn Store>) -> Arc<dyn Store>>,
+    pub wrap: Box<Wrap>,
 }
 
 impl Setup {
