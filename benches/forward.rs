@@ -23,6 +23,10 @@ use portcullis::{
     edge::{cookies::SESSION as SESSION_COOKIE, listener},
 };
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const WORKERS: usize = 2;
 const START_SECONDS_MAX: u64 = 10;
 /// `/proc/PID/stat` counts in these; `sysconf(_SC_CLK_TCK)` is 100 on every Linux that Debian builds.

@@ -41,7 +41,10 @@ pub fn check_level(level: &str) -> Result<(), String> {
         return Err("it is blank".into());
     }
     // The filter takes a word that is no level for a target, and then says nothing of anything else.
-    for directive in level.split(',').map(str::trim) {
+    for directive in level.split(',') {
+        if directive.contains(char::is_whitespace) {
+            return Err(format!("{directive:?} holds white space"));
+        }
         let word = directive.rsplit_once('=').map_or(directive, |(_, level)| level);
         if !LEVELS.contains(&word.to_ascii_lowercase().as_str()) {
             return Err(format!("{word:?} is none of {}", LEVELS.join(", ")));
