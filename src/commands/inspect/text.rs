@@ -91,14 +91,16 @@ fn write_claims(out: &mut String, claims: &ClaimsReport) {
         out.push_str("\nAttributes\n");
     }
     for attribute in &claims.attributes {
-        let mut shown: Vec<String> =
-            attribute.values.iter().take(VALUES_SHOWN_MAX).map(|v| tame(v)).collect();
-        let rest = attribute.values.len().saturating_sub(VALUES_SHOWN_MAX);
-        if rest > 0 {
-            shown.push(format!("and {rest} more"));
+        let values = &attribute.values;
+        let label = tame(&attribute.name);
+        row(out, &label, &values.first().map_or("(no value)".into(), |value| tame(value)));
+        for value in values.iter().take(VALUES_SHOWN_MAX).skip(1) {
+            row(out, "", &tame(value));
         }
-        let values = if shown.is_empty() { "(no value)".into() } else { shown.join(" | ") };
-        row(out, &tame(&attribute.name), &values);
+        let rest = values.len().saturating_sub(VALUES_SHOWN_MAX);
+        if rest > 0 {
+            row(out, "", &format!("and {rest} more"));
+        }
     }
 }
 
@@ -116,12 +118,16 @@ fn write_groups(out: &mut String, groups: &GroupsReport) {
     for found in &groups.matched {
         row(out, &tame(&found.group), &format!("{} of {}", found.role, found.organization));
     }
+    if groups.unmatched.is_empty() {
+        return;
+    }
+    out.push_str("  These stand for no organization:\n");
     for group in groups.unmatched.iter().take(VALUES_SHOWN_MAX) {
-        row(out, &tame(group), "stands for no organization");
+        line(out, format_args!("    {}\n", tame(group)));
     }
     let rest = groups.unmatched.len().saturating_sub(VALUES_SHOWN_MAX);
     if rest > 0 {
-        line(out, format_args!("  and {rest} more that stand for no organization\n"));
+        line(out, format_args!("    and {rest} more\n"));
     }
 }
 
