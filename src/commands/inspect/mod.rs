@@ -208,6 +208,12 @@ async fn load_person(
     let id = PersonId::parse(text).ok_or_else(|| unusable("--person", "is no id of a person", hint))?;
     let hint =
         "the store of the configuration must be reachable; stop the gateway if it holds an embedded one";
+    // Looking must not leave an empty store behind.
+    if let store::Settings::Embedded(embedded) = &options.config.store
+        && !embedded.path.exists()
+    {
+        return Err(unusable("store", format!("{} is not there", embedded.path.display()), hint));
+    }
     let broken = |error: store::StoreError| unusable("store", error, hint);
     let store = store::open(&options.config.store).await.map_err(broken)?;
     let directory = crate::directory::Directory::new(
