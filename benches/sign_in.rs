@@ -108,7 +108,7 @@ async fn prepare(public: SocketAddr) -> (Vec<u8>, Form) {
     let mut browser = Browser::new();
     let start = format!("http://localhost:{}/saml/login?return_to=/", public.port());
     let people = browser.open(&start).await.expect("the sign-in starts");
-    let posting = browser.press(&people, "Sign in as Alice Example").await.expect("the IdP answers");
+    let posting = browser.press(&people, "Sign in as Alice").await.expect("the IdP answers");
     let form = posting.button("Continue").expect("a form that posts the response");
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&form.fields).finish();
     let name = "__Host-portcullis-signin";

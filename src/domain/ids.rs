@@ -17,6 +17,7 @@ pub mod of {
     pub enum Person {}
     pub enum Invitation {}
     pub enum Request {}
+    pub enum SignIn {}
 }
 
 pub type EnterpriseId = Id<of::Enterprise>;
@@ -24,8 +25,11 @@ pub type OrganizationId = Id<of::Organization>;
 /// Derived from the enterprise, the IdP and the NameID, so that a sign-in finds the person without an index.
 pub type PersonId = Id<of::Person>;
 pub type InvitationId = Id<of::Invitation>;
-/// The random part of an AuthnRequest's ID.
+/// The part of an AuthnRequest's ID that tells it apart. It travels through the browser and the IdP, so it is no secret.
 pub type RequestId = Id<of::Request>;
+/// 128 random bits that only the browser that started a sign-in holds. The request's id is derived from it: whoever sees
+/// a request or its response cannot tell the handle (S-83).
+pub type SignInHandle = Id<of::SignIn>;
 
 impl<Of> Id<Of> {
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
@@ -78,6 +82,12 @@ impl EnterpriseId {
 impl OrganizationId {
     pub fn of(enterprise: EnterpriseId, slug: &super::OrganizationSlug) -> Self {
         Self::derived(&[b"organization", enterprise.as_bytes(), slug.as_str().as_bytes()])
+    }
+}
+
+impl RequestId {
+    pub fn of(handle: SignInHandle) -> Self {
+        Self::derived(&[b"request", handle.as_bytes()])
     }
 }
 

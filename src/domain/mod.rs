@@ -8,7 +8,10 @@ mod session;
 mod text;
 
 pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile};
-pub use ids::{EnterpriseId, Id, InvitationId, OrganizationId, PersonId, RequestId, SessionId, SessionToken};
+pub use ids::{
+    EnterpriseId, Id, InvitationId, OrganizationId, PersonId, RequestId, SessionId, SessionToken,
+    SignInHandle,
+};
 pub use membership::{
     Invitation, InvitationSource, Membership, MembershipSource, Organization, Person, Role,
 };

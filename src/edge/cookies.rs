@@ -1,7 +1,7 @@
 //! Our two cookies: the session, and the sign-ins that a browser has under way.
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::domain::{RequestId, SessionToken};
+use crate::domain::{SessionToken, SignInHandle};
 
 /// `__Host-` makes browsers refuse it from another host, without `Secure`, or with a `Domain` (P-50).
 pub const SESSION: &str = "__Host-portcullis-session";
@@ -34,11 +34,12 @@ pub fn session_token(fields: &HeaderMap) -> Option<SessionToken> {
     value(fields, SESSION).and_then(SessionToken::parse)
 }
 
-/// The requests that this browser has outstanding, oldest first; none if any part of the cookie is malformed.
-pub fn pending_requests(fields: &HeaderMap, most: usize) -> Vec<RequestId> {
+/// The handles of the sign-ins that this browser has under way, oldest first; none if any part of the cookie is malformed.
+pub fn pending_sign_ins(fields: &HeaderMap, most: usize) -> Vec<SignInHandle> {
     let Some(value) = value(fields, SIGN_IN) else { return Vec::new() };
-    let ids: Option<Vec<RequestId>> = value.split('.').take(most + 1).map(RequestId::parse).collect();
-    ids.filter(|ids| ids.len() <= most).unwrap_or_default()
+    let handles: Option<Vec<SignInHandle>> =
+        value.split('.').take(most + 1).map(SignInHandle::parse).collect();
+    handles.filter(|handles| handles.len() <= most).unwrap_or_default()
 }
 
 /// Hands out a session. It lives as long as the browser's own session; the server decides how long it is good for.
@@ -51,10 +52,10 @@ pub fn clear_session() -> HeaderValue {
     field(format!("{SESSION}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0"))
 }
 
-/// Remembers which requests this browser may answer, for `seconds`; forgets all where there are none.
-pub fn set_pending_requests(requests: &[RequestId], seconds: u32) -> HeaderValue {
-    let value: Vec<String> = requests.iter().map(RequestId::to_string).collect();
-    let seconds = if requests.is_empty() { 0 } else { seconds };
+/// Remembers which sign-ins this browser has under way, for `seconds`; forgets all where there are none.
+pub fn set_pending_sign_ins(handles: &[SignInHandle], seconds: u32) -> HeaderValue {
+    let value: Vec<String> = handles.iter().map(SignInHandle::to_string).collect();
+    let seconds = if handles.is_empty() { 0 } else { seconds };
     let value = value.join(".");
     field(format!("{SIGN_IN}={value}; Path=/; Secure; HttpOnly; SameSite=None; Max-Age={seconds}"))
 }
@@ -93,12 +94,12 @@ mod tests {
     }
 
     #[test]
-    fn p_56_pending_requests_are_bounded() {
-        let ids: Vec<RequestId> = (0..4).map(|n| RequestId::from_bytes([n; 16])).collect();
-        let cookie = set_pending_requests(&ids, 600);
+    fn p_56_pending_sign_ins_are_bounded() {
+        let ids: Vec<SignInHandle> = (0..4).map(|n| SignInHandle::from_bytes([n; 16])).collect();
+        let cookie = set_pending_sign_ins(&ids, 600);
         let cookie = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
-        assert_eq!(pending_requests(&fields(&[&cookie]), 4), ids);
-        assert_eq!(pending_requests(&fields(&[&cookie]), 3), []);
-        assert_eq!(pending_requests(&fields(&[&format!("{cookie}.x")]), 8), []);
+        assert_eq!(pending_sign_ins(&fields(&[&cookie]), 4), ids);
+        assert_eq!(pending_sign_ins(&fields(&[&cookie]), 3), []);
+        assert_eq!(pending_sign_ins(&fields(&[&format!("{cookie}.x")]), 8), []);
     }
 }

@@ -38,8 +38,10 @@ const DRAIN_SECONDS_MAX: u64 = 30;
 const SWEEP_SECONDS: u64 = 5;
 /// Requests at a time on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 100;
-/// Between two looks at a connection whose first bytes could be HTTP/2's preface and are not complete.
-const PREFACE_PAUSE_MILLIS: u64 = 10;
+/// Between two looks at a connection whose first bytes could be HTTP/2's preface and are not complete; each pause is twice
+/// the one before.
+const PREFACE_PAUSE_MILLIS_MIN: u64 = 1;
+const PREFACE_PAUSE_MILLIS_MAX: u64 = 500;
 
 /// Turns to `true` once the gateway stops.
 pub type Stop = watch::Receiver<bool>;
@@ -208,17 +210,21 @@ async fn serve(stream: TcpStream, address: SocketAddr, worker: Rc<Worker>, stop:
     }
 }
 
-/// Looks at the first bytes without taking them. `PRI` is no method that anyone may use (RFC 9113 3.4).
+/// Looks at the first bytes without taking them: HTTP/2 only with its whole preface (RFC 9113 3.4), for which the client
+/// has as long as for a request's head.
 async fn begins_http2(stream: &TcpStream) -> io::Result<bool> {
-    const START: &[u8] = b"PRI ";
-    let mut seen = [0; START.len()];
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let mut seen = [0; PREFACE.len()];
+    let mut pause = PREFACE_PAUSE_MILLIS_MIN;
     loop {
         let count = stream.peek(&mut seen).await?;
         let start = seen.get(..count).unwrap_or_default();
-        if count == START.len() || count == 0 || !START.starts_with(start) {
-            return Ok(start == START);
+        if count == PREFACE.len() || count == 0 || !PREFACE.starts_with(start) {
+            return Ok(start == PREFACE);
         }
-        tokio::time::sleep(Duration::from_millis(PREFACE_PAUSE_MILLIS)).await;
+        // Peeked bytes keep the socket readable, so there is nothing to wait for but time.
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        pause = (pause * 2).min(PREFACE_PAUSE_MILLIS_MAX);
     }
 }
 

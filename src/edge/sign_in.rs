@@ -10,11 +10,12 @@ use super::{
     cookies,
     gate::{EnterpriseGate, Gate},
     respond::{self, Problem},
+    router::Own,
 };
 use crate::{
     access,
     directory::{SignInError, SignedIn, StoreError},
-    domain::{EnterpriseSlug, PendingSignIn, RequestId, Timestamp},
+    domain::{EnterpriseSlug, PendingSignIn, RequestId, SignInHandle, Timestamp},
     proxy::Body,
     saml::{self, NoTrail, Outstanding, Refusal},
     telemetry::{AuditAction, AuditEvent, Trigger, audit},
@@ -85,7 +86,8 @@ pub async fn start(
         .find(|url| url.starts_with(&base))
         .ok_or(Problem::NotConfigured(enterprise.clone()))?;
     let now = (gate.now)();
-    let (request, relay_state) = random_ids()?;
+    let (handle, relay_state) = random_ids()?;
+    let request = RequestId::of(handle);
     let lifetime = jiff::SignedDuration::from_secs(i64::from(settings.sign_in_seconds_max));
     let pending = PendingSignIn {
         request,
@@ -97,16 +99,16 @@ pub async fn start(
         issued_at: now,
         expires_at: now.checked_add(lifetime).unwrap_or(now),
     };
-    let mut requests = cookies::pending_requests(fields, settings.pending_sign_ins_max);
+    let mut handles = cookies::pending_sign_ins(fields, settings.pending_sign_ins_max);
     // P-56: the oldest give way.
-    let surplus = (requests.len() + 1).saturating_sub(settings.pending_sign_ins_max);
-    let evicted: Vec<RequestId> = requests.drain(..surplus.min(requests.len())).collect();
-    requests.push(request);
+    let surplus = (handles.len() + 1).saturating_sub(settings.pending_sign_ins_max);
+    let evicted: Vec<RequestId> = handles.drain(..surplus.min(handles.len())).map(RequestId::of).collect();
+    handles.push(handle);
     gate.directory.open_sign_in(&pending, &evicted, now).await?;
     let url =
         saml::authn_request_url(connection, &authn_request_id(request), acs_url, &pending.relay_state, now);
     let mut response = see_other(StatusCode::FOUND, &url)?;
-    let cookie = cookies::set_pending_requests(&requests, settings.sign_in_seconds_max);
+    let cookie = cookies::set_pending_sign_ins(&handles, settings.sign_in_seconds_max);
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
 }
@@ -124,7 +126,13 @@ pub async fn login(
     if targets.next().is_some() {
         return Err(Problem::ReturnTo);
     }
-    start(gate, enterprise, host, &own_path(&target)?, request.headers()).await
+    let return_to = own_path(&target)?;
+    // An endpoint of ours would start over, for ever.
+    let path = return_to.split('?').next().unwrap_or_default();
+    if access::canonical_path(path).is_ok_and(|path| gate.own.find(host, &path) != Own::NotOurs) {
+        return Err(Problem::ReturnTo);
+    }
+    start(gate, enterprise, host, &return_to, request.headers()).await
 }
 
 /// A path and query on our own host, or nothing (S-98, P-25): the path must be canonical as a request's must be.
@@ -152,7 +160,8 @@ pub async fn consume(
 ) -> Result<Response<Body>, Problem> {
     let tenant = gate.enterprise(enterprise)?;
     let now = (gate.now)();
-    let requests = cookies::pending_requests(request.headers(), gate.settings.pending_sign_ins_max);
+    let handles = cookies::pending_sign_ins(request.headers(), gate.settings.pending_sign_ins_max);
+    let requests: Vec<RequestId> = handles.iter().copied().map(RequestId::of).collect();
     let accepted = match accept(gate, tenant, acs_url, request, &requests, (request_id, now)).await {
         Ok(accepted) => accepted,
         Err(refused) => {
@@ -168,14 +177,15 @@ pub async fn consume(
     };
     gate.metrics.saml_accepted();
     let (signed_in, answered) = accepted;
-    let remaining: Vec<RequestId> = requests.into_iter().filter(|id| *id != answered.request).collect();
+    let remaining: Vec<SignInHandle> =
+        handles.into_iter().filter(|handle| RequestId::of(*handle) != answered.request).collect();
     let origin = acs_url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
     let mut response = see_other(StatusCode::SEE_OTHER, &format!("{origin}{}", answered.return_to))?;
     let fields = response.headers_mut();
     fields.append(header::SET_COOKIE, cookies::set_session(&signed_in.token));
     fields.append(
         header::SET_COOKIE,
-        cookies::set_pending_requests(&remaining, gate.settings.sign_in_seconds_max),
+        cookies::set_pending_sign_ins(&remaining, gate.settings.sign_in_seconds_max),
     );
     Ok(response)
 }
@@ -257,12 +267,12 @@ fn authn_request_id(request: RequestId) -> String {
     format!("_{request}")
 }
 
-/// 128 random bits each: the request's id, and the handle that goes as RelayState (S-98, S-103).
-fn random_ids() -> Result<(RequestId, String), getrandom::Error> {
-    let (mut request, mut relay_state) = ([0; 16], [0; 16]);
-    getrandom::fill(&mut request)?;
+/// 128 random bits each: the browser's handle, of which the request's id is derived, and RelayState (S-98, S-103).
+fn random_ids() -> Result<(SignInHandle, String), getrandom::Error> {
+    let (mut handle, mut relay_state) = ([0; 16], [0; 16]);
+    getrandom::fill(&mut handle)?;
     getrandom::fill(&mut relay_state)?;
-    Ok((RequestId::from_bytes(request), URL_SAFE_NO_PAD.encode(relay_state)))
+    Ok((SignInHandle::from_bytes(handle), URL_SAFE_NO_PAD.encode(relay_state)))
 }
 
 fn see_other(status: StatusCode, url: &str) -> Result<Response<Body>, Problem> {

@@ -45,7 +45,13 @@ impl Reading {
         names: &AttributeNames,
     ) -> Result<Self, UnusableAttribute> {
         screen(structured, names)?;
-        Ok(Self { profile: profile(name_id, attributes, names)?, claim: group_claim(attributes, names) })
+        let profile = profile(name_id, attributes, names)?;
+        let is_pointer = |name: &String| OVERAGE_POINTERS.contains(&name.as_str());
+        let claim = match structured.iter().any(is_pointer) {
+            true => GroupClaim::Overage,
+            false => group_claim(attributes, names),
+        };
+        Ok(Self { profile, claim })
     }
 }
 
@@ -172,6 +178,14 @@ mod tests {
         ] {
             assert_eq!(read(&pair), Err(UnusableAttribute::Ambiguous { name: "email".into(), values: 2 }));
         }
+    }
+
+    #[test]
+    fn v_13_a_pointer_is_one_whatever_its_value_is() {
+        let name_id = NameId { value: "alice".into(), format: String::new() };
+        let attributes = [attribute("groups", &["a"])];
+        let reading = Reading::of(&name_id, &attributes, &[OVERAGE_POINTERS[0].into()], &names()).unwrap();
+        assert_eq!(reading.claim, GroupClaim::Overage);
     }
 
     #[test]

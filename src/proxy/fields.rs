@@ -1,4 +1,6 @@
 //! Request fields: which a client may not send, which end here, and which we add.
+use std::borrow::Cow;
+
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request,
     header::{self, Entry},
@@ -76,7 +78,8 @@ impl ProtectedFields {
 
     /// Whether an origin server might take this lower-case name for an identity field (P-02).
     pub fn is_identity(&self, name: &str) -> bool {
-        let same = |a: u8, b: u8| a == b || (b == b'-' && matches!(a, b'_' | b'.'));
+        // CGI and its heirs read every character that is neither letter nor digit as an underscore.
+        let same = |a: u8, b: u8| a == b || (b == b'-' && !a.is_ascii_alphanumeric());
         let matches = |folded: &String| {
             folded.len() == name.len() && name.bytes().zip(folded.bytes()).all(|(a, b)| same(a, b))
         };
@@ -235,9 +238,11 @@ fn strip_cookies(fields: &mut HeaderMap) {
 
 /// Fields in which proxies, and clients that play one, say where a request came from or went (P-08).
 fn is_forwarding(name: &str) -> bool {
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let name = if is_plain { Cow::Borrowed(name) } else { Cow::Owned(fold(name)) };
     name.starts_with("x-forwarded-")
         || matches!(
-            name,
+            name.as_ref(),
             "forwarded"
                 | "via"
                 | "x-forwarded"
@@ -273,7 +278,7 @@ fn parse(name: &str) -> Result<HeaderName, SettingsFault> {
 }
 
 fn fold(name: &str) -> String {
-    name.to_ascii_lowercase().replace(['_', '.'], "-")
+    name.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-")
 }
 
 #[cfg(test)]

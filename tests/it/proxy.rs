@@ -11,6 +11,8 @@ fn p01_p02_spoofed_identity_is_refused() {
         "x-forwarded-user",
         "X-FORWARDED-GROUPS",
         "X.Forwarded.User",
+        "X~Forwarded~User",
+        "X'Forwarded!User",
         "x-forwarded.organizations",
         "X_Forwarded_User",
         "x-forwarded_user",

@@ -12,8 +12,9 @@ use std::{
 use portcullis::{
     config::Overrides,
     demo::browser::Browser,
-    domain::{RequestId, Role, Timestamp},
+    domain::{RequestId, Role, SignInHandle, Timestamp},
     edge::cookies::SESSION,
+    saml,
     store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError},
 };
 
@@ -140,6 +141,13 @@ async fn s_83_a_response_is_bound_to_the_browser_that_asked() {
         assert_eq!(page.status, 403, "{}", page.body);
         assert!(victim.cookie("localhost", SESSION).is_none());
     }
+    // A thief who has the response knows the request's id, but not what the browser's cookie holds.
+    let decoded = saml::decode(response.field("SAMLResponse").unwrap().as_bytes()).unwrap();
+    let text = String::from_utf8(decoded).unwrap();
+    let id = text.split("InResponseTo=\"_").nth(1).unwrap().split('"').next().unwrap();
+    let mut thief = Browser::new();
+    thief.set_cookie("localhost", "__Host-portcullis-signin", id);
+    assert_eq!(thief.submit(&response).await.unwrap().status, 403);
     assert!(gateway.person(&name_id("bob")).await.is_none(), "a refused response writes nothing");
     // The attacker's own browser still may: a refusal consumes nothing.
     assert_eq!(attacker.submit(&response).await.unwrap().status, 200);
@@ -160,6 +168,7 @@ async fn s_98_relay_state_of_another_request_is_refused_and_the_return_path_is_o
         "/\\evil.example",
         "javascript:alert(1)",
         "/%09/evil",
+        "/saml/login?return_to=/",
     ] {
         let encoded: String = form_urlencoded::byte_serialize(evil.as_bytes()).collect();
         let page = browser.open(&format!("{}/saml/login?return_to={encoded}", gateway.url)).await.unwrap();
@@ -323,7 +332,7 @@ async fn without_redis_sign_ins_are_refused_with_503_and_nothing_is_half_written
 /// The requests that a browser has outstanding, oldest first.
 fn outstanding(browser: &Browser) -> Vec<RequestId> {
     let cookie = browser.cookie("localhost", "__Host-portcullis-signin").unwrap_or_default();
-    cookie.split('.').filter_map(RequestId::parse).collect()
+    cookie.split('.').filter_map(SignInHandle::parse).map(RequestId::of).collect()
 }
 
 /// S-82: a failover may bring a consumed request back to life. The mark of the assertion still stands in the way.
