@@ -23,9 +23,9 @@ pub(super) struct Digested {
 }
 
 impl Digested {
-    /// Runs the octets through the same strict scan and parse as the message they came from.
+    /// Reads the octets anew, by the rules for the message they came from and those for canonical XML on top.
     pub fn reread(&self) -> Result<Tape<'_>, Refusal> {
-        let tape = xml::parse(xml::scan(self.octets.as_bytes())?)?;
+        let tape = xml::reread(&self.octets)?;
         super::structure::check_ids(&tape)?;
         Ok(tape)
     }
@@ -278,8 +278,7 @@ impl Shape<'_, '_> {
         if text.len() > SIGNATURE_TEXT_BYTES_MAX {
             return Err(wrong());
         }
-        let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
-        let packed: Vec<u8> = text.bytes().filter(|byte| !blank(byte)).collect();
+        let packed: String = text.split([' ', '\t', '\r', '\n']).collect();
         STANDARD.decode(packed).map_err(|_| wrong())
     }
 }

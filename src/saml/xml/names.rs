@@ -10,12 +10,25 @@ pub(in crate::saml) fn is_ncname(text: &str) -> bool {
 
 /// Where the local part of a qualified name begins: 0 without a prefix. `None` if it is no QName.
 pub(super) fn local_part(name: &str) -> Option<usize> {
-    match name.bytes().position(|byte| byte == b':') {
-        None => is_ncname(name).then_some(0),
-        Some(colon) => {
-            let (prefix, local) = (name.get(..colon)?, name.get(colon + 1..)?);
-            (is_ncname(prefix) && is_ncname(local)).then_some(colon + 1)
+    let mut local_at = 0;
+    let mut wanted = START;
+    for (at, byte) in name.bytes().enumerate() {
+        if CLASS[usize::from(byte)] & wanted != 0 {
+            wanted = INNER;
+        } else if byte == b':' && wanted == INNER && local_at == 0 {
+            local_at = at + 1;
+            wanted = START;
+        } else {
+            return if name.is_ascii() { None } else { local_part_beyond_ascii(name) };
         }
+    }
+    (wanted == INNER).then_some(local_at)
+}
+
+fn local_part_beyond_ascii(name: &str) -> Option<usize> {
+    match name.split_once(':') {
+        None => is_ncname(name).then_some(0),
+        Some((prefix, local)) => (is_ncname(prefix) && is_ncname(local)).then_some(prefix.len() + 1),
     }
 }
 
@@ -77,7 +90,11 @@ mod tests {
     fn qnames() {
         assert_eq!(local_part("a"), Some(0));
         assert_eq!(local_part("saml:a"), Some(5));
-        for bad in ["", ":", "a:", ":a", "a:b:c", "a:1"] {
+        assert_eq!(local_part("é:a"), Some(3));
+        assert_eq!(local_part("a:é"), Some(2));
+        for bad in
+            ["", ":", "a:", ":a", "a:b:c", "a:1", "1", "1:a", "a::b", "é:", ":é", "é:a:b", "é:1", "a b"]
+        {
             assert_eq!(local_part(bad), None, "{bad}");
         }
     }

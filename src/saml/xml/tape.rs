@@ -75,11 +75,23 @@ pub(in crate::saml) struct Node {
     pub(super) end: u32,
     /// The first node that is no descendant.
     pub(super) after: u32,
+    /// The first element whose start tag has the same octets and the same bindings around it, perhaps this one.
+    pub(super) tag: u32,
     /// The binding of the element's prefix.
     pub(super) binding: u32,
     /// The innermost binding in scope.
     pub(super) scope: u32,
     pub(super) attributes: u32,
+}
+
+impl Node {
+    /// The element that a start tag of the same octets opens at `start..end` as the node `id`.
+    #[inline]
+    pub(super) fn moved_to(&self, start: usize, end: usize, id: usize) -> Self {
+        let (start, end) = (start as u32, end as u32);
+        let after = id as u32 + 1;
+        Self { start, open_end: end, close_start: end, end, after, close_plain: false, ..*self }
+    }
 }
 
 /// One attribute; namespace declarations are bindings instead.
