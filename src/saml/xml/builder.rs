@@ -110,6 +110,7 @@ impl<'s> Builder<'s> {
         Some(self.tape.qualified_name(node))
     }
 
+    #[inline]
     fn check_place(&self, start: usize) -> Result<(), Refusal> {
         if self.open.is_empty() && !self.tape.nodes.is_empty() {
             return Err(Refusal::at(Reason::ContentOutsideRoot, start));

@@ -2,33 +2,21 @@
 
 /// Whether `text` is an NCName, and so also whether it has the form of an xs:ID.
 pub(in crate::saml) fn is_ncname(text: &str) -> bool {
-    let mut bytes = text.bytes();
-    let ascii = bytes.next().is_some_and(|byte| CLASS[usize::from(byte)] & START != 0)
-        && bytes.all(|byte| CLASS[usize::from(byte)] & INNER != 0);
-    ascii || (!text.is_ascii() && is_ncname_beyond_ascii(text))
+    let start = text.bytes().next().map_or(0, |byte| CLASS[usize::from(byte)]) & START;
+    // Names are short: one look-up for each byte is quicker than stopping early.
+    let inner = text.bytes().fold(INNER, |all, byte| all & CLASS[usize::from(byte)]);
+    (start != 0 && inner != 0) || (!text.is_ascii() && is_ncname_beyond_ascii(text))
 }
 
 /// Where the local part of a qualified name begins: 0 without a prefix. `None` if it is no QName.
+#[inline]
 pub(super) fn local_part(name: &str) -> Option<usize> {
-    let mut local_at = 0;
-    let mut wanted = START;
-    for (at, byte) in name.bytes().enumerate() {
-        if CLASS[usize::from(byte)] & wanted != 0 {
-            wanted = INNER;
-        } else if byte == b':' && wanted == INNER && local_at == 0 {
-            local_at = at + 1;
-            wanted = START;
-        } else {
-            return if name.is_ascii() { None } else { local_part_beyond_ascii(name) };
-        }
-    }
-    (wanted == INNER).then_some(local_at)
-}
-
-fn local_part_beyond_ascii(name: &str) -> Option<usize> {
-    match name.split_once(':') {
+    match name.bytes().position(|byte| byte == b':') {
         None => is_ncname(name).then_some(0),
-        Some((prefix, local)) => (is_ncname(prefix) && is_ncname(local)).then_some(prefix.len() + 1),
+        Some(colon) => {
+            let (prefix, local) = (name.get(..colon)?, name.get(colon + 1..)?);
+            (is_ncname(prefix) && is_ncname(local)).then_some(colon + 1)
+        }
     }
 }
 
