@@ -2,6 +2,8 @@
 //!
 //! This is the SAML profile of XML Signature (SAML Core 5.4), not XML Signature: one Reference to the element that holds
 //! the signature, two transforms, no KeyInfo. Nothing here looks anything up by ID.
+use std::borrow::Cow;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
@@ -23,9 +25,9 @@ pub(super) struct Digested {
 }
 
 impl Digested {
-    /// Runs the octets through the same strict scan and parse as the message they came from.
+    /// Reads the octets anew, by the rules for the message they came from and those for canonical XML on top.
     pub fn reread(&self) -> Result<Tape<'_>, Refusal> {
-        let tape = xml::parse(xml::scan(self.octets.as_bytes())?)?;
+        let tape = xml::reread(&self.octets)?;
         super::structure::check_ids(&tape)?;
         Ok(tape)
     }
@@ -278,8 +280,8 @@ impl Shape<'_, '_> {
         if text.len() > SIGNATURE_TEXT_BYTES_MAX {
             return Err(wrong());
         }
-        let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
-        let packed: Vec<u8> = text.bytes().filter(|byte| !blank(byte)).collect();
-        STANDARD.decode(packed).map_err(|_| wrong())
+        let blank = text.bytes().fold(false, |found, byte| found | byte.is_ascii_whitespace());
+        let packed = if blank { Cow::Owned(text.split_ascii_whitespace().collect()) } else { text };
+        STANDARD.decode(packed.as_bytes()).map_err(|_| wrong())
     }
 }

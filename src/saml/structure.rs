@@ -60,6 +60,9 @@ pub(super) fn check_ids(tape: &Tape<'_>) -> Result<(), Refusal> {
     let mut ids: Vec<Cow<'_, str>> = vec![];
     for element in tape.elements() {
         let attributes = tape.attributes(element);
+        if attributes.is_empty() && tape.repeats(element) {
+            continue;
+        }
         let identified =
             tape.is(element, Namespace::SAMLP, "Response") || tape.is(element, Namespace::SAML, "Assertion");
         if attributes.is_empty() && !identified {
@@ -145,7 +148,7 @@ pub(super) fn assertion(tape: &Tape<'_>, element: NodeId) -> Result<AssertionPar
         tape.namespace(*id) == Namespace::SAML
             && matches!(tape.local(*id), "EncryptedID" | "EncryptedAttribute")
     };
-    if tape.subtree(element).any(|id| encrypted(&id)) {
+    if tape.distinct(element).any(|id| encrypted(&id)) {
         return Err(Reason::EncryptedPart.into());
     }
     check_order(tape, element, assertion_place).map_err(|found| found.refusal(Reason::AssertionShape))?;

@@ -71,12 +71,9 @@ impl<'s> Attributes<'s> {
 
     fn name(&mut self) -> Result<&'s str, Refusal> {
         let start = self.at;
-        while let Some(byte) = self.byte() {
-            if matches!(byte, b'=' | b' ' | b'\t' | b'\r' | b'\n') {
-                break;
-            }
-            self.at += 1;
-        }
+        let rest = self.source.as_bytes().get(start..self.end).unwrap_or_default();
+        let ends = |byte: &u8| matches!(byte, b'=' | b' ' | b'\t' | b'\r' | b'\n');
+        self.at += rest.iter().position(ends).unwrap_or(rest.len());
         if self.at - start > NAME_BYTES_MAX {
             return Err(Refusal::at(Reason::NameTooLong, start));
         }
@@ -87,14 +84,9 @@ impl<'s> Attributes<'s> {
     fn value(&mut self, quote: u8) -> Result<(&'s str, bool), Refusal> {
         let start = self.at + 1;
         let rest = self.source.as_bytes().get(start..self.end).unwrap_or_default();
-        let mut plain = true;
-        let length = rest.iter().position(|byte| {
-            let ends = *byte == quote;
-            plain &= ends || !SPECIAL[usize::from(*byte)];
-            ends
-        });
-        let length = length.ok_or_else(|| self.broken())?;
+        let length = memchr::memchr(quote, rest).ok_or_else(|| self.broken())?;
         let value = self.source.get(start..start + length).unwrap_or_default();
+        let plain = !value.bytes().fold(false, |found, byte| found | is_special(byte));
         self.at = start + length + 1;
         if !plain {
             check_value(value, start)?;
@@ -108,16 +100,9 @@ impl<'s> Attributes<'s> {
 }
 
 /// What a plain value does not hold: markup, references, quotes, white space that is normalized.
-const SPECIAL: [bool; 256] = {
-    let mut special = [false; 256];
-    let bytes = *b"<&\"\t\r\n";
-    let mut at = 0;
-    while at < bytes.len() {
-        special[bytes[at] as usize] = true;
-        at += 1;
-    }
-    special
-};
+fn is_special(byte: u8) -> bool {
+    byte < b' ' || byte == b'<' || byte == b'&' || byte == b'"'
+}
 
 /// XML 1.0 3.1: no `<`, and every `&` begins a reference that stands for a character.
 fn check_value(value: &str, offset: usize) -> Result<(), Refusal> {

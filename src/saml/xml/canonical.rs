@@ -3,7 +3,7 @@
 //! Most of a message is canonical as it stands, so this walks the nodes and copies runs of source between the places
 //! that must change: start tags to which declarations are added, unusual spellings, comments, the omitted signature.
 //! A fault here shows as a digest that does not match; what was digested is what is read (see `super::super::claims`).
-use std::{borrow::Cow, cmp::Ordering};
+use std::{borrow::Cow, cmp::Ordering, ops::Range};
 
 use super::{
     tape::{Attribute, Binding, Kind, Node, NodeId, Tape},
@@ -41,13 +41,28 @@ pub(in crate::saml) struct Canonicalizer {
     open: Vec<Open>,
     /// The places of a tag's attributes in canonical order.
     order: Vec<usize>,
+    last: LastTag,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Open {
-    node: Node,
+    id: u32,
+    /// The first node that is no descendant.
+    after: u32,
+    scope: u32,
     /// How many bindings were rendered outside of it.
     rendered: usize,
+}
+
+/// The last start tag that was looked at. One of the same octets in the same parent comes out the same.
+#[derive(Debug, Default)]
+struct LastTag {
+    /// The parent and the [`Node::tag`]; `None` for the apex.
+    place: Option<(u32, u32)>,
+    /// The bindings that it renders.
+    rendered: Vec<u32>,
+    /// Where it was written; `None` if the source has it as it must be.
+    written: Option<Range<usize>>,
 }
 
 impl Canonicalizer {
@@ -64,18 +79,19 @@ impl Canonicalizer {
         self.rendered.clear();
         self.rendered.push(Binding::UNPREFIXED);
         self.open.clear();
+        self.last.place = None;
         let mut copy = Copy { source: tape.source, copied: top.start, out };
         let mut next = apex.0;
         while next < top.after {
             self.close_before(next, tape, &mut copy);
-            let Some(node) = tape.node(NodeId(next)).copied() else { break };
+            let Some(node) = tape.node(NodeId(next)) else { break };
             if omitted == Some(NodeId(next)) {
                 copy.replace(node.start, node.end);
                 next = node.after;
                 continue;
             }
             match node.kind {
-                Kind::Element => self.start_tag(tape, &node, prefixes, &mut copy),
+                Kind::Element => self.start_tag(tape, next, prefixes, &mut copy),
                 Kind::Text if node.plain => {}
                 Kind::Comment => copy.replace(node.start, node.end),
                 kind => {
@@ -95,38 +111,69 @@ impl Canonicalizer {
 
     /// Closes the elements that end before the node at `next`.
     fn close_before(&mut self, next: u32, tape: &Tape<'_>, copy: &mut Copy<'_>) {
-        while let Some(open) = self.open.pop_if(|open| open.node.after <= next) {
+        while let Some(open) = self.open.pop_if(|open| open.after <= next) {
             self.rendered.truncate(open.rendered);
-            if !open.node.close_plain {
-                copy.replace(open.node.close_start, open.node.end);
-                copy.out.push_str("</");
-                copy.out.push_str(tape.qualified_name(&open.node));
-                copy.out.push('>');
-            }
+            let Some(node) = tape.node(NodeId(open.id)).filter(|node| !node.close_plain) else { continue };
+            copy.replace(node.close_start, node.end);
+            copy.out.push_str("</");
+            copy.out.push_str(tape.qualified_name(node));
+            copy.out.push('>');
         }
     }
 
-    fn start_tag(&mut self, tape: &Tape<'_>, node: &Node, prefixes: &PrefixList, copy: &mut Copy<'_>) {
+    fn start_tag(&mut self, tape: &Tape<'_>, id: u32, prefixes: &PrefixList, copy: &mut Copy<'_>) {
+        let Some(node) = tape.node(NodeId(id)) else { return };
         let outer = self.rendered.len();
+        let parent = self.open.last().copied();
+        self.open.push(Open { id, after: node.after, scope: node.scope, rendered: outer });
+        let place = parent.map(|parent| (parent.id, node.tag));
+        if place.is_some() && place == self.last.place {
+            self.rendered.extend_from_slice(&self.last.rendered);
+            if let Some(written) = &self.last.written {
+                copy.replace(node.start, node.open_end);
+                copy.out.extend_from_within(written.clone());
+            }
+            return;
+        }
         self.render(tape, node.binding);
         for attribute in tape.attributes_of(node) {
             if attribute.binding != Binding::UNPREFIXED {
                 self.render(tape, attribute.binding);
             }
         }
-        let inherited = self.open.last().map(|open| open.node.scope);
-        if inherited != Some(node.scope) {
+        if parent.map(|parent| parent.scope) != Some(node.scope) {
             for prefix in &prefixes.0 {
                 if let Some(binding) = tape.lookup(node.scope, prefix) {
                     self.render(tape, binding);
                 }
             }
         }
-        self.open.push(Open { node: *node, rendered: outer });
+        self.last.place = place;
+        self.last.written = None;
         if !node.plain || self.rendered.len() > outer {
-            copy.replace(node.start, node.open_end);
-            self.write_tag(tape, node, outer, copy.out);
+            self.last.written = self.replace_tag(tape, node, outer, copy);
         }
+        self.last.rendered.clear();
+        self.last.rendered.extend_from_slice(self.rendered.get(outer..).unwrap_or_default());
+    }
+
+    /// Writes a start tag in place of the source's, unless that turns out to be the same: then the run goes on.
+    fn replace_tag(
+        &mut self,
+        tape: &Tape<'_>,
+        node: &Node,
+        outer: usize,
+        copy: &mut Copy<'_>,
+    ) -> Option<Range<usize>> {
+        copy.replace(node.start, node.open_end);
+        let from = copy.out.len();
+        self.write_tag(tape, node, outer, copy.out);
+        if copy.out.get(from..) == Some(tape.slice(node.start, node.open_end)) {
+            copy.out.truncate(from);
+            copy.copied = node.start;
+            return None;
+        }
+        Some(from..copy.out.len())
     }
 
     /// Puts a binding into force in the output unless an equal one is (Exclusive C14N 1.0, 3).

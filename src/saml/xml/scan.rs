@@ -13,9 +13,7 @@ pub(in crate::saml) fn scan(octets: &[u8]) -> Result<&str, Refusal> {
     if text.starts_with('\u{feff}') {
         return Err(Refusal::at(Reason::NotUtf8, 0));
     }
-    if octets.iter().fold(false, |found, byte| found | is_control(*byte)) || has_noncharacter(octets) {
-        return Err(Reason::CharacterForbidden.into());
-    }
+    check_characters(octets)?;
     let text = without_declaration(text)?;
     if let Some(at) = memmem::find(text.as_bytes(), b"<?") {
         return Err(Refusal::at(Reason::ProcessingInstruction, at));
@@ -27,6 +25,14 @@ pub(in crate::saml) fn scan(octets: &[u8]) -> Result<&str, Refusal> {
         }
     }
     Ok(text)
+}
+
+/// XML 1.0 2.2: only what `Char` lists.
+pub(super) fn check_characters(octets: &[u8]) -> Result<(), Refusal> {
+    if octets.iter().fold(false, |found, byte| found | is_control(*byte)) || has_noncharacter(octets) {
+        return Err(Reason::CharacterForbidden.into());
+    }
+    Ok(())
 }
 
 /// XML 1.0 2.2: of the characters below U+0020 only tab, line feed and carriage return.

@@ -75,11 +75,23 @@ pub(in crate::saml) struct Node {
     pub(super) end: u32,
     /// The first node that is no descendant.
     pub(super) after: u32,
+    /// The first element whose start tag has the same octets and the same bindings around it, perhaps this one.
+    pub(super) tag: u32,
     /// The binding of the element's prefix.
     pub(super) binding: u32,
     /// The innermost binding in scope.
     pub(super) scope: u32,
     pub(super) attributes: u32,
+}
+
+impl Node {
+    /// The element that a start tag of the same octets opens at `start..end` as the node `id`.
+    #[inline]
+    pub(super) fn moved_to(&self, start: usize, end: usize, id: usize) -> Self {
+        let (start, end) = (start as u32, end as u32);
+        let after = id as u32 + 1;
+        Self { start, open_end: end, close_start: end, end, after, close_plain: false, ..*self }
+    }
 }
 
 /// One attribute; namespace declarations are bindings instead.
@@ -146,9 +158,9 @@ impl<'s> Tape<'s> {
 
     #[inline]
     pub(in crate::saml) fn local(&self, id: NodeId) -> &'s str {
-        self.node(id)
-            .and_then(|node| self.qualified_name(node).get(usize::from(node.local_at)..))
-            .unwrap_or_default()
+        let Some(node) = self.node(id) else { return "" };
+        let name = node.start + 1;
+        self.slice(name + u32::from(node.local_at), name + u32::from(node.name_len))
     }
 
     #[inline]
@@ -175,6 +187,23 @@ impl<'s> Tape<'s> {
     /// The element and every element below it.
     pub(in crate::saml) fn subtree(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
         self.within(id.0, self.node(id).map_or(id.0, |node| node.after))
+    }
+
+    /// The elements of the subtree without those whose start tag, octet for octet and with the same bindings around it,
+    /// is another's before them in the subtree: enough to find a name.
+    pub(in crate::saml) fn distinct(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
+        let from = id.0;
+        let nodes = self.nodes.get(from as usize..self.node(id).map_or(from, |node| node.after) as usize);
+        let first = move |(node, at): &(&Node, u32)| {
+            node.kind == Kind::Element && (node.tag == *at || node.tag < from)
+        };
+        nodes.unwrap_or_default().iter().zip(from..).filter(first).map(|(_, id)| NodeId(id))
+    }
+
+    /// Whether an element before this one has the same start tag, octet for octet and with the same bindings around it.
+    #[inline]
+    pub(in crate::saml) fn repeats(&self, id: NodeId) -> bool {
+        self.node(id).is_some_and(|node| node.tag != id.0)
     }
 
     fn within(&self, from: u32, to: u32) -> impl Iterator<Item = NodeId> {
@@ -217,6 +246,9 @@ impl<'s> Tape<'s> {
     /// The text of an element without child elements, comments left out and everything around them joined (S-20,
     /// S-22); `None` if there is a child element (S-23).
     pub(in crate::saml) fn text(&self, id: NodeId) -> Option<Cow<'s, str>> {
+        if let Some(only) = self.only_text(id) {
+            return Some(Cow::Borrowed(only));
+        }
         let mut whole = Cow::Borrowed("");
         for (_, node) in self.child_nodes(id) {
             let piece = match node.kind {
@@ -232,6 +264,14 @@ impl<'s> Tape<'s> {
             }
         }
         Some(whole)
+    }
+
+    /// The text of an element that holds one text and nothing else, where that needs no change.
+    #[inline]
+    fn only_text(&self, id: NodeId) -> Option<&'s str> {
+        let parent = self.node(id)?;
+        let child = self.node(NodeId(id.0 + 1)).filter(|_| parent.after == id.0 + 2)?;
+        (child.kind == Kind::Text && child.plain).then(|| self.slice(child.start, child.end))
     }
 
     pub(in crate::saml) fn attributes(&self, id: NodeId) -> &[Attribute<'s>] {
