@@ -387,10 +387,7 @@ fn what_cannot_be_judged_exits_with_2_and_says_how_to_mend_it() {
         (&[file, "--enterprise", "globex"], "portcullis: --enterprise: there is no globex among example: "),
         (&[file, "--config", "nowhere.toml"], "portcullis: nowhere.toml: configuration: cannot be read "),
         (&[file, "--person", "alice"], "portcullis: --person: is no id of a person: "),
-        (
-            &[file, "--person", "00000000000000000000000000000000"],
-            "portcullis: --person: is not in the store: ",
-        ),
+        (&[file, "--person", "00000000000000000000000000000000"], "portcullis: store: "),
     ] {
         let output = desk.command().args(arguments).output().unwrap();
         let err = String::from_utf8_lossy(&output.stderr);
