@@ -6,7 +6,7 @@
 //! 2. `xml`: raw scan, one strict parse to a flat tape, exclusive C14N;
 //! 3. `structure`: IDs, one Response, one Assertion, where signatures may stand;
 //! 4. `signature`: the shape of each, its value, its digest; yields the octets that were digested, and
-//!    everything after reads only those, parsed anew;
+//!    everything after reads only those, parsed anew by a tokenizer that knows no XML but canonical XML;
 //! 5. `fields`: timestamps and values get types;
 //! 6. `policy`: whether it was meant for us, now, in answer to what we asked.
 //!
