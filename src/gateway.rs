@@ -106,7 +106,6 @@ fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
         enterprise: Enterprise {
             slug: settings.slug.clone(),
             id: EnterpriseId::of(&settings.slug),
-            idp_entity_id: settings.saml.idp_entity_id.clone(),
             provisioning: settings.provisioning.clone(),
         },
         connection: Connection::new(settings.saml.clone()).map_err(fault)?,

@@ -75,9 +75,9 @@ const FORBID_UNSAFE: &str = "#![forbid(unsafe_code)]";
 /// that packages were once fetched from, mean nothing to a reader.
 #[rustfmt::skip]
 const FOREIGN: &[&str] = &[
-    concat!("/wo", "rk/"), concat!("/tmp/", "research"), concat!("/tmp/", "wt/"), concat!("/tmp/", "brief"),
+    concat!("/wo", "rk/"), concat!("/tmp/", "research"),
     concat!("/ro", "ot/"),
-    concat!("crates", ".io"), concat!("deb.debian", ".org"), concat!("pypi", ".org"), concat!("npmjs", ".org"),
+    concat!("crates", ".io"), concat!("deb.", "debian.org"), concat!("pypi", ".org"), concat!("npmjs", ".org"),
     concat!("proxy.golang", ".org"), concat!("docker", ".io/"), concat!("gh", "cr.io/"),
 ];
 const LOCK_FILES: &[&str] = &["Cargo.lock", "package-lock.json"];

@@ -24,7 +24,6 @@ pub use sign_in::{SignInError, SignedIn};
 pub struct Enterprise {
     pub slug: EnterpriseSlug,
     pub id: EnterpriseId,
-    pub idp_entity_id: String,
     pub provisioning: provisioning::Settings,
 }
 

@@ -4,12 +4,10 @@ use std::{
     sync::Arc,
 };
 
-use sha2::{Digest, Sha256};
-
 use crate::{
     domain::{
         ActiveSession, GroupClaim, MembershipSource, Organization, OrganizationId, OrganizationSlug,
-        PendingSignIn, Person, PersonId, Profile, RequestId, Role, Session, SessionToken, Timestamp,
+        PendingSignIn, Person, PersonId, Profile, RequestId, Role, Session, SessionToken, Timestamp, digest,
     },
     provisioning::{self, Change, Current, Plan, Reading, UnusableAttribute},
     saml::VerifiedAssertion,
@@ -177,15 +175,11 @@ impl Directory {
         session: &Session,
     ) -> Result<Option<Versioned>, SignInError> {
         let Incoming { assertion, now, .. } = incoming;
-        let mark = Sha256::new()
-            .chain_update((assertion.issuer().len() as u64).to_be_bytes())
-            .chain_update(assertion.issuer())
-            .chain_update(assertion.assertion_id())
-            .finalize();
+        let mark = digest(&[assertion.issuer().as_bytes(), assertion.assertion_id().as_bytes()]);
         let mut ops = vec![
             Op::Take(Key::PendingSignIn(pending.request)),
             Op::PutOnce {
-                key: Key::UsedAssertion(mark.into()),
+                key: Key::UsedAssertion(mark),
                 value: Vec::new(),
                 expires_at: assertion.replayable_until(),
             },

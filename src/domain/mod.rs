@@ -8,6 +8,7 @@ mod session;
 mod text;
 
 pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile};
+pub(crate) use ids::digest;
 pub use ids::{
     EnterpriseId, Id, InvitationId, OrganizationId, PersonId, RequestId, SessionId, SessionToken,
     SignInHandle,

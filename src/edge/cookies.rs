@@ -47,11 +47,6 @@ pub fn set_session(token: &SessionToken) -> HeaderValue {
     field(format!("{SESSION}={}; Path=/; Secure; HttpOnly; SameSite=Lax", token.expose()))
 }
 
-/// Takes the session back.
-pub fn clear_session() -> HeaderValue {
-    field(format!("{SESSION}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0"))
-}
-
 /// Remembers which sign-ins this browser has under way, for `seconds`; forgets all where there are none.
 pub fn set_pending_sign_ins(handles: &[SignInHandle], seconds: u32) -> HeaderValue {
     let value: Vec<String> = handles.iter().map(SignInHandle::to_string).collect();
