@@ -14,7 +14,7 @@ use std::{
     path::PathBuf,
     sync::Arc,
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, backends::FileBackend};
@@ -28,6 +28,9 @@ use writer::{Done, Job, Work};
 const JOBS_QUEUED_MAX: usize = 1_024;
 /// A disk that takes longer than this for a request is as good as gone.
 const WRITE_MILLIS_MAX: u64 = 10_000;
+/// How long opening waits for another process to let go of the file.
+const LOCK_MILLIS_MAX: u64 = 3_000;
+const LOCK_RETRY_MILLIS: u64 = 50;
 /// What redb may keep in memory.
 const CACHE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -49,17 +52,7 @@ pub struct Embedded {
 impl Embedded {
     /// Opens or creates the file, which belongs to this process until the store is dropped.
     pub fn open(settings: &Settings) -> Result<Self, StoreError> {
-        let file = open_file(&settings.path).map_err(|error| {
-            StoreError::Unavailable(format!("{} cannot be opened: {error}", settings.path.display()))
-        })?;
-        let database = FileBackend::new(file)
-            .and_then(|file| Builder::new().set_cache_size(CACHE_BYTES_MAX).create_with_backend(file));
-        let database = database.map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-                StoreError::Unavailable(format!("{} is in use by another process", settings.path.display()))
-            }
-            error => unavailable(error),
-        })?;
+        let database = open_database(settings)?;
         tables::prepare(&database)?;
         let database = Arc::new(database);
         let (jobs, queue) = mpsc::channel(JOBS_QUEUED_MAX);
@@ -138,6 +131,29 @@ impl Store for Embedded {
 
 fn writer_ended() -> StoreError {
     StoreError::Unavailable("its writer has ended".into())
+}
+
+/// A process that is ending holds the file a little longer, and so does a child that it was just starting: a lock goes with
+/// every copy of the descriptor.
+fn open_database(settings: &Settings) -> Result<Database, StoreError> {
+    let give_up = Instant::now() + Duration::from_millis(LOCK_MILLIS_MAX);
+    loop {
+        let file = open_file(&settings.path).map_err(|error| {
+            StoreError::Unavailable(format!("{} cannot be opened: {error}", settings.path.display()))
+        })?;
+        let database = FileBackend::new(file)
+            .and_then(|file| Builder::new().set_cache_size(CACHE_BYTES_MAX).create_with_backend(file));
+        match database {
+            Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) => {
+                if Instant::now() >= give_up {
+                    let path = settings.path.display();
+                    return Err(StoreError::Unavailable(format!("{path} is in use by another process")));
+                }
+                std::thread::sleep(Duration::from_millis(LOCK_RETRY_MILLIS));
+            }
+            other => return other.map_err(unavailable),
+        }
+    }
 }
 
 /// Folder and file are for their owner only.

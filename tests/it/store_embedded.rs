@@ -125,6 +125,20 @@ async fn a_file_has_one_owner() {
     embedded::Embedded::open(&settings).map(drop).unwrap();
 }
 
+/// A process that is being replaced, or a child that it was starting, may hold the file a moment longer.
+#[tokio::test]
+async fn opening_waits_for_a_process_that_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = embedded::Settings { path: folder.path().join("store.redb") };
+    let first = embedded::Embedded::open(&settings).unwrap();
+    let ending = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        drop(first);
+    });
+    embedded::Embedded::open(&settings).map(drop).unwrap();
+    ending.join().unwrap();
+}
+
 #[tokio::test]
 async fn other_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
