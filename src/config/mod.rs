@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     access, admin, directory,
-    domain::{EnterpriseSlug, OrganizationSlug},
+    domain::{EnterpriseSlug, OrganizationSlug, url},
     edge, provisioning, proxy, saml, store, telemetry,
 };
 
@@ -29,7 +29,6 @@ mod schema;
 mod server;
 #[cfg(test)]
 mod tests;
-mod url;
 mod value;
 
 pub use fault::{Fault, Place};

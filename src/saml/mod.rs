@@ -20,6 +20,7 @@ mod decode;
 mod fields;
 mod instant;
 pub mod limits;
+mod metadata;
 mod name_id;
 mod own_key;
 mod policy;
@@ -36,6 +37,10 @@ mod xml;
 pub use check::{Check, NoTrail, Trail};
 pub use connection::{CertificateInfo, Connection, ConnectionError, Settings, SignedElement};
 pub use decode::decode;
+pub use metadata::{
+    IdpMetadata, MetadataBinding, MetadataEndpoint, MetadataError, MetadataRules, MetadataSigners,
+    OwnDescriptor, own_metadata, read_metadata,
+};
 pub use own_key::{OwnKey, OwnKeyError};
 pub use reason::Reason;
 pub use refusal::Refusal;
