@@ -104,7 +104,7 @@ impl Watch {
         loop {
             let look = Instant::now() + Duration::from_secs(LOOK_SECONDS);
             tokio::select! {
-                _ = stopping.wait_for(|stop| *stop) => return,
+                () = told(&mut stopping) => return,
                 () = tokio::time::sleep_until(next.min(look)) => {
                     self.look(Timestamp::now());
                     if Instant::now() < next {
@@ -157,7 +157,19 @@ impl Watch {
                 return Err(unknown);
             }
         }
+        let first = self.good.is_none();
         let outcome = self.take(good, now)?;
+        // What the configuration's own file says when the gateway starts is no news.
+        if outcome == Outcome::Changed && !(first && matches!(self.settings.source, Source::File(_))) {
+            self.tell(AuditAction::MetadataChanged, None);
+        }
+        if first && self.settings.signers.is_none() && matches!(self.settings.source, Source::Url(_)) {
+            let enterprise = self.home.slug.as_str();
+            tracing::warn!(
+                enterprise,
+                "metadata: first contact: compare the fingerprints with the IdP's administrator"
+            );
+        }
         self.persist(now).await;
         Ok(outcome)
     }
@@ -176,17 +188,8 @@ impl Watch {
             let (enterprise, until) = (self.home.slug.as_str(), good.until);
             tracing::info!(enterprise, keys, %until, signed = good.metadata.is_signed(), "metadata taken up");
         }
-        let first = self.good.is_none();
         self.good = Some(good);
         if !same {
-            if first && self.settings.signers.is_none() && matches!(self.settings.source, Source::Url(_)) {
-                let enterprise = self.home.slug.as_str();
-                tracing::info!(
-                    enterprise,
-                    "metadata: first contact; compare the fingerprints with the IdP's administrator"
-                );
-            }
-            self.tell(AuditAction::MetadataChanged, None);
             self.home.changed.notify_one();
         }
         Ok(if same { Outcome::Unchanged } else { Outcome::Changed })
@@ -295,4 +298,9 @@ impl Watch {
             ..AuditEvent::new(Timestamp::now(), action, Trigger::Saml, slug)
         });
     }
+}
+
+/// Ready when the gateway stops, also when nobody is left to say so.
+async fn told(stopping: &mut watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stop| *stop).await;
 }
