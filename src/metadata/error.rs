@@ -79,3 +79,36 @@ impl RefreshError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_documented() {
+        let address = IpAddr::from([127, 0, 0, 1]);
+        let fetching = [
+            FetchError::NumericHost(String::new()),
+            FetchError::Resolve(String::new()),
+            FetchError::Address { address, why: "" },
+            FetchError::Connect(String::new()),
+            FetchError::Tls(String::new()),
+            FetchError::Exchange(String::new()),
+            FetchError::Timeout(0),
+            FetchError::Redirect(302),
+            FetchError::Status(404),
+            FetchError::Encoded,
+            FetchError::TooLarge(0),
+        ];
+        let others = [
+            RefreshError::File(String::new()),
+            RefreshError::KeysUnknown { fingerprints: vec![] },
+            RefreshError::Connection(ConnectionError::NoKey),
+            RefreshError::Stopped,
+        ];
+        for error in fetching.into_iter().map(RefreshError::from).chain(others) {
+            let entry = format!("\n- `{}`", error.code());
+            assert!(include_str!("../../docs/REASONS.md").contains(&entry), "{entry}");
+        }
+    }
+}

@@ -71,3 +71,36 @@ impl From<Refusal> for MetadataError {
         Self::Refused(Box::new(refusal))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::saml::Reason;
+
+    #[test]
+    fn every_reason_is_documented() {
+        let all = [
+            MetadataError::TooLarge,
+            MetadataError::Refused(Box::new(Reason::DigestMismatch.into())),
+            MetadataError::Root { found: String::new() },
+            MetadataError::SeveralEntities,
+            MetadataError::EntityMismatch { expected: String::new(), found: String::new() },
+            MetadataError::NoIdp,
+            MetadataError::SeveralIdps,
+            MetadataError::SignatureMissing,
+            MetadataError::SignatureMisplaced,
+            MetadataError::Timestamp { attribute: "validUntil", found: String::new() },
+            MetadataError::Duration { found: String::new() },
+            MetadataError::Expired { until: String::new() },
+            MetadataError::NoSigningKey,
+            MetadataError::KeyDescriptor { why: "" },
+            MetadataError::Key(ConnectionError::NoKey),
+            MetadataError::NoSingleSignOn,
+            MetadataError::Location { location: String::new(), why: "" },
+        ];
+        for error in &all {
+            let entry = format!("\n- `{}`", error.code());
+            assert!(include_str!("../../../docs/REASONS.md").contains(&entry), "{entry}");
+        }
+    }
+}
