@@ -107,6 +107,7 @@ fn settings(arguments: &Import) -> Result<Settings, Failure> {
             own_authorities: vec![],
             // Told of below, and refused again by the configuration in production.
             http_on_loopback: true,
+            public_keys: vec![],
         },
         signers,
         trust: Trust::Tls,

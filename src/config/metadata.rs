@@ -94,6 +94,10 @@ pub fn finish(reader: &mut Reader, ground: &Ground, draft: &mut Draft, routes: &
         entity_id: Some(settings.saml.idp_entity_id.clone()),
         own_authorities,
         http_on_loopback: !ground.in_production(),
+        public_keys: match ground.in_production() {
+            true => certificate::DEVELOPMENT_CERTIFICATES.iter().map(|pem| pem.as_bytes().to_vec()).collect(),
+            false => vec![],
+        },
     };
     let Source::File(file) = &metadata.source else { return };
     let what = format!("{path}.metadata");

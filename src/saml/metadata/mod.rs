@@ -25,6 +25,8 @@ pub struct MetadataRules {
     pub own_authorities: Vec<String>,
     /// Allows plain http on loopback, as development does.
     pub http_on_loopback: bool,
+    /// PEM certificates whose keys everybody has: production takes none of them.
+    pub public_keys: Vec<Vec<u8>>,
 }
 
 /// The keys of which one must have signed a document.

@@ -177,6 +177,12 @@ impl Document<'_, '_> {
                 Some(_) => return Err(MetadataError::KeyDescriptor { why: "has an unknown use" }),
             }
             let Some(certificate) = self.certificate(descriptor)? else { continue };
+            let everybodys = self.rules.public_keys.iter().filter_map(|pem| X509::from_pem(pem).ok());
+            if everybodys.into_iter().any(|known| same_key(&known, &certificate)) {
+                return Err(MetadataError::KeyDescriptor {
+                    why: "holds a development key, which everybody has",
+                });
+            }
             let known = found.iter().any(|other| same_key(other, &certificate));
             if known {
                 continue;

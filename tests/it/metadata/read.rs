@@ -11,6 +11,8 @@ use portcullis::{
 use super::document::{Document, MD, POST, REDIRECT, SOAP, certificate, key, service};
 use crate::saml::forge::{self, DS, IDP, Sign};
 
+const DEVELOPMENT_CERTIFICATE: &[u8] = include_bytes!("../../../certs/development-idp.crt");
+
 /// A document, whether its signer is pinned, and the outcome that it is owed.
 struct Case {
     name: &'static str,
@@ -22,7 +24,12 @@ struct Case {
 
 fn rules() -> MetadataRules {
     let own_authorities = vec!["sp.example.com".into(), "app.example.com:8443".into()];
-    MetadataRules { entity_id: Some(IDP.into()), own_authorities, http_on_loopback: false }
+    MetadataRules {
+        entity_id: Some(IDP.into()),
+        own_authorities,
+        http_on_loopback: false,
+        public_keys: vec![DEVELOPMENT_CERTIFICATE.to_vec()],
+    }
 }
 
 fn read_at(octets: &[u8], pinned: bool, now: Timestamp) -> Result<IdpMetadata, MetadataError> {
@@ -231,6 +238,9 @@ fn keys() -> Vec<Case> {
             );
         }),
         case("S-57-weak-key-beside-a-good-one", Some("metadata_key"), |d| d.keys += &weak),
+        case("S-57-development-key", descriptor, |d| {
+            d.keys += &key(None, &super::document::base64_of(DEVELOPMENT_CERTIFICATE));
+        }),
         case("S-57-unknown-use", descriptor, |d| d.keys = d.keys.replace("signing", "sign")),
         case("S-57-chain", descriptor, |d| {
             let second = format!(
