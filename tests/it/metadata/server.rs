@@ -1,7 +1,7 @@
 //! An https server on loopback that answers with whatever a test gives it, octet by octet.
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use rustls::{
@@ -27,6 +27,7 @@ pub struct MetadataServer {
 struct Shared {
     /// `None`: takes the request and never answers.
     answer: Mutex<Option<Vec<u8>>>,
+    endless: AtomicBool,
     connections: AtomicUsize,
     heads: Mutex<Vec<String>>,
 }
@@ -68,7 +69,14 @@ impl MetadataServer {
 
     /// From now on answers with these octets, or never.
     pub fn answer(&self, octets: Option<Vec<u8>>) {
+        self.shared.endless.store(false, Ordering::SeqCst);
         *self.shared.answer.lock().unwrap() = octets;
+    }
+
+    /// From now on answers with this head and then blanks without end.
+    pub fn answer_without_end(&self, head: &str) {
+        self.answer(Some(head.as_bytes().to_vec()));
+        self.shared.endless.store(true, Ordering::SeqCst);
     }
 
     /// How many connections came until now.
@@ -96,6 +104,9 @@ async fn run(listener: TcpListener, acceptor: TlsAcceptor, shared: Arc<Shared>) 
             let answer = shared.answer.lock().unwrap().clone();
             let Some(answer) = answer else { return std::future::pending().await };
             stream.write_all(&answer).await.ok()?;
+            while shared.endless.load(Ordering::SeqCst) {
+                stream.write_all(&[b' '; 4096]).await.ok()?;
+            }
             stream.shutdown().await.ok()
         });
     }
