@@ -5,6 +5,7 @@ mod builder;
 mod canonical;
 mod names;
 mod parse;
+mod repeats;
 mod reread;
 mod scan;
 mod tape;

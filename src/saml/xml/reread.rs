@@ -5,6 +5,7 @@
 //! blanks, no bare `>` or carriage return in a text. What the tokens mean, [`Builder`] decides as in the first pass.
 use super::{
     builder::Builder,
+    repeats::Repeats,
     scan::check_characters,
     tape::{Kind, Tape},
     text,
@@ -13,6 +14,10 @@ use crate::saml::{Reason, Refusal};
 
 /// Parses a canonical form, as strictly as [`super::scan`] and [`super::parse`] and more.
 pub(in crate::saml) fn reread(source: &str) -> Result<Tape<'_>, Refusal> {
+    reread_with(source, Builder::repeat_elements)
+}
+
+pub(super) fn reread_with<'s>(source: &'s str, repeats: impl Repeats<'s>) -> Result<Tape<'s>, Refusal> {
     check_characters(source.as_bytes())?;
     let mut pass = Pass { source, builder: Builder::of_canonical(source) };
     let mut at = 0;
@@ -20,7 +25,10 @@ pub(in crate::saml) fn reread(source: &str) -> Result<Tape<'_>, Refusal> {
     while let Some(byte) = source.as_bytes().get(at) {
         at = match byte {
             b'<' if source.as_bytes().get(at + 1) == Some(&b'/') => pass.end_tag(at)?,
-            b'<' => pass.start_tag(at)?,
+            b'<' => match repeats(&mut pass.builder, at)? {
+                end if end > at => end,
+                _ => pass.start_tag(at)?,
+            },
             b'&' => pass.reference(at)?,
             _ => pass.text(at)?,
         };

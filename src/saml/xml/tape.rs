@@ -92,6 +92,30 @@ impl Node {
         let after = id as u32 + 1;
         Self { start, open_end: end, close_start: end, end, after, close_plain: false, ..*self }
     }
+
+    /// What is no element, at `start..end` as the node `id`.
+    #[inline]
+    pub(super) fn leaf(kind: Kind, plain: bool, start: usize, end: usize, id: usize) -> Self {
+        let (start, end, id) = (start as u32, end as u32, id as u32);
+        Self {
+            kind,
+            plain,
+            close_plain: true,
+            attribute_count: 0,
+            namespace: Namespace::NONE,
+            name_len: 0,
+            local_at: 0,
+            start,
+            open_end: end,
+            close_start: end,
+            end,
+            after: id + 1,
+            tag: id,
+            binding: Binding::UNPREFIXED,
+            scope: Binding::UNPREFIXED,
+            attributes: 0,
+        }
+    }
 }
 
 /// One attribute; namespace declarations are bindings instead.
