@@ -1,9 +1,9 @@
 //! The algorithms on the allow list, and the keys that they need.
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 use openssl::{
-    hash::MessageDigest,
     md::{Md, MdRef},
+    md_ctx::MdCtx,
 };
 
 /// A digest algorithm: SHA-2 (SHA-1 and MD5 are refused, S-54).
@@ -26,12 +26,12 @@ impl Digest {
 
     /// The digest of `octets`; `None` only if the library fails, which no caller takes for a match.
     pub fn of(self, octets: &[u8]) -> Option<Vec<u8>> {
-        let algorithm = match self {
-            Self::Sha256 => MessageDigest::sha256(),
-            Self::Sha384 => MessageDigest::sha384(),
-            Self::Sha512 => MessageDigest::sha512(),
-        };
-        openssl::hash::hash(algorithm, octets).ok().map(|digest| digest.to_vec())
+        let mut context = MdCtx::new().ok()?;
+        context.digest_init(self.md()).ok()?;
+        context.digest_update(octets).ok()?;
+        let mut digest = vec![0; self.len()];
+        let length = context.digest_final(&mut digest).ok()?;
+        (length == digest.len()).then_some(digest)
     }
 
     /// In bytes.
@@ -45,11 +45,17 @@ impl Digest {
     }
 
     pub fn md(self) -> &'static MdRef {
-        match self {
-            Self::Sha256 => Md::sha256(),
-            Self::Sha384 => Md::sha384(),
-            Self::Sha512 => Md::sha512(),
-        }
+        // Fetched once: OpenSSL would look an algorithm up by its name for every digest. If that fails, it looks it up.
+        static FETCHED: LazyLock<[Option<Md>; 3]> = LazyLock::new(|| {
+            ["SHA2-256", "SHA2-384", "SHA2-512"].map(|name| Md::fetch(None, name, None).ok())
+        });
+        let [sha256, sha384, sha512] = &*FETCHED;
+        let (fetched, named) = match self {
+            Self::Sha256 => (sha256, Md::sha256()),
+            Self::Sha384 => (sha384, Md::sha384()),
+            Self::Sha512 => (sha512, Md::sha512()),
+        };
+        fetched.as_deref().unwrap_or(named)
     }
 }
 
@@ -89,5 +95,28 @@ impl fmt::Display for SignatureAlgorithm {
             KeyType::Ec => "ECDSA",
         };
         write!(f, "{key} with SHA-{}", self.digest.len() * 8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use openssl::{hash::MessageDigest, nid::Nid};
+
+    use super::*;
+
+    #[test]
+    fn digests_are_those_of_their_names() {
+        for (digest, nid, reference) in [
+            (Digest::Sha256, Nid::SHA256, MessageDigest::sha256()),
+            (Digest::Sha384, Nid::SHA384, MessageDigest::sha384()),
+            (Digest::Sha512, Nid::SHA512, MessageDigest::sha512()),
+        ] {
+            assert_eq!(digest.md().type_(), nid);
+            for octets in [&b""[..], b"abc", &[0x80; 1000]] {
+                let expected = openssl::hash::hash(reference, octets).unwrap();
+                assert_eq!(digest.of(octets).as_deref(), Some(&*expected));
+                assert_eq!(expected.len(), digest.len());
+            }
+        }
     }
 }

@@ -5,14 +5,13 @@ use openssl::{
     hash::MessageDigest,
     nid::Nid,
     pkey::{PKey, Public},
-    pkey_ctx::PkeyCtx,
-    rsa::Padding,
     x509::X509,
 };
 
 use super::{
     Reason, Refusal,
     algorithm::{KeyType, SignatureAlgorithm},
+    contexts::Contexts,
     limits::{KEYS_PER_CONNECTION_MAX, RSA_BITS_MAX, RSA_BITS_MIN},
 };
 use crate::domain::Timestamp;
@@ -157,6 +156,7 @@ struct Key {
     key: PKey<Public>,
     /// The length of a coordinate in bytes for EC, `None` for RSA.
     coordinate_bytes: Option<usize>,
+    contexts: Contexts,
 }
 
 impl Key {
@@ -179,7 +179,7 @@ impl Key {
             }
             _ => return Err(ConnectionError::KeyTypeUnsupported { certificate: index }),
         };
-        Ok(Self { key, coordinate_bytes })
+        Ok(Self { key, coordinate_bytes, contexts: Contexts::default() })
     }
 
     fn key_type(&self) -> KeyType {
@@ -205,11 +205,7 @@ impl Key {
         if value.len() != self.key.size() {
             return Ok(false);
         }
-        let mut context = PkeyCtx::new(&self.key)?;
-        context.verify_init()?;
-        context.set_rsa_padding(Padding::PKCS1)?;
-        context.set_signature_md(algorithm.digest.md())?;
-        context.verify(digest, value)
+        self.contexts.verify(&self.key, algorithm.digest, digest, value)
     }
 
     /// RFC 4050 3.3: r and s, each as long as a coordinate; OpenSSL refuses values outside of 1 to n-1 (S-56).

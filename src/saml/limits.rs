@@ -26,6 +26,8 @@ pub const NAME_BYTES_MAX: usize = 1024;
 pub const PREFIX_LIST_MAX: usize = 16;
 /// Certificates of one connection: two elements times this many keys bound the verifications of a message.
 pub const KEYS_PER_CONNECTION_MAX: usize = 4;
+/// Verification contexts of one key that are kept between messages: a worker uses one at a time.
+pub const IDLE_CONTEXTS_PER_KEY_MAX: usize = 32;
 /// The weakest RSA key, NIST SP 800-131A.
 pub const RSA_BITS_MIN: u32 = 2048;
 /// The strongest RSA key: verification time grows with the square of the length.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 mod algorithm;
 mod check;
 mod connection;
+mod contexts;
 mod decode;
 mod fields;
 mod instant;

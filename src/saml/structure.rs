@@ -182,15 +182,18 @@ struct Census {
 impl Census {
     fn take(tape: &Tape<'_>) -> Self {
         let mut census = Self::default();
+        // The last start tag that counts for nothing: most elements repeat it.
+        let mut other = None;
         for element in tape.elements() {
-            match tape.namespace(element) {
-                Namespace::SAML => match tape.local(element) {
-                    "Assertion" => census.assertions += 1,
-                    "EncryptedAssertion" => census.encrypted += 1,
-                    _ => {}
-                },
-                Namespace::DS if tape.local(element) == "Signature" => census.signatures += 1,
-                _ => {}
+            let tag = Some(tape.first_like(element));
+            if tag == other {
+                continue;
+            }
+            match (tape.namespace(element), tape.local(element)) {
+                (Namespace::SAML, "Assertion") => census.assertions += 1,
+                (Namespace::SAML, "EncryptedAssertion") => census.encrypted += 1,
+                (Namespace::DS, "Signature") => census.signatures += 1,
+                _ => other = tag,
             }
         }
         census

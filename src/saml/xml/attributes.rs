@@ -27,6 +27,7 @@ impl<'s> Attributes<'s> {
     }
 
     /// The next attribute; `Ok(None)` at the tag's end.
+    #[inline]
     pub fn next(&mut self) -> Result<Option<RawAttribute<'s>>, Refusal> {
         let before = self.at;
         self.skip_space();
@@ -81,12 +82,15 @@ impl<'s> Attributes<'s> {
     }
 
     /// The value behind the opening quote at `self.at`, and whether it is plain.
+    ///
+    /// A plain value holds no markup, references, quotes, or white space that is normalized.
     fn value(&mut self, quote: u8) -> Result<(&'s str, bool), Refusal> {
         let start = self.at + 1;
         let rest = self.source.as_bytes().get(start..self.end).unwrap_or_default();
         let length = memchr::memchr(quote, rest).ok_or_else(|| self.broken())?;
         let value = self.source.get(start..start + length).unwrap_or_default();
-        let plain = !value.bytes().fold(false, |found, byte| found | is_special(byte));
+        let plain = memchr::memchr3(b'<', b'&', b'"', value.as_bytes()).is_none()
+            && !value.bytes().fold(false, |found, byte| found | (byte < b' '));
         self.at = start + length + 1;
         if !plain {
             check_value(value, start)?;
@@ -97,11 +101,6 @@ impl<'s> Attributes<'s> {
     fn broken(&self) -> Refusal {
         Refusal::at(Reason::NotWellFormed, self.at)
     }
-}
-
-/// What a plain value does not hold: markup, references, quotes, white space that is normalized.
-fn is_special(byte: u8) -> bool {
-    byte < b' ' || byte == b'<' || byte == b'&' || byte == b'"'
 }
 
 /// XML 1.0 3.1: no `<`, and every `&` begins a reference that stands for a character.

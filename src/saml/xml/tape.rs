@@ -224,10 +224,17 @@ impl<'s> Tape<'s> {
         nodes.unwrap_or_default().iter().zip(from..).filter(first).map(|(_, id)| NodeId(id))
     }
 
-    /// Whether an element before this one has the same start tag, octet for octet and with the same bindings around it.
+    /// The first element that has the same start tag, octet for octet and with the same bindings around it; perhaps this
+    /// one.
+    #[inline]
+    pub(in crate::saml) fn first_like(&self, id: NodeId) -> NodeId {
+        self.node(id).map_or(id, |node| NodeId(node.tag))
+    }
+
+    /// Whether an element before this one has the same start tag.
     #[inline]
     pub(in crate::saml) fn repeats(&self, id: NodeId) -> bool {
-        self.node(id).is_some_and(|node| node.tag != id.0)
+        self.first_like(id) != id
     }
 
     fn within(&self, from: u32, to: u32) -> impl Iterator<Item = NodeId> {
