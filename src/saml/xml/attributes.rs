@@ -1,5 +1,5 @@
 //! The inside of a start tag, read strictly: quick-xml leaves this to its caller.
-use super::text;
+use super::{find::first_of, text};
 use crate::saml::{Reason, Refusal, limits::NAME_BYTES_MAX};
 
 /// One attribute as written, namespace declarations included.
@@ -87,10 +87,15 @@ impl<'s> Attributes<'s> {
     fn value(&mut self, quote: u8) -> Result<(&'s str, bool), Refusal> {
         let start = self.at + 1;
         let rest = self.source.as_bytes().get(start..self.end).unwrap_or_default();
+        // The first byte of all that a plain value does not hold is the quote that ends it: so nearly every value.
+        let plain = first_of(rest, [b'<', b'&', b'"'], b' ').filter(|at| rest.get(*at) == Some(&quote));
+        if let Some(length) = plain {
+            self.at = start + length + 1;
+            return Ok((self.source.get(start..start + length).unwrap_or_default(), true));
+        }
         let length = memchr::memchr(quote, rest).ok_or_else(|| self.broken())?;
         let value = self.source.get(start..start + length).unwrap_or_default();
-        let plain = memchr::memchr3(b'<', b'&', b'"', value.as_bytes()).is_none()
-            && !value.bytes().fold(false, |found, byte| found | (byte < b' '));
+        let plain = first_of(value.as_bytes(), [b'<', b'&', b'"'], b' ').is_none();
         self.at = start + length + 1;
         if !plain {
             check_value(value, start)?;

@@ -3,6 +3,7 @@
 mod attributes;
 mod builder;
 mod canonical;
+mod find;
 mod names;
 mod parse;
 mod repeats;

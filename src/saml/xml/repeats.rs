@@ -6,6 +6,7 @@
 //! the end tag is compared octet for octet. What is unlike that in any way is left to the tokenizer.
 use super::{
     builder::Builder,
+    find::first_of,
     tape::{Kind, Node},
 };
 use crate::saml::Refusal;
@@ -47,10 +48,10 @@ impl Builder<'_> {
 #[inline]
 fn text_between(rest: &[u8], tag: &[u8], name: &[u8]) -> Option<usize> {
     let rest = rest.strip_prefix(tag)?;
-    let (text, close) = rest.split_at_checked(memchr::memchr3(b'<', b'&', b'>', rest)?)?;
+    let text_len = first_of(rest, [b'<', b'&', b'>', b'\r', b']'], 0).filter(|length| *length > 0)?;
+    let close = rest.get(text_len..)?;
     let closed = close.strip_prefix(b"</")?.strip_prefix(name)?.first() == Some(&b'>');
-    let plain = !text.is_empty() && memchr::memchr2(b'\r', b']', text).is_none();
-    (closed && plain).then_some(text.len())
+    closed.then_some(text_len)
 }
 
 #[cfg(test)]
