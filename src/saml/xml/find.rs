@@ -41,10 +41,10 @@ mod tests {
     /// Every byte at every place, alone and next to bytes that a borrow could touch.
     #[test]
     fn the_first_is_found_at_every_place() {
-        for length in 0..20 {
+        for length in 0..18 {
             for at in 0..length {
                 for byte in 0..=u8::MAX {
-                    for around in [b'a', b'=', b' ', b'!', 0xff, 0x80, 0xbc, b'<'] {
+                    for around in [b'a', b'=', b'!', 0xff, 0xbc] {
                         let mut octets = vec![around; length];
                         octets[at] = byte;
                         check(&octets, [], b' ');

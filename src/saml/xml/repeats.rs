@@ -20,7 +20,8 @@ impl Builder<'_> {
     /// Reads such elements from `start` on, where a token begins, as the tokenizer and this builder would, and gives the
     /// end of the last one: `start` if there is none.
     pub fn repeat_elements(&mut self, start: usize) -> Result<usize, Refusal> {
-        let Some(known) = self.repeated().copied() else { return Ok(start) };
+        let again = |known: &&Node| self.rest(start).starts_with(self.spelled(known));
+        let Some(known) = self.repeated().filter(again).copied() else { return Ok(start) };
         let tag = self.spelled(&known);
         let name = self.name_of(&known).as_bytes();
         if tag.ends_with(b"/>") {
@@ -132,6 +133,28 @@ mod tests {
                 cut.remove(at);
             }
             agree(&cut)?;
+        }
+    }
+
+    /// What looks repeated and is not.
+    #[test]
+    fn an_empty_element_or_another_scope_is_no_repetition() {
+        let source = "<r><s><a/></s><s><a/>t</a></s></r>";
+        let refused = parse_with(source, Builder::repeat_elements).map_err(|refusal| refusal.reason);
+        assert_eq!(refused.err(), Some(crate::saml::Reason::NotWellFormed));
+        agree(source).unwrap();
+        let source = "<r><s xmlns:p=\"urn:1\"><p:a>t</p:a></s><s xmlns:p=\"urn:2\"><p:a>t</p:a></s></r>";
+        let same = source.replace("urn:2", "urn:1");
+        for (source, expected) in [(source, ["urn:1", "urn:2"]), (&same, ["urn:1", "urn:1"])] {
+            for tape in
+                [parse_with(source, Builder::repeat_elements), reread_with(source, Builder::repeat_elements)]
+            {
+                let tape = tape.unwrap();
+                let named = tape.elements().filter(|id| tape.local(*id) == "a");
+                let namespaces: Vec<_> = named.map(|id| tape.namespace_name(tape.namespace(id))).collect();
+                assert_eq!(namespaces, expected);
+            }
+            agree(source).unwrap();
         }
     }
 
