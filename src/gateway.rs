@@ -12,9 +12,9 @@ use crate::{
     edge::{
         gate::{EnterpriseGate, Gate},
         listener::{self, ServeError, Workers},
-        router::{Router, UrlFault},
+        router::{Home, Router, UrlFault},
     },
-    saml::{Connection, ConnectionError},
+    saml::{Connection, ConnectionError, ConnectionSlot},
     store::{Store, Timed},
     telemetry::Metrics,
 };
@@ -60,12 +60,12 @@ pub async fn start(
         enterprises.insert(enterprise.slug.clone(), Arc::new(open(enterprise)?));
     }
     export_certificates(&enterprises, Timestamp::now(), &metrics);
-    let acs_urls = settings.enterprises.iter();
-    let acs_urls = acs_urls.flat_map(|e| e.acs_urls.iter().map(|url| (&e.slug, url.as_str())));
+    let homes = settings.enterprises.iter();
+    let homes: Vec<_> = homes.map(|e| Home { enterprise: &e.slug, acs_urls: &e.acs_urls }).collect();
     let gate = Arc::new(Gate {
         directory: directory.clone(),
         routes: Routes::new(settings.routes.clone()).map_err(StartError::Routes)?,
-        own: Router::new(acs_urls)?,
+        own: Router::new(&homes)?,
         enterprises,
         settings: settings.edge.clone(),
         metrics: metrics.clone(),
@@ -108,7 +108,7 @@ fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
             id: EnterpriseId::of(&settings.slug),
             provisioning: settings.provisioning.clone(),
         },
-        connection: Connection::new(settings.saml.clone()).map_err(fault)?,
+        connection: ConnectionSlot::of(Connection::new(settings.saml.clone()).map_err(fault)?),
         acs_urls: settings.acs_urls.clone(),
     })
 }
@@ -122,7 +122,8 @@ fn export_certificates(
 ) {
     let mut expiries = Vec::new();
     for (slug, enterprise) in enterprises {
-        for certificate in enterprise.connection.certificates() {
+        let Ok(connection) = enterprise.connection(now) else { continue };
+        for certificate in connection.certificates() {
             let Some(end) = certificate.not_after else { continue };
             let fingerprint = certificate.fingerprint_sha256.get(..16).unwrap_or_default();
             expiries.push((format!("idp_signing:{slug}:{fingerprint}"), end.as_second()));

@@ -36,9 +36,17 @@ pub struct Gate {
 /// One enterprise, as sign-ins need it.
 pub struct EnterpriseGate {
     pub enterprise: directory::Enterprise,
-    pub connection: saml::Connection,
+    /// Filled from the configuration, or from the IdP's metadata as that changes.
+    pub connection: saml::ConnectionSlot,
     /// One for each host.
     pub acs_urls: Vec<String>,
+}
+
+impl EnterpriseGate {
+    /// The connection as it is at `now`. Load it once for each message, so that all checks see the same one.
+    pub fn connection(&self, now: Timestamp) -> Result<Arc<saml::Connection>, saml::NoConnection> {
+        self.connection.load(now)
+    }
 }
 
 impl Gate {
@@ -142,8 +150,8 @@ impl Worker {
         screened: Screened,
         request_id: &str,
     ) -> Result<Response<Body>, Problem> {
-        if screened.request().method().as_str() != endpoint.method() {
-            return Err(Problem::Method { allow: endpoint.method() });
+        if !endpoint.allows(screened.request().method().as_str()) {
+            return Err(Problem::Method { allow: endpoint.methods() });
         }
         // Boxed, as below: what is rare does not make the common future larger.
         match endpoint {
