@@ -4,7 +4,7 @@ use std::path::Path;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{read_text, reader::Reader, server::Ground, value::Placed};
-use crate::saml::{Connection, ConnectionError, Settings, SignedElement};
+use crate::saml::{Connection, ConnectionError, Settings, SignedElement, SubjectKey};
 
 const CERTIFICATE_FILE_BYTES_MAX: u64 = 256 * 1024;
 
@@ -101,6 +101,7 @@ fn connection_error(found: &[Block]) -> Option<ConnectionError> {
         sso_url: String::new(),
         certificates: found.iter().map(|block| block.pem.clone()).collect(),
         signed: SignedElement::Either,
+        subject: SubjectKey::NameId,
         clock_skew_seconds: 0,
     };
     Connection::new(settings).err()

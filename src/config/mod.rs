@@ -15,6 +15,7 @@ use crate::{
     edge, provisioning, proxy, saml, store, telemetry,
 };
 
+mod attributes;
 mod backend;
 mod certificate;
 mod document;

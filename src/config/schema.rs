@@ -17,7 +17,7 @@ pub enum Kind {
     Texts,
     /// A list of texts, or the text `"*"`.
     TextsOrAll,
-    /// A list of `{ group, organization, role }`.
+    /// A list of `{ group, organization, role, match }`.
     Mappings,
 }
 
@@ -80,10 +80,13 @@ pub const KEYS: &[Key] = &[
     key("enterprise.*.saml.acs_url", Kind::Text),
     key("enterprise.*.saml.signed", Kind::Choice(&["either", "response", "assertion", "both"])),
     key("enterprise.*.saml.clock_skew", Kind::Duration(0, 300)),
+    key("enterprise.*.saml.subject", Kind::Text),
     key("enterprise.*.attributes.groups", Kind::Texts),
     key("enterprise.*.attributes.email", Kind::Texts),
     key("enterprise.*.attributes.display_name", Kind::Texts),
     key("enterprise.*.attributes.preferred_username", Kind::Texts),
+    key("enterprise.*.groups.name", Kind::Choice(&["value", "dn_leaf"])),
+    key("enterprise.*.groups.pattern", Kind::Text),
     key("route.*.path", Kind::Text),
     key("route.*.host", Kind::Text),
     key("route.*.origin", Kind::Text),

@@ -79,7 +79,7 @@ fn the_shipped_file_names_every_key_and_no_other() {
 #[test]
 fn documented_defaults_are_the_defaults() {
     let shipped = include_str!("../../config.toml");
-    let examples = ["# url = ", "# url_file = ", "# timeout_ms = "];
+    let examples = ["# url = ", "# url_file = ", "# timeout_ms = ", "# pattern = "];
     let is_default = |line: &str| {
         line.strip_prefix("# ")
             .and_then(|rest| rest.split_once(" = "))

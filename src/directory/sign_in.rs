@@ -133,11 +133,11 @@ impl Directory {
     ) -> Result<SignedIn, SignInError> {
         let names = &enterprise.provisioning.attributes;
         let (attributes, structured) = (assertion.attributes(), assertion.structured_attributes());
-        let Reading { profile, claim } = Reading::of(assertion.name_id(), attributes, structured, names)?;
+        let Reading { profile, claim } = Reading::of(assertion.stable_id(), attributes, structured, names)?;
         let incoming = Incoming {
             enterprise,
             assertion: &assertion,
-            person: PersonId::of(enterprise.id, assertion.issuer(), &assertion.name_id().value),
+            person: PersonId::of_stable_id(enterprise.id, assertion.issuer(), assertion.stable_id()),
             profile,
             claim,
             now,
@@ -314,7 +314,10 @@ impl Incoming<'_> {
 
     /// Brings the record up to what this sign-in says of the person.
     fn refresh(&self, person: &mut Person) {
-        person.name_id = self.assertion.name_id().clone();
+        // A transient NameID is another one each time and says nothing of the person: the first one stays.
+        if !self.assertion.name_id().is_transient() {
+            person.name_id = self.assertion.name_id().clone();
+        }
         person.profile = self.profile.clone();
         if let Some(groups) = self.claim.known() {
             // Sorted, so that an IdP that sends them in another order each time changes nothing.

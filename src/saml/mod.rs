@@ -27,6 +27,7 @@ mod refusal;
 mod request;
 mod signature;
 mod structure;
+mod subject;
 mod verify;
 mod xml;
 
@@ -36,6 +37,7 @@ pub use decode::decode;
 pub use reason::Reason;
 pub use refusal::Refusal;
 pub use request::authn_request_url;
+pub use subject::SubjectKey;
 pub use verify::{VerifiedAssertion, verify};
 
 /// A request that this browser has outstanding.

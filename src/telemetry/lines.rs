@@ -66,7 +66,7 @@ pub struct AuditEvent<'a> {
     /// The person's id, as hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub person: Option<&'a str>,
-    /// The NameID's value.
+    /// The stable id's value: the NameID's, or that of the attribute that identifies people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<&'a str>,
     #[serde(rename = "org", skip_serializing_if = "Option::is_none")]
