@@ -152,6 +152,7 @@ fn verification_nanos(world: &World, forms: &[Form]) -> f64 {
         signed: SignedElement::Either,
         subject: SubjectKey::NameId,
         clock_skew_seconds: 60,
+        ..saml::Settings::default()
     })
     .expect("the development certificate");
     let responses: Vec<(Vec<u8>, String)> = forms

@@ -10,8 +10,9 @@ use super::{
 use crate::domain::{NameId, StableId};
 
 /// What identifies the people of a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum SubjectKey {
+    #[default]
     /// The NameID's value; a transient one is refused.
     NameId,
     /// The value of the attribute of exactly this `Name`, such as Entra ID's object id. The NameID, which may then be

@@ -374,6 +374,7 @@ pub fn settings(certificates: &[&str]) -> Settings {
         signed: SignedElement::Either,
         subject: SubjectKey::NameId,
         clock_skew_seconds: 60,
+        ..Settings::default()
     }
 }
 
