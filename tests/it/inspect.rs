@@ -9,7 +9,10 @@ use portcullis::{demo::browser::Browser, saml::Check};
 use serde_json::Value;
 
 use crate::{
-    saml::forge::{self, Spec, attribute, audience},
+    saml::{
+        forge::{self, Spec, attribute, audience},
+        subjects::{OBJECT_ID, TRANSIENT},
+    },
     support::gateway::{Backend, TestGateway, name_id},
 };
 
@@ -87,6 +90,29 @@ pub fn alice() -> Spec {
 }
 
 #[test]
+fn the_subject_is_the_attribute_that_the_connection_names() {
+    let desk = Desk::new("");
+    let config = desk.0.path().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let subject = format!("[enterprise.example.saml]\nsubject = \"{OBJECT_ID}\"");
+    std::fs::write(&config, text.replace("[enterprise.example.saml]", &subject)).unwrap();
+    let mut spec = alice();
+    spec.name_id = TRANSIENT.into();
+    let refused = json(&desk.inspect(spec.xml().as_bytes(), &["--format", "json"]), 1);
+    assert_eq!(refused["reason"]["code"], "subject_attribute_missing");
+    assert_eq!(refused["reason"]["expected"], OBJECT_ID);
+    spec.attributes += &attribute(OBJECT_ID, &["7f1d"]);
+    let xml = spec.xml();
+    let claims = &json(&desk.inspect(xml.as_bytes(), &["--format", "json"]), 0)["claims"];
+    assert_eq!((&claims["subject"]["key"], &claims["subject"]["value"]), (&OBJECT_ID.into(), &"7f1d".into()));
+    assert_eq!(claims["name_id"]["value"], "_5f0c");
+    let text = assert_ends(&desk.inspect(xml.as_bytes(), &[]), 0);
+    assert!(text.contains("The gateway would sign 7f1d in."), "{text}");
+    assert!(text.contains(&format!("identified by             {OBJECT_ID}")), "{text}");
+    assert!(text.contains("subject                   7f1d"), "{text}");
+}
+
+#[test]
 fn an_accepted_response_as_text() {
     let desk = Desk::new("");
     let form = BASE64_STANDARD.encode(alice().xml());
@@ -122,6 +148,8 @@ fn an_accepted_response_as_text() {
     Person
       NameID                    alice@example.com
       format                    urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified
+      identified by             the NameID
+      person                    4d69727cefbb97b5d2d3e8419b7ef511
       signed in at              2026-01-15T11:50:00Z
       session index             _session
 
@@ -166,6 +194,11 @@ fn an_accepted_response_as_json() {
         ...
       ],
       "claims": {
+        "subject": {
+          "key": "name_id",
+          "value": "alice@example.com",
+          "person": "4d69727cefbb97b5d2d3e8419b7ef511"
+        },
         "name_id": {
           "value": "alice@example.com",
           "format": "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"

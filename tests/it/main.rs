@@ -19,4 +19,5 @@ mod store_embedded;
 mod store_redis;
 mod store_tls;
 mod streaming;
+mod subjects;
 mod support;

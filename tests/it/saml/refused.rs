@@ -299,6 +299,7 @@ fn subject() -> Vec<Case> {
         made("no-subject", Reason::SubjectMissing, |spec| spec.subject = Some(String::new())),
         made("no-name-id", Reason::NameIdMissing, |spec| spec.name_id.clear()),
         named("empty", Reason::NameIdMissing, String::new()),
+        named("blank", Reason::NameIdMissing, " \u{a0}".into()),
         format("transient", Reason::NameIdTransient, "transient\""),
         named("long", Reason::NameIdTooLong, "a".repeat(limits::NAME_ID_BYTES_MAX + 1)),
         named("S-96-zero-width", Reason::NameIdCharacter, "ali\u{200b}ce".into()),
