@@ -92,7 +92,15 @@ pub fn subject(reader: &mut Reader, path: &str) -> SubjectKey {
 pub fn naming(reader: &mut Reader, enterprise: &str) -> GroupNaming {
     let dn_leaf = reader.text_or(&format!("{enterprise}.groups.name"), "value").value == "dn_leaf";
     let path = format!("{enterprise}.groups.pattern");
-    let pattern = reader.text(&path).and_then(|text| pattern(reader, &path, &text));
+    let pattern = reader.text(&path).and_then(|text| {
+        let found = pattern(reader, &path, &text)?;
+        if found.captures() > 1 {
+            let why =
+                format!("{:?} has several capture groups, and one of them must hold the name", text.value);
+            reader.fault(&text.place, &path, why, "write (?:...) for the others");
+        }
+        Some(found)
+    });
     GroupNaming { dn_leaf, pattern }
 }
 
@@ -131,12 +139,13 @@ pub fn warn_of_loose_owners(
     }
 }
 
+const PATTERN_HINT: &str = "write a regular expression for the whole value: \"app-(.+)\"";
+
 fn pattern(reader: &mut Reader, path: &str, text: &Placed<String>) -> Option<Pattern> {
     match Pattern::parse(&text.value) {
         Ok(pattern) => Some(pattern),
         Err(error) => {
-            let hint = "write a regular expression for the whole value, with at most one capture group: \"app-(.+)\"";
-            reader.fault(&text.place, path, format!("{:?} {error}", text.value), hint);
+            reader.fault(&text.place, path, format!("{:?} {error}", text.value), PATTERN_HINT);
             None
         }
     }

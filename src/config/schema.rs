@@ -55,6 +55,7 @@ pub const KEYS: &[Key] = &[
     key("store.url", Kind::Text),
     key("store.url_file", Kind::Text),
     key("store.timeout_ms", Kind::Integer(10, 60_000)),
+    key("pages.folder", Kind::Text),
     key("log.format", Kind::Choice(&["text", "json"])),
     key("log.level", Kind::Text),
     key("proxy.connect_ms_max", Kind::Integer(10, 120_000)),

@@ -61,6 +61,29 @@ impl SignInError {
             Self::Store(_) => "store_unavailable",
         }
     }
+
+    /// What an administrator should do, as `docs/REASONS.md` says it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::RequestConsumed => {
+                "A double click does this; if it is frequent, look for a proxy that repeats POSTs."
+            }
+            Self::AssertionReplayed => {
+                "Treat it as an attack, unless a failover of the store lost a write at that moment."
+            }
+            Self::Attribute(UnusableAttribute::Ambiguous { .. }) => {
+                "Release one value of it at the identity provider, or map another attribute in the configuration."
+            }
+            Self::Attribute(UnusableAttribute::NotText { .. }) => {
+                "Release it as text at the identity provider, or map another attribute in the configuration."
+            }
+            Self::Contended => {
+                "Let the person sign in again; if it stays, something writes to the same person all the time."
+            }
+            Self::Random(_) => "Look at the system's log.",
+            Self::Store(_) => "Look at `/readyz` and at the store's own log.",
+        }
+    }
 }
 
 /// Everything that a sign-in says, before the store is asked anything.

@@ -25,8 +25,6 @@ pub enum PatternError {
     TooLong,
     #[error("is no regular expression ({0})")]
     Syntax(String),
-    #[error("has {0} capture groups; which of them is meant?")]
-    SeveralCaptures(usize),
 }
 
 impl Pattern {
@@ -38,10 +36,12 @@ impl Pattern {
         // By itself first: what is only balanced within our group would not be held by it.
         compile(text)?;
         let regex = compile(&format!("^(?:{text})$"))?;
-        match regex.captures_len() - 1 {
-            0 | 1 => Ok(Self { text: text.to_owned(), regex }),
-            several => Err(PatternError::SeveralCaptures(several)),
-        }
+        Ok(Self { text: text.to_owned(), regex })
+    }
+
+    /// How many capture groups it has.
+    pub fn captures(&self) -> usize {
+        self.regex.captures_len().saturating_sub(1)
     }
 
     pub fn as_str(&self) -> &str {
@@ -52,13 +52,14 @@ impl Pattern {
         value.len() <= VALUE_BYTES_MAX && self.regex.is_match(value)
     }
 
-    /// What the pattern's capture group holds, or the whole value if it has none; `None` if the value does not match.
+    /// What the pattern's one capture group holds, or the whole value if it has none or several; `None` if the value does not
+    /// match.
     pub fn capture<'v>(&self, value: &'v str) -> Option<&'v str> {
         if value.len() > VALUE_BYTES_MAX {
             return None;
         }
         let captures = self.regex.captures(value)?;
-        captures.get(self.regex.captures_len() - 1).map(|found| found.as_str())
+        captures.get(usize::from(self.captures() == 1)).map(|found| found.as_str())
     }
 }
 
@@ -119,7 +120,7 @@ mod tests {
         {
             assert!(matches!(Pattern::parse(wrong), Err(PatternError::Syntax(_))), "{wrong}");
         }
-        assert_eq!(Pattern::parse("(a)(b)"), Err(PatternError::SeveralCaptures(2)));
+        assert_eq!(Pattern::parse("(a)(?:b)(c)").unwrap().captures(), 2);
         assert_eq!(Pattern::parse(&"a".repeat(PATTERN_BYTES_MAX + 1)), Err(PatternError::TooLong));
         assert!(Pattern::parse(&"a".repeat(PATTERN_BYTES_MAX)).is_ok());
         let deep = |depth| format!("{}a{}", "(?:".repeat(depth), ")".repeat(depth));

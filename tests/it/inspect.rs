@@ -9,20 +9,17 @@ use portcullis::{demo::browser::Browser, saml::Check};
 use serde_json::Value;
 
 use crate::{
-    saml::{
-        forge::{self, Spec, attribute, audience},
-        subjects::{OBJECT_ID, TRANSIENT},
-    },
+    saml::forge::{self, Spec, attribute, audience},
     support::gateway::{Backend, TestGateway, name_id},
 };
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// A folder with the configuration that the forged responses are meant for.
-struct Desk(tempfile::TempDir);
+pub struct Desk(pub tempfile::TempDir);
 
 impl Desk {
-    fn new(more: &str) -> Self {
+    pub fn new(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = format!(
             r#"
@@ -62,7 +59,7 @@ enterprise = "example"
     }
 
     /// Inspects at the time of the forged responses, with their request outstanding.
-    fn inspect(&self, content: &[u8], arguments: &[&str]) -> Output {
+    pub fn inspect(&self, content: &[u8], arguments: &[&str]) -> Output {
         let usual = ["--at", forge::NOW, "--request-id", forge::REQUEST];
         self.command().arg(self.file(content)).args(usual).args(arguments).output().unwrap()
     }
@@ -70,7 +67,7 @@ enterprise = "example"
 
 /// What the program wrote on standard output, which must be all that it wrote.
 #[track_caller]
-fn assert_ends(output: &Output, code: i32) -> String {
+pub fn assert_ends(output: &Output, code: i32) -> String {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "stdout:\n{out}\nstderr:\n{err}");
     assert_eq!(err, "");
@@ -87,29 +84,6 @@ pub fn alice() -> Spec {
     let mut spec = Spec::default();
     spec.attributes += &attribute("groups", &["octo-org", "octo-org-owners", "everyone"]);
     spec
-}
-
-#[test]
-fn the_subject_is_the_attribute_that_the_connection_names() {
-    let desk = Desk::new("");
-    let config = desk.0.path().join("config.toml");
-    let text = std::fs::read_to_string(&config).unwrap();
-    let subject = format!("[enterprise.example.saml]\nsubject = \"{OBJECT_ID}\"");
-    std::fs::write(&config, text.replace("[enterprise.example.saml]", &subject)).unwrap();
-    let mut spec = alice();
-    spec.name_id = TRANSIENT.into();
-    let refused = json(&desk.inspect(spec.xml().as_bytes(), &["--format", "json"]), 1);
-    assert_eq!(refused["reason"]["code"], "subject_attribute_missing");
-    assert_eq!(refused["reason"]["expected"], OBJECT_ID);
-    spec.attributes += &attribute(OBJECT_ID, &["7f1d"]);
-    let xml = spec.xml();
-    let claims = &json(&desk.inspect(xml.as_bytes(), &["--format", "json"]), 0)["claims"];
-    assert_eq!((&claims["subject"]["key"], &claims["subject"]["value"]), (&OBJECT_ID.into(), &"7f1d".into()));
-    assert_eq!(claims["name_id"]["value"], "_5f0c");
-    let text = assert_ends(&desk.inspect(xml.as_bytes(), &[]), 0);
-    assert!(text.contains("The gateway would sign 7f1d in."), "{text}");
-    assert!(text.contains(&format!("identified by             {OBJECT_ID}")), "{text}");
-    assert!(text.contains("subject                   7f1d"), "{text}");
 }
 
 #[test]

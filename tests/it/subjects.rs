@@ -1,111 +1,23 @@
 //! Who is who, through the ACS: look-alikes, transient NameIDs, the attribute that identifies people, the names of groups.
-use base64::{Engine, prelude::BASE64_STANDARD};
 use percent_encoding::percent_decode_str;
 use portcullis::{
     config::Overrides,
-    demo::browser::{Browser, Form, Page},
-    domain::{PersonId, RequestId, SessionToken, SignInHandle, StableId, Timestamp},
+    demo::browser::Browser,
+    domain::{SessionToken, StableId, Timestamp},
     edge::cookies::SESSION,
 };
 
 use crate::{
+    inspect,
     saml::{
-        forge::{self, Spec, attribute, audience},
-        subjects::OBJECT_ID,
+        forge::{Spec, attribute},
+        subjects::{OBJECT_ID, TRANSIENT},
     },
-    support::gateway::{Backend, TestGateway},
+    support::forged_idp::ForgedIdp,
 };
 
-/// Beside a gateway whose IdP is the forge: its responses say whatever a test wants them to.
-struct Desk {
-    gateway: TestGateway,
-}
-
-impl Desk {
-    async fn new(change: impl FnOnce(Overrides) -> Overrides + 'static) -> Self {
-        let certificate = format!("{}/fixtures/saml/keys/idp-rsa.cert.pem", env!("CARGO_MANIFEST_DIR"));
-        let change = move |overrides: Overrides| {
-            let forged = overrides
-                .set("enterprise.example.saml.idp_entity_id", forge::IDP)
-                .set("enterprise.example.saml.certificates", certificate);
-            change(forged)
-        };
-        let mut gateway = TestGateway::start_with(Backend::Embedded, change, |store| store).await;
-        gateway.idp_entity_id = forge::IDP.into();
-        Self { gateway }
-    }
-
-    async fn by_object_id() -> Self {
-        Self::new(|overrides| overrides.set("enterprise.example.saml.subject", OBJECT_ID)).await
-    }
-
-    /// Starts a sign-in; the response that would be its answer now.
-    async fn asked(&self, browser: &mut Browser) -> Spec {
-        browser.open(&format!("{}/saml/login?return_to=/", self.gateway.url)).await.unwrap();
-        let cookie = browser.cookie("localhost", "__Host-portcullis-signin").unwrap_or_default();
-        let handle = cookie.split('.').next_back().and_then(SignInHandle::parse).expect("a pending sign-in");
-        let request = format!("_{}", RequestId::of(handle));
-        let acs = format!("{}/saml/acs", self.gateway.url);
-        let now = Timestamp::now();
-        let end = (now + std::time::Duration::from_secs(240)).to_string();
-        let mut spec = Spec {
-            restrictions: Some(audience(&[&format!("{}/saml/metadata", self.gateway.url)])),
-            attributes: String::new(),
-            ..Spec::default()
-        };
-        spec.response.insert("Destination", acs.clone());
-        spec.response.insert("InResponseTo", request.clone());
-        spec.response.insert("IssueInstant", now.to_string());
-        spec.assertion.insert("ID", format!("_a{}", &request[1..]));
-        spec.assertion.insert("IssueInstant", now.to_string());
-        spec.confirmation.insert("Recipient", acs);
-        spec.confirmation.insert("InResponseTo", request);
-        spec.confirmation.insert("NotOnOrAfter", end.clone());
-        spec.conditions.insert("NotBefore", now.to_string());
-        spec.conditions.insert("NotOnOrAfter", end);
-        spec.authn.insert("AuthnInstant", now.to_string());
-        spec
-    }
-
-    async fn post(&self, browser: &mut Browser, xml: &str) -> Page {
-        let mut form = Form::default();
-        form.is_post = true;
-        form.action = format!("{}/saml/acs", self.gateway.url);
-        form.set("SAMLResponse", &BASE64_STANDARD.encode(xml));
-        browser.submit(&form).await.unwrap()
-    }
-
-    /// Signs in with a response that `change` has made.
-    async fn sign_in(&self, change: impl FnOnce(&mut Spec)) -> (Browser, Page) {
-        let mut browser = Browser::new();
-        let mut spec = self.asked(&mut browser).await;
-        change(&mut spec);
-        let page = self.post(&mut browser, &spec.xml()).await;
-        (browser, page)
-    }
-
-    /// X-Forwarded-User as the origin server would undo it.
-    async fn user(&self, browser: &mut Browser) -> String {
-        let identity = self.gateway.identity(browser).await.expect("a session");
-        let encoded = identity["x-forwarded-user"].as_str().unwrap();
-        percent_decode_str(encoded).decode_utf8().unwrap().into_owned()
-    }
-
-    /// The outcome owed for a refused message: 403, no cookie, nobody in the store, one count of the reason.
-    async fn assert_refused(&self, browser: &Browser, page: &Page, reason: &str, person: PersonId) {
-        assert_eq!(page.status, 403, "{reason}: {}", page.body);
-        assert!(browser.cookie("localhost", SESSION).is_none(), "{reason}");
-        let directory = &self.gateway.running.as_ref().unwrap().directory;
-        let found = directory.person(self.gateway.enterprise(), person, Timestamp::now()).await.unwrap();
-        assert!(found.is_none(), "{reason}");
-        let counted = format!(r#"portcullis_saml_responses_total{{result="refused",reason="{reason}"}}"#);
-        let metrics = self.gateway.private("/metrics").await.body;
-        assert!(metrics.contains(&counted), "{counted} is not in\n{metrics}");
-    }
-
-    fn person(&self, id: &StableId) -> PersonId {
-        PersonId::of_stable_id(self.gateway.enterprise(), forge::IDP, id)
-    }
+async fn by_object_id() -> ForgedIdp {
+    ForgedIdp::new(|overrides| overrides.set("enterprise.example.saml.subject", OBJECT_ID)).await
 }
 
 const GENUINE: &str = "alice@example.com";
@@ -147,7 +59,7 @@ const LOOK_ALIKES: &[(&str, Option<&str>)] = &[
 ];
 
 /// Each look-alike is refused or somebody else: it never sees what the genuine one belongs to.
-async fn look_alikes(desk: &Desk, prefix: &str, say: fn(&mut Spec, &str), id: fn(&str) -> StableId) {
+async fn look_alikes(desk: &ForgedIdp, prefix: &str, say: fn(&mut Spec, &str), id: fn(&str) -> StableId) {
     let (mut alice, page) = desk
         .sign_in(|spec| {
             say(spec, GENUINE);
@@ -177,7 +89,7 @@ async fn look_alikes(desk: &Desk, prefix: &str, say: fn(&mut Spec, &str), id: fn
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s_96_a_look_alike_of_a_name_id_is_refused_or_somebody_else() {
-    let desk = Desk::new(|overrides| overrides).await;
+    let desk = ForgedIdp::new(|overrides| overrides).await;
     let say = |spec: &mut Spec, value: &str| spec.name_id = format!("<saml:NameID>{value}</saml:NameID>");
     look_alikes(&desk, "name_id", say, |value| StableId::NameId(value.into())).await;
     // S-20: a comment ends no name; what is signed without it is what counts.
@@ -193,7 +105,7 @@ async fn s_96_a_look_alike_of_a_name_id_is_refused_or_somebody_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s_96_a_look_alike_of_an_attribute_that_identifies_is_refused_or_somebody_else() {
-    let desk = Desk::by_object_id().await;
+    let desk = by_object_id().await;
     let say = |spec: &mut Spec, value: &str| spec.attributes += &attribute(OBJECT_ID, &[value]);
     let id = |value: &str| StableId::Attribute { name: OBJECT_ID.into(), value: value.into() };
     // The NameID is the genuine one's in all of them: it does not matter.
@@ -204,7 +116,7 @@ async fn s_96_a_look_alike_of_an_attribute_that_identifies_is_refused_or_somebod
 /// S-97: a NameID is a value wherever it goes: in a key of the store, a path, a page, a field.
 #[tokio::test(flavor = "multi_thread")]
 async fn s_97_a_name_id_reaches_the_origin_server_as_it_was_and_nothing_else() {
-    let desk = Desk::new(|overrides| overrides).await;
+    let desk = ForgedIdp::new(|overrides| overrides).await;
     for value in
         ["a:b", "*", "{a}:b", "../../etc/passwd", "a/b", "<script>alert(1)</script>", "%0d%0aX: y", "ä€"]
     {
@@ -225,7 +137,7 @@ fn transient(value: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transient_name_id_needs_an_attribute_that_identifies() {
-    let desk = Desk::new(|overrides| overrides).await;
+    let desk = ForgedIdp::new(|overrides| overrides).await;
     let say = |name_id: &str| {
         let name_id = transient(name_id);
         move |spec: &mut Spec| {
@@ -239,7 +151,7 @@ async fn a_transient_name_id_needs_an_attribute_that_identifies() {
     desk.assert_refused(&browser, &page, "name_id_transient", person).await;
     desk.gateway.stop().await;
 
-    let desk = Desk::by_object_id().await;
+    let desk = by_object_id().await;
     let id = StableId::Attribute { name: OBJECT_ID.into(), value: "7f1d".into() };
     let directory = desk.gateway.running.as_ref().unwrap().directory.clone();
     let mut first = None;
@@ -263,7 +175,7 @@ async fn a_transient_name_id_needs_an_attribute_that_identifies() {
 /// S-95: through the ACS, with the outcome owed.
 #[tokio::test(flavor = "multi_thread")]
 async fn s_95_two_values_where_one_identifies_open_no_session() {
-    let desk = Desk::by_object_id().await;
+    let desk = by_object_id().await;
     let id = |value: &str| desk.person(&StableId::Attribute { name: OBJECT_ID.into(), value: value.into() });
     let one = attribute(OBJECT_ID, &["a"]);
     let other = attribute(OBJECT_ID, &["b"]);
@@ -293,7 +205,7 @@ async fn v_07_another_subject_key_makes_other_people() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.redb").display().to_string();
     let store = path.clone();
-    let desk = Desk::new(|overrides| overrides.set("store.path", store)).await;
+    let desk = ForgedIdp::new(|overrides| overrides.set("store.path", store)).await;
     let groups = attribute("groups", &["octo-org"]);
     let (mut alice, _) = desk.sign_in(|spec| spec.attributes = groups).await;
     assert_eq!(desk.gateway.organizations(&mut alice).await, ["octo-org"]);
@@ -302,7 +214,7 @@ async fn v_07_another_subject_key_makes_other_people() {
     let change = |overrides: Overrides| {
         overrides.set("store.path", path).set("enterprise.example.saml.subject", OBJECT_ID)
     };
-    let desk = Desk::new(change).await;
+    let desk = ForgedIdp::new(change).await;
     let (mut mallory, page) = desk.sign_in(|spec| spec.attributes = attribute(OBJECT_ID, &[GENUINE])).await;
     assert_eq!(page.status, 200, "{}", page.body);
     assert_eq!(desk.user(&mut mallory).await, GENUINE);
@@ -318,7 +230,7 @@ async fn groups_name_organizations_by_leaf_and_pattern_and_travel_as_they_came()
             .set("enterprise.example.groups.name", "dn_leaf")
             .set("enterprise.example.groups.pattern", "(?i)app-(.+)")
     };
-    let desk = Desk::new(change).await;
+    let desk = ForgedIdp::new(change).await;
     let (mut alice, page) = desk
         .sign_in(|spec| {
             let dns = ["CN=App-Octo-Org,OU=Groups,DC=example,DC=com", "cn=hubot-lab,ou=groups"];
@@ -341,4 +253,27 @@ async fn groups_name_organizations_by_leaf_and_pattern_and_travel_as_they_came()
     assert_eq!(groups[0], "CN=App-Octo-Org,OU=Groups,DC=example,DC=com");
     assert_eq!(groups.len(), 4);
     desk.gateway.stop().await;
+}
+
+#[test]
+fn the_subject_is_the_attribute_that_the_connection_names() {
+    let desk = inspect::Desk::new("");
+    let config = desk.0.path().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let subject = format!("[enterprise.example.saml]\nsubject = \"{OBJECT_ID}\"");
+    std::fs::write(&config, text.replace("[enterprise.example.saml]", &subject)).unwrap();
+    let mut spec = inspect::alice();
+    spec.name_id = TRANSIENT.into();
+    let refused = inspect::json(&desk.inspect(spec.xml().as_bytes(), &["--format", "json"]), 1);
+    assert_eq!(refused["reason"]["code"], "subject_attribute_missing");
+    assert_eq!(refused["reason"]["expected"], OBJECT_ID);
+    spec.attributes += &attribute(OBJECT_ID, &["7f1d"]);
+    let xml = spec.xml();
+    let claims = &inspect::json(&desk.inspect(xml.as_bytes(), &["--format", "json"]), 0)["claims"];
+    assert_eq!((&claims["subject"]["key"], &claims["subject"]["value"]), (&OBJECT_ID.into(), &"7f1d".into()));
+    assert_eq!(claims["name_id"]["value"], "_5f0c");
+    let text = inspect::assert_ends(&desk.inspect(xml.as_bytes(), &[]), 0);
+    assert!(text.contains("The gateway would sign 7f1d in."), "{text}");
+    assert!(text.contains(&format!("identified by             {OBJECT_ID}")), "{text}");
+    assert!(text.contains("subject                   7f1d"), "{text}");
 }
