@@ -155,7 +155,9 @@ fn with_one_check(text: &str) -> String {
 fn an_accepted_response_as_json() {
     let desk = Desk::new("");
     let output = desk.inspect(alice().xml().as_bytes(), &["--format", "json"]);
-    insta::assert_snapshot!(with_one_check(&assert_ends(&output, 0)), @r#"
+    let text = with_one_check(&assert_ends(&output, 0));
+    let (head, tail) = text.split_at(text.find("  \"groups\": {").unwrap());
+    insta::assert_snapshot!(head, @r#"
     {
       "verdict": "accepted",
       "reason": null,
@@ -197,6 +199,13 @@ fn an_accepted_response_as_json() {
           }
         ]
       },
+    "#);
+    assert_groups_and_plan(tail);
+}
+
+#[track_caller]
+fn assert_groups_and_plan(text: &str) {
+    insta::assert_snapshot!(text, @r#"
       "groups": {
         "state": "present",
         "matched": [

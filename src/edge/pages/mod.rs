@@ -69,7 +69,7 @@ classes! {
     SignInNotSetUp, "sign_in_not_set_up":
         "You cannot sign in yet",
         "Your identity provider signed you in, but its settings and those of this application do not fit together.",
-        "Trying again will not help. Please give your administrator the request id below: with it, what has to be changed is found in the log.",
+        "Trying again will not help. Please give your administrator the request id below: it leads to the setting that has to be changed.",
         "To the start page";
     SignInUnreadable, "sign_in_unreadable":
         "You are not signed in",
