@@ -16,6 +16,9 @@ impl Refused {
             Self::BodyBroken => "Let the person sign in again.",
             Self::Parameters => "Set the identity provider to the HTTP-POST binding with a Response.",
             Self::Saml(refusal) => refusal.reason.hint(),
+            Self::NoConnection(_) => {
+                "Look for `metadata` in the log: the last `saml.metadata_refused` says why."
+            }
             Self::RelayState => {
                 "Let the person sign in again from the application; if it stays, the identity provider sets a RelayState of its own: remove it there."
             }

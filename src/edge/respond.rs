@@ -54,6 +54,8 @@ pub enum Problem {
     Random(#[from] getrandom::Error),
     #[error("the AuthnRequest could not be signed: {0}")]
     Signing(#[from] saml::SigningError),
+    #[error("{0}")]
+    NoConnection(#[from] saml::NoConnection),
     #[error("return_to is no path of this host")]
     ReturnTo,
     #[error("{0}")]
@@ -110,6 +112,7 @@ impl Problem {
             Self::Store(_) | Self::Random(_) | Self::Signing(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, Class::Unavailable)
             }
+            Self::NoConnection(_) => (StatusCode::SERVICE_UNAVAILABLE, Class::SignInUnavailable),
             Self::NotConfigured(_)
             | Self::Proxy(
                 ProxyError::IdentityTooLong { .. } | ProxyError::Target | ProxyError::Unrepeatable,
@@ -138,7 +141,8 @@ fn refused_answer(refused: &Refused) -> (StatusCode, Class) {
         Refused::Query | Refused::BodyBroken | Refused::Parameters => {
             (StatusCode::BAD_REQUEST, Class::SignInUnreadable)
         }
-        Refused::SignIn(SignInError::Store(_) | SignInError::Contended | SignInError::Random(_)) => {
+        Refused::NoConnection(_)
+        | Refused::SignIn(SignInError::Store(_) | SignInError::Contended | SignInError::Random(_)) => {
             (StatusCode::SERVICE_UNAVAILABLE, Class::SignInUnavailable)
         }
         Refused::SignIn(SignInError::RequestConsumed | SignInError::AssertionReplayed) => {
