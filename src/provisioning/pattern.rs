@@ -4,7 +4,7 @@ use regex_lite::{Regex, RegexBuilder};
 /// The longest pattern.
 pub const PATTERN_BYTES_MAX: usize = 256;
 /// What a compiled pattern may take. Time to match is at most proportional to this and the length of the value.
-const COMPILED_BYTES_MAX: usize = 32 * 1024;
+const COMPILED_BYTES_MAX: usize = 16 * 1024;
 /// Groups within groups in a pattern.
 const NESTING_MAX: u32 = 16;
 /// A longer value matches no pattern: the cost of all values together stays bounded.

@@ -7,6 +7,7 @@ use super::{
 use crate::domain::NameId;
 
 const UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
+const ENTITY: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
 const PERSISTENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";
 
 /// Checks a NameID: a lasting one, unless an attribute identifies the connection's people.
@@ -19,6 +20,10 @@ pub(super) fn check(name_id: &NameIdFields<'_>, connection: &Connection) -> Resu
     // SAML Core 8.3.8: a transient identifier is another one at every sign-in.
     if format == NameId::TRANSIENT && connection.settings().subject == SubjectKey::NameId {
         return Err(Refusal::from(Reason::NameIdTransient).found(format));
+    }
+    // SAML Core 8.3.6: an entity identifier names a system; whoever came with it would all be one person.
+    if format == ENTITY {
+        return Err(Refusal::from(Reason::NameIdEntity).found(format));
     }
     subject::check_text(value, &subject::OF_NAME_ID)?;
     if format == PERSISTENT {

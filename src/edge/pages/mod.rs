@@ -83,8 +83,8 @@ classes! {
         "Try again";
     SignInRequired, "sign_in_required":
         "Please sign in",
-        "You have to sign in before you can see this.",
-        "Please open the application in a window of its own and sign in there.",
+        "You are not signed in, or not any more, so what you sent did not get through.",
+        "Please sign in, go back to where you were, and send it again.",
         "Sign in";
     Forbidden, "forbidden":
         "No access",

@@ -301,6 +301,7 @@ fn subject() -> Vec<Case> {
         named("empty", Reason::NameIdMissing, String::new()),
         named("blank", Reason::NameIdMissing, " \u{a0}".into()),
         format("transient", Reason::NameIdTransient, "transient\""),
+        format("entity", Reason::NameIdEntity, "entity\""),
         named("long", Reason::NameIdTooLong, "a".repeat(limits::NAME_ID_BYTES_MAX + 1)),
         named("S-96-zero-width", Reason::NameIdCharacter, "ali\u{200b}ce".into()),
         named("S-96-soft-hyphen", Reason::NameIdCharacter, "ali\u{ad}ce".into()),
