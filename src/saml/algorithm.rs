@@ -202,7 +202,9 @@ impl KeyTransport {
         match uri {
             "http://www.w3.org/2009/xmlenc11#rsa-oaep" => Some(oaep),
             // Its name fixes MGF1 with SHA-1.
-            "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p" => Some(oaep).filter(|_| mask.is_none_or(|m| m == sha1)),
+            "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p" => {
+                Some(oaep).filter(|_| mask.is_none_or(|m| m == sha1))
+            }
             "http://www.w3.org/2001/04/xmlenc#rsa-1_5" => {
                 Some(Self::Pkcs1).filter(|_| digest.is_none() && mask.is_none())
             }

@@ -178,11 +178,7 @@ fn issuer<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Issuer<'s>, Refusal> {
 }
 
 /// SAML Core 2.4.1. A BaseID is no NameID and counts as none.
-fn subject<'s>(
-    tape: &Tape<'s>,
-    id: NodeId,
-    decryption: &mut Decryption<'_>,
-) -> Result<Subject<'s>, Refusal> {
+fn subject<'s>(tape: &Tape<'s>, id: NodeId, decryption: &mut Decryption<'_>) -> Result<Subject<'s>, Refusal> {
     let mut subject = Subject { name_id: None, confirmations: vec![] };
     for child in tape.children(id) {
         match (tape.namespace(child), tape.local(child)) {

@@ -212,7 +212,8 @@ pub(super) fn has_encrypted_parts(tape: &Tape<'_>, assertion: &AssertionParts) -
     if tape.subtree(assertion.element).filter(is_part).count() == in_place {
         Ok(true)
     } else {
-        Err(Refusal::from(Reason::EncryptedPart).expected("an EncryptedID in the Subject, an EncryptedAttribute in an AttributeStatement"))
+        Err(Refusal::from(Reason::EncryptedPart)
+            .expected("an EncryptedID in the Subject, an EncryptedAttribute in an AttributeStatement"))
     }
 }
 

@@ -1,10 +1,10 @@
 //! The order of the checks, from octets to a [`VerifiedAssertion`].
 use super::{
     Check, Connection, Outstanding, Reason, Refusal, Trail,
+    decryption::{self, Decryption},
     fields::{AssertionFields, ResponseFields},
     limits::DECODED_BYTES_MAX,
     policy::{Accepted, Policy},
-    decryption::{self, Decryption},
     signature,
     structure::{self, AssertionParts, Enclosed, ResponseParts},
     xml::{self, Tape},

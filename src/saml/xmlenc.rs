@@ -89,7 +89,10 @@ impl Shape<'_, '_> {
             names.map(|(namespace, local)| children.next_if(|id| self.tape.is(*id, namespace, local)));
         match children.next() {
             None if !self.tape.has_stray_text(parent) => Ok(found),
-            _ => Err(failed(format!("the parts of {} are not those of XML Encryption", self.tape.local(parent)))),
+            _ => Err(failed(format!(
+                "the parts of {} are not those of XML Encryption",
+                self.tape.local(parent)
+            ))),
         }
     }
 
@@ -105,9 +108,8 @@ impl Shape<'_, '_> {
     fn content_encryption(&self, method: NodeId) -> Result<ContentEncryption, Refusal> {
         let [] = self.sequence(method, [])?;
         let uri = self.algorithm(method)?;
-        ContentEncryption::from_uri(&uri).ok_or_else(|| {
-            failed("of the content").expected("AES-128 or AES-256 in GCM mode").found(&uri)
-        })
+        ContentEncryption::from_uri(&uri)
+            .ok_or_else(|| failed("of the content").expected("AES-128 or AES-256 in GCM mode").found(&uri))
     }
 
     /// XML Encryption 1.1 5.5: RSA-OAEP with its digest and its mask generation function, in any order.
@@ -127,7 +129,8 @@ impl Shape<'_, '_> {
             }
         }
         let uri = self.algorithm(method)?;
-        let transport = KeyTransport::from_uri(&uri, digest, mask).filter(|_| !self.tape.has_stray_text(method));
+        let transport =
+            KeyTransport::from_uri(&uri, digest, mask).filter(|_| !self.tape.has_stray_text(method));
         transport.ok_or_else(|| failed("of the key").expected("RSA-OAEP").found(&uri))
     }
 
@@ -188,7 +191,9 @@ impl Shape<'_, '_> {
         let is_meant = |id: &&NodeId| self.tape.attribute(**id, "Id").as_deref() == target;
         let found = beside.iter().find(is_meant).filter(|_| target.is_some());
         found.copied().ok_or_else(|| {
-            failed("RetrievalMethod").expected("the Id of an EncryptedKey beside the EncryptedData").found(&uri)
+            failed("RetrievalMethod")
+                .expected("the Id of an EncryptedKey beside the EncryptedData")
+                .found(&uri)
         })
     }
 

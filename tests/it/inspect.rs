@@ -16,10 +16,10 @@ use crate::{
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// A folder with the configuration that the forged responses are meant for.
-struct Desk(tempfile::TempDir);
+pub struct Desk(tempfile::TempDir);
 
 impl Desk {
-    fn new(more: &str) -> Self {
+    pub fn new(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = format!(
             r#"
@@ -46,13 +46,13 @@ enterprise = "example"
         Self(folder)
     }
 
-    fn file(&self, content: &[u8]) -> PathBuf {
+    pub fn file(&self, content: &[u8]) -> PathBuf {
         let path = self.0.path().join("captured");
         std::fs::write(&path, content).unwrap();
         path
     }
 
-    fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
         command.args(["saml", "inspect"]).current_dir(self.0.path());
         command
@@ -67,7 +67,7 @@ enterprise = "example"
 
 /// What the program wrote on standard output, which must be all that it wrote.
 #[track_caller]
-fn assert_ends(output: &Output, code: i32) -> String {
+pub fn assert_ends(output: &Output, code: i32) -> String {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "stdout:\n{out}\nstderr:\n{err}");
     assert_eq!(err, "");
@@ -105,7 +105,8 @@ fn an_accepted_response_as_text() {
       ok   signature structure  Assertion RSA with SHA-256
       ok   signature value      verified with a certificate of the connection
       ok   digest               1407 canonical bytes
-      ok   fields               read from the digested octets
+      ok   decryption           nothing is encrypted
+      ok   fields               read from what the signatures cover
       ok   status               Success
       ok   issuer               https://idp.example.com/metadata
       ok   destination          https://sp.example.com/saml/acs
@@ -256,7 +257,8 @@ fn a_refused_response_as_text() {
       ok   signature structure  Assertion RSA with SHA-256
       ok   signature value      verified with a certificate of the connection
       ok   digest               1410 canonical bytes
-      ok   fields               read from the digested octets
+      ok   decryption           nothing is encrypted
+      ok   fields               read from what the signatures cover
       ok   status               Success
       ok   issuer               https://idp.example.com/metadata
       ok   destination          https://sp.example.com/saml/acs

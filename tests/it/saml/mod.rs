@@ -4,12 +4,15 @@ use portcullis::saml::Reason;
 mod accepted;
 mod attacks;
 mod connection;
+mod decryption;
+mod encrypted;
 mod fixtures;
 pub mod forge;
 mod mutations;
 mod reasons;
 mod refused;
 mod request;
+pub mod seal;
 mod signatures;
 
 /// A message and the outcome that it is owed.
@@ -41,8 +44,15 @@ impl Case {
 
 /// Every case there is.
 fn cases() -> Vec<Case> {
-    [accepted::cases(), refused::cases(), attacks::cases(), signatures::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        accepted::cases(),
+        encrypted::cases(),
+        refused::cases(),
+        attacks::cases(),
+        signatures::cases(),
+        decryption::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
