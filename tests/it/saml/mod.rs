@@ -3,6 +3,7 @@ use portcullis::saml::Reason;
 
 mod accepted;
 mod attacks;
+mod ciphertexts;
 mod connection;
 mod decryption;
 mod encrypted;
@@ -50,6 +51,7 @@ fn cases() -> Vec<Case> {
         refused::cases(),
         attacks::cases(),
         signatures::cases(),
+        ciphertexts::cases(),
         decryption::cases(),
     ]
     .into_iter()
