@@ -35,6 +35,13 @@ pub const RSA_BITS_MAX: u32 = 8192;
 /// The longest signature or digest in base64, white space included.
 pub const SIGNATURE_TEXT_BYTES_MAX: usize = 4096;
 
+/// RSA decryptions for one message, whatever is encrypted in it and however many keys we have (S-66).
+pub const RSA_DECRYPTIONS_MAX: u32 = 2;
+/// EncryptedKeys that stand with one encrypted element: one for each recipient, or each key of ours.
+pub const ENCRYPTED_KEYS_MAX: usize = 4;
+/// Certificates that one EncryptedKey names as its recipient's.
+pub const KEY_HINTS_MAX: usize = 4;
+
 /// The longest NameID value. SAML allows 256 characters for persistent ones.
 pub const NAME_ID_BYTES_MAX: usize = 1024;
 /// The longest value of an attribute that identifies people: as for NameIDs, which it stands in for.

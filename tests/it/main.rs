@@ -3,6 +3,7 @@ mod access;
 mod agreement;
 mod browser;
 mod cli;
+mod encryption;
 mod error_pages;
 mod foreign_idp;
 mod gate_rig;
