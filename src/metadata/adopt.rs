@@ -89,3 +89,64 @@ pub(super) fn moved(instant: Timestamp, seconds: u64) -> Timestamp {
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
     instant.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::saml::MetadataRules;
+
+    const UNTIL_NOON: &str =
+        include_str!("../../fixtures/saml/metadata/accept/M-01-valid-for-a-second-more.xml");
+    const WITHOUT_END: &str = include_str!("../../fixtures/saml/metadata/accept/plain.xml");
+
+    fn settings(validity_seconds_max: u64) -> Settings {
+        let entity_id = Some("https://idp.example.com/metadata".into());
+        Settings {
+            source: Source::File("idp.xml".into()),
+            rules: MetadataRules { entity_id, ..MetadataRules::default() },
+            signers: None,
+            trust: Trust::Overlap,
+            approved_keys: vec![],
+            refresh_seconds: 60,
+            validity_seconds_max,
+        }
+    }
+
+    fn at(time: &str) -> Timestamp {
+        format!("2026-01-15T{time}Z").parse().unwrap()
+    }
+
+    fn fetched(text: &str, max: u64, last: Option<&Good>, time: &str) -> Good {
+        Good::fetched(&settings(max), text.as_bytes().to_vec(), last, at(time)).unwrap()
+    }
+
+    #[test]
+    fn m_01_the_life_is_bounded_by_what_is_said_and_by_the_settings() {
+        assert_eq!(fetched(UNTIL_NOON, 86_400, None, "11:00:00").until, at("12:00:01"));
+        assert_eq!(fetched(UNTIL_NOON, 60, None, "11:00:00").until, at("11:01:00"));
+        assert_eq!(fetched(WITHOUT_END, 60, None, "11:00:00").until, at("11:01:00"));
+        // What was stored is no better after its end than what is fetched.
+        let stored = fetched(WITHOUT_END, 60, None, "11:00:00").document;
+        assert!(Good::read(&settings(60), stored.clone(), at("11:00:59")).is_ok());
+        let expired = Good::read(&settings(60), stored, at("11:01:00")).unwrap_err();
+        assert_eq!(expired.code(), "metadata_expired");
+    }
+
+    #[test]
+    fn m_01_a_refresh_that_brings_no_later_end_does_not_put_alarms_off() {
+        let first = fetched(UNTIL_NOON, 86_400, None, "10:00:00");
+        let again = fetched(UNTIL_NOON, 86_400, Some(&first), "11:00:00");
+        assert_eq!((again.document.since, again.document.fetched_at), (at("10:00:00"), at("11:00:00")));
+        // Where the settings bound the life, every refresh lengthens it.
+        let first = fetched(UNTIL_NOON, 60, None, "10:00:00");
+        assert_eq!(fetched(UNTIL_NOON, 60, Some(&first), "11:00:00").document.since, at("11:00:00"));
+        let first = fetched(WITHOUT_END, 60, None, "10:00:00");
+        assert_eq!(fetched(WITHOUT_END, 60, Some(&first), "11:00:00").document.since, at("11:00:00"));
+    }
+
+    #[test]
+    fn what_is_no_utf_8_is_refused() {
+        let error = Good::fetched(&settings(60), b"<a>\xff</a>".to_vec(), None, at("11:00:00")).unwrap_err();
+        assert!(matches!(error, RefreshError::Metadata(MetadataError::Refused(_))), "{error:?}");
+    }
+}

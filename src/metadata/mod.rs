@@ -68,11 +68,11 @@ pub enum Trust {
 }
 
 impl Source {
-    /// For people: the path or the URL.
+    /// For people and logs: the path, or the URL without its query, which may be a secret.
     pub fn shown(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
-            Self::Url(remote) => remote.text.clone(),
+            Self::Url(remote) => remote.text.split('?').next().unwrap_or_default().to_owned(),
         }
     }
 

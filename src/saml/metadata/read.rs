@@ -249,7 +249,8 @@ impl Document<'_, '_> {
     fn check_location(&self, location: &str) -> Result<(), MetadataError> {
         let wrong = |why| Err(MetadataError::Location { location: shown(location), why });
         let Ok(url) = WebUrl::parse(location) else { return wrong("is no https URL") };
-        if !url.https && !(self.rules.http_on_loopback && url.authority.is_loopback()) {
+        let in_clear = self.rules.http_on_loopback && url.authority.is_loopback();
+        if !(url.https || in_clear) {
             return wrong("is not https");
         }
         if self.rules.own_authorities.contains(&url.authority.shown(url.https)) {

@@ -55,19 +55,39 @@ fn a_file_becomes_configuration() {
     assert!(err.contains("warning: the IdP refuses AuthnRequests that are not signed"), "{err}");
     assert!(err.contains("warning: nobody vouches for the document"), "{err}");
 
+    // As it is printed, the metadata is followed.
+    let running = |table: &str| {
+        let text = format!(
+            "mode = \"development\"\npublic_url = \"http://localhost:8080\"\n{table}\n[route.app]\npath = \"/\"\n\
+             origin = \"http://127.0.0.1:8082\"\nenterprise = \"example\"\n"
+        );
+        let config = write(folder.path(), "config.toml", &text);
+        ended(&portcullis(&["check", "--config", &config]), 0)
+    };
+    let (checked, err) = running(&out);
+    assert!(
+        checked.contains(&format!("  metadata         {file}, not signed, refreshed every 6 h or sooner\n")),
+        "{checked}"
+    );
+    assert!(checked.contains("  certificates     1, signed: either"), "{checked}");
+    assert!(err.contains("says that the IdP refuses AuthnRequests that are not signed"), "{err}");
+    let url = "metadata = \"https://idp.example.com/metadata?token=hunter2\"";
+    let (checked, err) = running(&out.replace(&format!("metadata = \"{file}\""), url));
+    assert!(
+        checked.contains("  metadata         https://idp.example.com/metadata, new keys beside a known one"),
+        "{checked}"
+    );
+    assert!(checked.contains("  certificates     from metadata, signed: either"), "{checked}");
+    assert!(!format!("{checked}{err}").contains("hunter2"), "{checked}{err}");
+
     // Taken apart, what is printed is a configuration that runs.
     let target = folder.path().display().to_string();
-    let arguments = ["metadata", "import", &file, "--enterprise", "acme", "--certificates", &target];
+    let arguments = ["metadata", "import", &file, "--certificates", &target];
     let (out, _) = ended(&portcullis(&arguments), 0);
-    let config = format!(
-        "mode = \"development\"\npublic_url = \"http://localhost:8080\"\n{out}\n[route.app]\npath = \"/\"\n\
-         origin = \"http://127.0.0.1:8082\"\nenterprise = \"acme\"\n"
-    );
-    let config = write(folder.path(), "config.toml", &config);
-    let (out, err) = ended(&portcullis(&["check", "--config", &config]), 0);
+    let (out, err) = running(&out);
     assert!(out.contains(&format!("  IdP              {IDP} at https://idp.example.com/sso\n")), "{out}");
     assert_eq!(err, "");
-    let certificate = std::fs::read(folder.path().join("acme-idp-1.crt")).unwrap();
+    let certificate = std::fs::read(folder.path().join("example-idp-1.crt")).unwrap();
     let parsed = |pem: &[u8]| openssl::x509::X509::from_pem(pem).unwrap().to_der().unwrap();
     assert_eq!(parsed(&certificate), parsed(&crate::saml::forge::certificate("idp-rsa")));
 }
