@@ -8,7 +8,7 @@ mod session;
 mod text;
 pub mod url;
 
-pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile};
+pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile, StableId};
 pub(crate) use ids::digest;
 pub use ids::{
     EnterpriseId, Id, InvitationId, OrganizationId, PersonId, RequestId, SessionId, SessionToken,

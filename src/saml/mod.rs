@@ -7,8 +7,9 @@
 //! 3. `structure`: IDs, one Response, one Assertion, where signatures may stand;
 //! 4. `signature`: the shape of each, its value, its digest; yields the octets that were digested, and
 //!    everything after reads only those, parsed anew by a tokenizer that knows no XML but canonical XML;
-//! 5. `fields`: timestamps and values get types;
-//! 6. `policy`: whether it was meant for us, now, in answer to what we asked.
+//! 5. `decryption` and `xmlenc`: what is encrypted to us, after the signature over it; what comes out starts again at 2;
+//! 6. `fields`: timestamps and values get types;
+//! 7. `policy`: whether it was meant for us, now, in answer to what we asked.
 //!
 //! We implement the SAML profile of XML Signature, not XML Signature: what the profile does not need is refused.
 use std::sync::Arc;
@@ -16,7 +17,9 @@ use std::sync::Arc;
 mod algorithm;
 mod check;
 mod connection;
+mod contexts;
 mod decode;
+mod decryption;
 mod fields;
 mod instant;
 pub mod limits;
@@ -31,8 +34,10 @@ mod signature;
 mod signing;
 mod slot;
 mod structure;
+mod subject;
 mod verify;
 mod xml;
+mod xmlenc;
 
 pub use check::{Check, NoTrail, Trail};
 pub use connection::{CertificateInfo, Connection, ConnectionError, Settings, SignedElement};
@@ -47,6 +52,7 @@ pub use refusal::Refusal;
 pub use request::authn_request_url;
 pub use signing::SigningError;
 pub use slot::{ConnectionSlot, NoConnection};
+pub use subject::SubjectKey;
 pub use verify::{VerifiedAssertion, verify};
 
 /// A request that this browser has outstanding.

@@ -86,8 +86,9 @@ reasons! {
     RootNotResponse: Structure, "root_not_response", "SAML Profiles 4.1.4.2", "The root element is not a SAML 2.0 protocol Response.", "Check that the identity provider posts a SAML 2.0 Response here, and not a logout message, metadata or another protocol.";
     VersionUnsupported: Structure, "version_unsupported", "SAML Core 4.1", "The Response or Assertion is not of version 2.0.", "Set the identity provider to SAML 2.0.";
     ResponseShape: Structure, "response_shape", "SAML Core 3.2.2", "The Response's children are not those of the schema, in its order, each once.", BROKEN;
-    AssertionEncrypted: Structure, "assertion_encrypted", "SAML Core 2.3.4", "The assertion is encrypted, which this version does not support.", "Switch assertion encryption off for this application at the identity provider; TLS still protects the message.";
-    EncryptedPart: Structure, "encrypted_part", "SAML Core 2.2.4", "The assertion holds an EncryptedID or EncryptedAttribute, which this version does not support.", "Switch the encryption of name identifiers and attributes off for this application at the identity provider.";
+    AssertionEncrypted: Structure, "assertion_encrypted", "SAML Core 2.3.4", "The assertion is encrypted, and the connection has no key to decrypt it.", "Name a key in the connection's `decryption_keys` and give the identity provider its certificate, or switch assertion encryption off for this application; TLS still protects the message.";
+    AssertionNotEncrypted: Structure, "assertion_not_encrypted", "SAML Core 2.3.4", "The assertion is not encrypted, which the connection demands.", "Give the identity provider the certificate of one of the connection's `decryption_keys` and switch assertion encryption on for this application, or set `encrypted = false`.";
+    EncryptedPart: Structure, "encrypted_part", "SAML Core 2.2.4", "The assertion holds an EncryptedID or EncryptedAttribute, and the connection has no key to decrypt it, or it stands where it says nothing of the person.", "Name a key in the connection's `decryption_keys` and give the identity provider its certificate, or switch the encryption of name identifiers and attributes off for this application.";
     AssertionMissing: Structure, "assertion_missing", "SAML Profiles 4.1.4.2", "The Response holds no assertion.", BROKEN;
     AssertionMultiple: Structure, "assertion_multiple", "SAML Profiles 4.1.4.3", "The message holds more than one assertion.", HOSTILE;
     AssertionMisplaced: Structure, "assertion_misplaced", "SAML Core 3.2.2", "The assertion is not a direct child of the Response.", HOSTILE;
@@ -110,6 +111,8 @@ reasons! {
     CanonicalTooLarge: Digest, "canonical_too_large", "Exclusive C14N 3", "The canonical form is too long.", HOSTILE;
     DigestMismatch: Digest, "digest_mismatch", "XML Signature 3.2.1", "The signed element was changed after it was signed.", "Look for a proxy, a browser extension or a tool that rewrites the message; if there is none, treat it as an attack.";
 
+    DecryptionFailed: Decryption, "decryption_failed", "XML Encryption 1.1 4.4", "What is encrypted cannot be decrypted.", "Give the identity provider the certificate of one of the connection's `decryption_keys`, and set it to encrypt with AES-GCM and RSA-OAEP. Where a weaker algorithm is all that it can do, `expected` and `found` name it, and the connection can be set to take it under a signed Response. No more is said, so that the answers help nobody to decrypt.";
+
     ValueNotText: Fields, "value_not_text", "SAML Core 2.2.5", "A value that must be text holds elements.", BROKEN;
     TimestampInvalid: Fields, "timestamp_invalid", "SAML Core 1.3.3", "A timestamp is missing or is not UTC in the form 2026-01-15T12:00:00Z.", BROKEN;
 
@@ -129,8 +132,9 @@ reasons! {
     IssueInstantStale: IssueInstant, "issue_instant_stale", "SAML Core 1.3.3", "The message was issued too long ago.", CLOCK;
 
     SubjectMissing: Subject, "subject_missing", "SAML Profiles 4.1.4.2", "The Assertion has no Subject.", BROKEN;
-    NameIdMissing: Subject, "name_id_missing", "SAML Core 2.2.3", "The Subject has no NameID, or an empty one.", "Choose a name identifier for this application at the identity provider that every person has.";
-    NameIdTransient: Subject, "name_id_transient", "SAML Core 8.3.8", "The NameID is transient: it changes at every sign-in and cannot hold memberships.", "Choose a persistent or another lasting name identifier for this application at the identity provider.";
+    NameIdMissing: Subject, "name_id_missing", "SAML Core 2.2.3", "The Subject has no NameID, or a blank one.", "Choose a name identifier for this application at the identity provider that every person has.";
+    NameIdTransient: Subject, "name_id_transient", "SAML Core 8.3.8", "The NameID is transient: it changes at every sign-in and cannot hold memberships.", "Choose a persistent or another lasting name identifier for this application at the identity provider, or set the connection's `subject` to an attribute that stays the same for ever, such as an object id.";
+    NameIdEntity: Subject, "name_id_entity", "SAML Core 8.3.6", "The NameID is in the entity format: it names a system and no person.", "Choose a name identifier of the person for this application at the identity provider.";
     NameIdTooLong: Subject, "name_id_too_long", "SAML Core 8.3.7", "The NameID is too long.", "Choose a shorter name identifier for this application at the identity provider.";
     NameIdCharacter: Subject, "name_id_character", "SAML Core 2.2.3", "The NameID holds a control, format or line-separating character.", "Look at the person's record at the identity provider for an invisible character or a line break.";
     NameIdNotNfc: Subject, "name_id_not_nfc", "Unicode Standard Annex 15", "The NameID is not in Unicode normalization form C.", "Look at the person's record at the identity provider, and have the name identifier stored in normalization form C.";
@@ -157,6 +161,12 @@ reasons! {
     SessionExpired: AuthnStatement, "session_expired", "SAML Core 2.7.2", "The session at the identity provider is already over.", AGAIN;
 
     AttributeNameMissing: Attributes, "attribute_name_missing", "SAML Core 2.7.3.1", "An Attribute has no Name.", BROKEN;
+    SubjectAttributeMissing: Attributes, "subject_attribute_missing", "SAML Core 2.7.3.1", "The attribute that identifies people is not there, or blank.", "Release the attribute that the connection's `subject` names for every person at the identity provider, under exactly this name.";
+    SubjectAttributeAmbiguous: Attributes, "subject_attribute_ambiguous", "SAML Core 2.7.3.1", "The attribute that identifies people is there more than once, or has several values.", "Release exactly one value of the attribute that the connection's `subject` names at the identity provider, or name another one.";
+    SubjectAttributeNotText: Attributes, "subject_attribute_not_text", "SAML Core 2.7.3.1", "The attribute that identifies people has a value that holds elements, or is nil.", "Release the attribute that the connection's `subject` names as text at the identity provider, or name another one.";
+    SubjectAttributeTooLong: Attributes, "subject_attribute_too_long", "SAML Core 2.7.3.1", "The value that identifies the person is too long.", "Name an attribute with a shorter value in the connection's `subject`.";
+    SubjectAttributeCharacter: Attributes, "subject_attribute_character", "SAML Core 2.7.3.1", "The value that identifies the person holds a control, format or line-separating character.", "Look at the person's record at the identity provider for an invisible character or a line break.";
+    SubjectAttributeNotNfc: Attributes, "subject_attribute_not_nfc", "Unicode Standard Annex 15", "The value that identifies the person is not in Unicode normalization form C.", "Look at the person's record at the identity provider, and have the value stored in normalization form C.";
 }
 
 #[cfg(test)]

@@ -22,6 +22,17 @@ impl Refusal {
         self
     }
 
+    /// Says where, if nothing was said yet.
+    pub(super) fn detail_unless_given(self, detail: &str) -> Self {
+        if self.detail.is_none() { self.detail(detail) } else { self }
+    }
+
+    /// Says that it concerns what was decrypted, not the message around it.
+    pub(super) fn decrypted(self) -> Self {
+        let detail = self.detail.as_deref().map_or(String::new(), |detail| format!(", {detail}"));
+        self.detail(format!("in the decrypted assertion{detail}"))
+    }
+
     pub(super) fn expected(mut self, value: &str) -> Self {
         self.expected = Some(shown(value));
         self

@@ -7,11 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use portcullis::saml::{Check, Connection, Reason, Refusal, VerifiedAssertion, decode};
+use portcullis::saml::{Check, Reason, Refusal, VerifiedAssertion, decode};
 
 use super::{
-    Case, cases,
+    Case, cases, encrypted,
     forge::{connection, judge, usual_connection},
+    subjects::by_object_id,
 };
 
 fn root() -> PathBuf {
@@ -29,23 +30,27 @@ fn path(case: &Case) -> PathBuf {
     }
 }
 
-/// ECDSA draws a random number per signature, so those files stay as they are while they serve.
+/// ECDSA draws a random number per signature and RSA encryption one per key, so those files stay as they are while they
+/// serve.
 fn is_repeatable(octets: &[u8]) -> bool {
-    !String::from_utf8_lossy(octets).contains("ecdsa-sha")
+    let text = String::from_utf8_lossy(octets);
+    !text.contains("ecdsa-sha") && !text.contains("<xenc:EncryptedKey")
 }
 
 fn outcome(reason: Option<Reason>, octets: &[u8]) -> Result<VerifiedAssertion, Refusal> {
-    let rsa_only: Connection;
-    let usual = usual_connection();
-    let connection = if reason == Some(Reason::KeyTypeMissing) {
-        rsa_only = connection(&["idp-rsa"]);
-        &rsa_only
-    } else {
-        &usual
+    let connection = &match reason {
+        Some(Reason::KeyTypeMissing | Reason::AssertionEncrypted | Reason::EncryptedPart) => {
+            connection(&["idp-rsa"])
+        }
+        Some(Reason::AssertionNotEncrypted) => {
+            encrypted::connection(&["sp-decryption"], |settings| settings.encrypted = true)
+        }
+        Some(reason) if reason.code().starts_with("subject_attribute") => by_object_id(),
+        _ => usual_connection(),
     };
     match reason {
-        Some(reason) if reason.check() == Check::Encoding => judge(connection, &decode(octets)?),
-        _ => judge(connection, octets),
+        Some(reason) if reason.check() == Check::Encoding => judge(&connection, &decode(octets)?),
+        _ => judge(&connection, octets),
     }
 }
 
