@@ -13,6 +13,7 @@ use crate::{
         gate::{EnterpriseGate, Gate},
         listener::{self, ServeError, Workers},
         router::{Home, Router, UrlFault},
+        sign_in::chooser::Domains,
     },
     saml::{Connection, ConnectionError},
     store::{Store, Timed},
@@ -67,6 +68,7 @@ pub async fn start(
         routes: Routes::new(settings.routes.clone()).map_err(StartError::Routes)?,
         own: Router::new(&homes)?,
         enterprises,
+        domains: domains(settings),
         settings: settings.edge.clone(),
         metrics: metrics.clone(),
         now: Timestamp::now,
@@ -110,7 +112,16 @@ fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
         },
         connection: Connection::new(settings.saml.clone()).map_err(fault)?,
         acs_urls: settings.acs_urls.clone(),
+        idp_initiated_targets: settings.idp_initiated_targets.clone(),
     })
+}
+
+fn domains(settings: &config::Settings) -> Domains {
+    let of = |enterprise: &EnterpriseSettings| {
+        let slug = enterprise.slug.clone();
+        enterprise.email_domains.clone().into_iter().map(move |domain| (domain, slug.clone()))
+    };
+    Domains::new(settings.enterprises.iter().flat_map(of))
 }
 
 /// When each certificate expires, as a metric, and as a warning where that is near or past: an expired one verifies all the

@@ -160,14 +160,21 @@ fn route_report(route: &Route) -> Value {
 fn rule_summary(rule: &Rule) -> String {
     match rule {
         Rule::Public => "public".into(),
-        Rule::Protected { enterprise, organizations, groups } => {
-            let mut text = format!("people of {enterprise}");
+        Rule::Protected { enterprises, organizations, groups, step_up } => {
+            let names: Vec<&str> = enterprises.iter().map(|slug| slug.as_str()).collect();
+            let mut text = format!("people of {}", names.join(" or "));
             if !organizations.is_empty() {
                 let names: Vec<&str> = organizations.iter().map(|slug| slug.as_str()).collect();
                 text = format!("{text}, members of {}", names.join(" or "));
             }
             if !groups.is_empty() {
                 text = format!("{text}, in group {}", groups.join(" or "));
+            }
+            if !step_up.contexts.is_empty() {
+                text = format!("{text}, signed in by {}", step_up.contexts.join(" or "));
+            }
+            if let Some(seconds) = step_up.age_seconds_max {
+                text = format!("{text}, within the last {}", duration(seconds));
             }
             text
         }

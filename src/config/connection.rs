@@ -2,7 +2,7 @@
 use std::path::Path;
 
 use super::{
-    EnterpriseSettings, certificate, enterprise::Draft, own_key, reader::Reader, route::Routes,
+    EnterpriseSettings, certificate, enterprise::Draft, own_key, reader::Reader, request, route::Routes,
     server::Ground, url::WebUrl, value::Placed,
 };
 use crate::{
@@ -37,7 +37,7 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> 
     let decryption_keys = own_key::read(reader, ground, folder, &decryption_path);
     own_key::check(reader, &decryption_path, &signing_keys, &decryption_keys);
     let skew = reader.integer(&format!("{path}.clock_skew"), CLOCK_SKEW_SECONDS);
-    saml::Settings {
+    let mut settings = saml::Settings {
         entity_id: String::new(),
         idp_entity_id: idp_entity_id.map(|id| id.value).unwrap_or_default(),
         sso_url,
@@ -46,7 +46,10 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> 
         clock_skew_seconds: u32::try_from(skew).unwrap_or(0),
         signing_keys,
         decryption_keys,
-    }
+        ..saml::Settings::default()
+    };
+    request::read(reader, &path, &mut settings);
+    settings
 }
 
 fn check_entity_id(reader: &mut Reader, path: &str, id: &Placed<String>) {
@@ -59,7 +62,7 @@ fn check_entity_id(reader: &mut Reader, path: &str, id: &Placed<String>) {
 
 /// M-06: where browsers are sent to sign in. Whether it is our own host is checked once the routes are known.
 fn sso_url(reader: &mut Reader, ground: &Ground, path: &str) -> String {
-    let hint = "copy the HTTP-Redirect SingleSignOnService location from the IdP's metadata";
+    let hint = "copy the SingleSignOnService location of the binding from the IdP's metadata";
     let Some(text) = reader.required(path, hint) else { return String::new() };
     let Some(url) = reader.url(path, &text, hint) else { return String::new() };
     if !url.https && (ground.in_production() || !url.authority.is_loopback()) {

@@ -7,9 +7,10 @@ use crate::{
 };
 
 use super::{
-    EnterpriseSettings, connection,
+    EnterpriseSettings, connection, email_domain,
     fault::Place,
     reader::Reader,
+    request,
     server::Ground,
     value::{Placed, RawMapping},
 };
@@ -75,6 +76,7 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path) -> Vec<Draft> {
     }
     drafts.sort_by(|a, b| a.settings.slug.cmp(&b.settings.slug));
     connection::check_idps(reader, &drafts);
+    email_domain::check(reader, &drafts);
     drafts
 }
 
@@ -100,7 +102,18 @@ fn draft(reader: &mut Reader, ground: &Ground, folder: &Path, table: String, slu
     };
     let saml = connection::read(reader, ground, folder, &path);
     let provisioning = provisioning::Settings { policy, managed, mappings, attributes };
-    let settings = EnterpriseSettings { slug, owners, organizations, saml, acs_urls: vec![], provisioning };
+    let email_domains = email_domain::read(reader, &path);
+    let idp_initiated_targets = request::targets(reader, &format!("{path}.saml"), saml.idp_initiated);
+    let settings = EnterpriseSettings {
+        slug,
+        owners,
+        organizations,
+        saml,
+        email_domains,
+        idp_initiated_targets,
+        acs_urls: vec![],
+        provisioning,
+    };
     Draft { settings, table }
 }
 

@@ -19,12 +19,15 @@ mod backend;
 mod certificate;
 mod connection;
 mod document;
+mod email_domain;
 mod enterprise;
 mod fault;
 mod overrides;
 mod own_key;
 mod reader;
+mod request;
 mod route;
+mod rule;
 mod schema;
 mod server;
 #[cfg(test)]
@@ -66,6 +69,10 @@ pub struct EnterpriseSettings {
     /// Every organization that the enterprise owns; those in `provisioning.managed` are a part of it.
     pub organizations: Vec<OrganizationSlug>,
     pub saml: saml::Settings,
+    /// Domains of e-mail addresses that the chooser knows the enterprise by: lower case, each of one enterprise.
+    pub email_domains: Vec<String>,
+    /// Where sign-ins that begin at the IdP may lead: canonical paths, none of them our own.
+    pub idp_initiated_targets: Vec<String>,
     /// The ACS URLs, one for each host that this enterprise's routes serve; the first is the one of the public URL,
     /// or the one that the operator set.
     pub acs_urls: Vec<String>,

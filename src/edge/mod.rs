@@ -1,6 +1,6 @@
 //! The public listener: every request from the internet enters here.
 //!
-//! `listener` accepts, `framing` watches the octets, `gate` leads a request through, `router` knows our own endpoints, `record` tells of what was done,
+//! `listener` accepts, `framing` watches the octets, `gate` leads a request through, `router` knows our own endpoints, `sign_in` serves them, `page` has the pages that it shows, `record` tells of what was done,
 //! `respond` has every error.
 use std::net::SocketAddr;
 
@@ -8,6 +8,7 @@ pub mod cookies;
 pub mod framing;
 pub mod gate;
 pub mod listener;
+mod page;
 pub mod record;
 pub mod respond;
 pub mod router;

@@ -50,6 +50,11 @@ pub enum Problem {
         /// Where a navigation would start the sign-in.
         location: String,
     },
+    #[error("the route demands another way to sign in, or a fresh one")]
+    StepUpRequired {
+        /// Where a navigation would start the sign-in.
+        location: String,
+    },
     #[error("the session does not meet the route's rule")]
     Forbidden,
     #[error("{0}")]
@@ -60,6 +65,10 @@ pub enum Problem {
     Signing(#[from] saml::SigningError),
     #[error("return_to is no path of this host")]
     ReturnTo,
+    #[error("the chooser's form: {0}")]
+    Form(&'static str),
+    #[error("a page could not be written: {0}")]
+    Page(#[from] askama::Error),
     #[error("{0}")]
     SignInRefused(Refused),
     #[error("a route names the enterprise {0}, which is not configured")]
@@ -102,6 +111,7 @@ impl Problem {
             | Self::Path(_)
             | Self::AmbiguousPath
             | Self::ReturnTo
+            | Self::Form(_)
             | Self::Request(_)
             | Self::Proxy(ProxyError::ClientBody(_)) => Class(StatusCode::BAD_REQUEST, "bad_request", BAD),
             Self::UnknownHost => {
@@ -114,6 +124,9 @@ impl Problem {
             Self::SignInRequired { .. } => {
                 Class(StatusCode::UNAUTHORIZED, "sign_in_required", "Please sign in first.")
             }
+            Self::StepUpRequired { .. } => {
+                Class(StatusCode::UNAUTHORIZED, "step_up_required", "Please sign in again to see this.")
+            }
             Self::Forbidden => {
                 Class(StatusCode::FORBIDDEN, "forbidden", "You are signed in, but not permitted to see this.")
             }
@@ -124,6 +137,7 @@ impl Problem {
                 "This cannot be answered at the moment.",
             ),
             Self::NotConfigured(_)
+            | Self::Page(_)
             | Self::Proxy(
                 ProxyError::IdentityTooLong { .. } | ProxyError::Target | ProxyError::Unrepeatable,
             ) => Class(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something is wrong on our side."),
@@ -176,7 +190,7 @@ pub fn problem(problem: &Problem, navigation: bool, request_id: &str) -> Respons
         page(&class, request_id)
     } else {
         let location = match problem {
-            Problem::SignInRequired { location } => Some(location),
+            Problem::SignInRequired { location } | Problem::StepUpRequired { location } => Some(location),
             _ => None,
         };
         let mut text = serde_json::json!({ "error": code, "message": message, "request_id": request_id });
@@ -305,9 +319,17 @@ mod tests {
     #[test]
     fn scripts_are_told_where_to_sign_in() {
         let location = "https://app.example.com/".to_owned();
-        let (status, json) = render(&Problem::SignInRequired { location }, false);
-        assert_eq!(status, StatusCode::UNAUTHORIZED);
-        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!(json["location"], "https://app.example.com/");
+        let sign_in = Problem::SignInRequired { location: location.clone() };
+        for (problem, code) in
+            [(sign_in, "sign_in_required"), (Problem::StepUpRequired { location }, "step_up_required")]
+        {
+            let (status, json) = render(&problem, false);
+            assert_eq!(status, StatusCode::UNAUTHORIZED);
+            let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+            assert_eq!(
+                (&json["error"], &json["location"]),
+                (&code.into(), &"https://app.example.com/".into())
+            );
+        }
     }
 }

@@ -8,15 +8,18 @@
 //! 4. `signature`: the shape of each, its value, its digest; yields the octets that were digested, and
 //!    everything after reads only those, parsed anew by a tokenizer that knows no XML but canonical XML;
 //! 5. `fields`: timestamps and values get types;
-//! 6. `policy`: whether it was meant for us, now, in answer to what we asked.
+//! 6. `policy` and `demand`: whether it was meant for us, now, in answer to what we asked.
 //!
 //! We implement the SAML profile of XML Signature, not XML Signature: what the profile does not need is refused.
 use std::sync::Arc;
+
+use crate::domain::{AuthnDemand, Timestamp};
 
 mod algorithm;
 mod check;
 mod connection;
 mod decode;
+mod demand;
 mod fields;
 mod instant;
 pub mod limits;
@@ -33,12 +36,13 @@ mod verify;
 mod xml;
 
 pub use check::{Check, NoTrail, Trail};
-pub use connection::{CertificateInfo, Connection, ConnectionError, Settings, SignedElement};
+pub use connection::{CertificateInfo, Connection, ConnectionError, RequestBinding, Settings, SignedElement};
 pub use decode::decode;
+pub use demand::NameIdFormat;
 pub use own_key::{OwnKey, OwnKeyError};
 pub use reason::Reason;
 pub use refusal::Refusal;
-pub use request::authn_request_url;
+pub use request::{AuthnRequest, Sent};
 pub use signing::SigningError;
 pub use verify::{VerifiedAssertion, verify};
 
@@ -47,6 +51,9 @@ pub use verify::{VerifiedAssertion, verify};
 pub struct Outstanding<'a> {
     /// The AuthnRequest's ID, `_` included.
     pub request_id: &'a str,
+    /// What it asked about the sign-in.
+    pub demand: &'a AuthnDemand,
+    pub issued_at: Timestamp,
 }
 
 pub type SharedConnection = Arc<Connection>;

@@ -10,7 +10,7 @@ use std::{
 use portcullis::saml::{Check, Connection, Reason, Refusal, VerifiedAssertion, decode};
 
 use super::{
-    Case, cases,
+    Case, cases, demands,
     forge::{connection, judge, usual_connection},
 };
 
@@ -35,6 +35,9 @@ fn is_repeatable(octets: &[u8]) -> bool {
 }
 
 fn outcome(reason: Option<Reason>, octets: &[u8]) -> Result<VerifiedAssertion, Refusal> {
+    if let Some(judged) = demands::outcome(reason, octets) {
+        return judged;
+    }
     let rsa_only: Connection;
     let usual = usual_connection();
     let connection = if reason == Some(Reason::KeyTypeMissing) {

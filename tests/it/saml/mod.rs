@@ -4,6 +4,7 @@ use portcullis::saml::Reason;
 mod accepted;
 mod attacks;
 mod connection;
+mod demands;
 mod fixtures;
 pub mod forge;
 mod mutations;
@@ -41,7 +42,7 @@ impl Case {
 
 /// Every case there is.
 fn cases() -> Vec<Case> {
-    [accepted::cases(), refused::cases(), attacks::cases(), signatures::cases()]
+    [accepted::cases(), refused::cases(), attacks::cases(), signatures::cases(), demands::cases()]
         .into_iter()
         .flatten()
         .collect()
