@@ -2,6 +2,7 @@
 mod access;
 mod agreement;
 mod browser;
+mod chooser;
 mod cli;
 mod foreign_idp;
 mod gate_rig;
@@ -9,6 +10,7 @@ mod idp;
 mod inspect;
 mod provisioning;
 mod proxy;
+mod requests;
 mod saml;
 mod serve;
 mod sessions;
