@@ -59,6 +59,9 @@ enum Command {
         /// The key's certificate as PEM
         #[arg(long, value_name = "FILE", requires = "key")]
         certificate: Option<PathBuf>,
+        /// Answer only requests that are signed with the key of this PEM certificate; may be given several times
+        #[arg(long = "request-certificate", value_name = "FILE")]
+        request_certificates: Vec<PathBuf>,
     },
     /// Look into SAML messages
     #[command(subcommand)]
@@ -120,9 +123,10 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Serve(config) => commands::serve(&config.path()),
         Command::Check { config, format } => commands::check(&config.path(), format.into()),
         Command::Demo { check, folder } => commands::demo(&folder, check),
-        Command::Idp { listen, url, people, service_providers, key, certificate } => {
+        Command::Idp { listen, url, people, service_providers, key, certificate, request_certificates } => {
             let key = key.zip(certificate);
-            commands::idp(commands::Idp { listen, url, people, service_providers, key })
+            let idp = commands::Idp { listen, url, people, service_providers, key, request_certificates };
+            commands::idp(idp)
         }
         Command::Saml(SamlCommand::Inspect { file, config, enterprise, at, request_ids, person, format }) => {
             commands::inspect(commands::Inspect {

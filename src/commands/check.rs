@@ -12,6 +12,7 @@ use crate::{
     access::{Route, Rule},
     config::{EnterpriseSettings, Fault, Mode, Settings},
     domain::OrganizationSlug,
+    saml::{self, RequestBinding},
     store,
 };
 
@@ -97,6 +98,7 @@ fn enterprise_summary(out: &mut String, enterprise: &EnterpriseSettings) -> fmt:
         "  certificates     {certificates}, signed: {}, clock skew {skew} s",
         saml.signed.as_str()
     )?;
+    writeln!(out, "  requests         {}", requests(saml))?;
     writeln!(out, "  our entity ID    {}", saml.entity_id)?;
     writeln!(out, "  our ACS          {}", enterprise.acs_urls.join(", "))?;
     writeln!(out, "  provisioning     {}", on(policy.provisioning))?;
@@ -138,6 +140,8 @@ fn enterprise_report(enterprise: &EnterpriseSettings) -> Value {
         "acs_urls": enterprise.acs_urls,
         "certificates": enterprise.saml.certificates.len(),
         "signed": enterprise.saml.signed.as_str(),
+        "requests": requests(&enterprise.saml),
+        "email_domains": enterprise.email_domains,
         "provisioning": enterprise.provisioning.policy.provisioning,
         "deprovisioning": enterprise.provisioning.policy.deprovisioning,
         "organizations": slugs(&enterprise.organizations),
@@ -145,6 +149,25 @@ fn enterprise_report(enterprise: &EnterpriseSettings) -> Value {
         "mappings": enterprise.provisioning.mappings.len(),
         "owners": enterprise.owners,
     })
+}
+
+/// What is asked of the IdP, and whether a sign-in may begin there.
+fn requests(saml: &saml::Settings) -> String {
+    let mut text = match saml.request_binding {
+        RequestBinding::Redirect => "by redirect".to_owned(),
+        RequestBinding::Post => "by post".to_owned(),
+    };
+    text.push_str(if saml.sign_requests { ", signed" } else { ", not signed" });
+    if saml.force_authn {
+        text.push_str(", always a new sign-in");
+    }
+    if !saml.authn_contexts.is_empty() {
+        text = format!("{text}, by {}", saml.authn_contexts.join(" or "));
+    }
+    if saml.idp_initiated {
+        text.push_str("; sign-ins may begin at the IdP");
+    }
+    text
 }
 
 fn route_report(route: &Route) -> Value {

@@ -73,7 +73,10 @@ impl Policy<'_> {
         trail.passed(Check::Audience, &|| self.connection.settings().entity_id.clone());
         let (authn, session_not_on_or_after) = self.check_authn_statements(assertion)?;
         let signed_in_at = self.check_demand(authn, request)?;
-        trail.passed(Check::AuthnStatement, &|| format!("signed in at {}", authn.authn_instant));
+        trail.passed(Check::AuthnStatement, &|| {
+            let class = authn.context_class.as_deref().unwrap_or("an unnamed way");
+            format!("signed in at {} by {class}", authn.authn_instant)
+        });
         trail.passed(Check::Attributes, &|| format!("{} attributes", assertion.attributes.len()));
         // Acceptance ends at the latest with the age of the signed IssueInstant, whatever the other bounds say.
         let age_end = shifted(assertion.issue_instant, ISSUE_AGE_SECONDS_MAX);

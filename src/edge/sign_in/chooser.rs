@@ -7,7 +7,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
-use super::{Ask, RETURN_TO_BYTES_MAX, return_path, see_other, start};
+use super::{Ask, RETURN_TO_BYTES_MAX, own_path, return_path, see_other, start};
 use crate::{
     access::{self, Found, Rule},
     domain::{AuthnDemand, EnterpriseSlug},
@@ -68,7 +68,9 @@ impl Email {
 
 /// Where a navigation to `return_to` goes that the chooser must answer first.
 pub fn redirect(gate: &Gate, host: &str, return_to: &str) -> Result<Response<Body>, Problem> {
-    let return_to = if return_to.len() > RETURN_TO_BYTES_MAX { "/" } else { return_to };
+    // What a later step would refuse is not asked of it.
+    let return_to = own_path(return_to).ok().filter(|path| path.len() <= RETURN_TO_BYTES_MAX);
+    let return_to = return_to.as_deref().unwrap_or("/");
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("return_to", return_to).finish();
     see_other(StatusCode::FOUND, &format!("{}://{host}{PATH}?{query}", gate.settings.public_url.scheme))
 }

@@ -85,8 +85,11 @@ fn return_path(gate: &Gate, host: &str, target: &str) -> Result<String, Problem>
 /// A path and query on our own host, or nothing (S-98, P-25): the path must be canonical as a request's must be.
 fn own_path(target: &str) -> Result<String, Problem> {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'"' | b'<' | b'>' | b'#');
-    if !target.bytes().all(plain) || !path.starts_with('/') || path.starts_with("//") {
+    // Browsers send a query with almost anything in it, and there it leads nowhere else.
+    let in_query = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+    let in_path = |byte: u8| in_query(byte) && !matches!(byte, b'\\' | b'"' | b'<' | b'>');
+    let plain = path.bytes().all(in_path) && query.unwrap_or_default().bytes().all(in_query);
+    if !plain || !path.starts_with('/') || path.starts_with("//") {
         return Err(Problem::ReturnTo);
     }
     let path = access::canonical_path(path).map_err(|_| Problem::ReturnTo)?;
@@ -161,7 +164,7 @@ mod tests {
 
     #[test]
     fn s_98_only_paths_of_our_own_are_returned_to() {
-        for good in ["/", "/a/b?c=d&e=%2F", "/a%20b"] {
+        for good in ["/", "/a/b?c=d&e=%2F", "/a%20b", "/a?b=C:\\c|\"<>"] {
             assert_eq!(own_path(good).ok().as_deref(), Some(good));
         }
         let evil = [
@@ -178,6 +181,9 @@ mod tests {
             "/a/../../b",
             "/%2fevil.example",
             "/a#b",
+            "/a?b#c",
+            "/a?b c",
+            "/a?b\r\nc",
             " /a",
             "/\u{e4}",
         ];
