@@ -3,7 +3,8 @@
 use portcullis::{
     config::Overrides,
     demo::browser::{Browser, Form, Page},
-    edge::cookies::SESSION,
+    domain::{RequestId, SignInHandle, Timestamp},
+    edge::cookies::{SESSION, SIGN_IN},
     idp::Authn,
 };
 
@@ -303,6 +304,28 @@ async fn s_98_a_sign_in_that_began_at_the_idp_leads_to_a_listed_path_or_to_the_s
         let page = browser.submit_once(&response).await.unwrap();
         assert_eq!(page.status, 303, "{relay_state:?}: {}", page.body);
         assert_eq!(page.headers["location"], format!("{}{target}", gateway.url), "{relay_state:?}");
+    }
+    gateway.stop().await;
+}
+
+/// Behind our origin, `@evil.example` would be a host. Nothing of ours writes it into the store; somebody else might.
+#[tokio::test(flavor = "multi_thread")]
+async fn s_98_the_path_that_was_kept_is_judged_again_when_it_is_used() {
+    let gateway = world(Authn::default(), "", |overrides| overrides).await;
+    let directory = gateway.running.as_ref().unwrap().directory.clone();
+    for (kept, target) in
+        [("@evil.example/", "/"), (".evil.example/", "/"), ("//x", "/"), ("/a?b=\\", "/a?b=\\")]
+    {
+        let mut browser = Browser::new();
+        let response = gateway.response_form(&mut browser, "alice").await;
+        let cookie = browser.cookie("localhost", SIGN_IN).unwrap();
+        let request = RequestId::of(SignInHandle::parse(cookie).unwrap());
+        let now = Timestamp::now();
+        let mut pending = directory.outstanding(&[request], now).await.unwrap().remove(0);
+        pending.return_to = kept.into();
+        directory.open_sign_in(&pending, &[], now).await.unwrap();
+        let page = browser.submit_once(&response).await.unwrap();
+        assert_eq!(page.headers["location"], format!("{}{target}", gateway.url), "{kept}");
     }
     gateway.stop().await;
 }
