@@ -5,6 +5,7 @@ mod browser;
 mod chooser;
 mod cli;
 mod foreign_idp;
+mod foreign_requests;
 mod gate_rig;
 mod idp;
 mod inspect;

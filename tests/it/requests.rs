@@ -8,7 +8,11 @@ use portcullis::{
     idp::Authn,
 };
 
-use crate::support::gateway::{Backend, Setup, TestGateway, name_id};
+use crate::support::{
+    gateway::{Backend, Setup, TestGateway, name_id},
+    ports,
+    process::{Process, eventually},
+};
 
 const MFA: &str = "https://refeds.org/profile/mfa";
 const SIGNING_KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/certs/development-sp-signing.pem");
@@ -328,4 +332,34 @@ async fn s_98_the_path_that_was_kept_is_judged_again_when_it_is_used() {
         assert_eq!(page.headers["location"], format!("{}{target}", gateway.url), "{kept}");
     }
     gateway.stop().await;
+}
+
+/// The program itself tells them apart in its audit log, and its sessions.
+#[tokio::test(flavor = "multi_thread")]
+async fn s_84_the_audit_log_says_where_a_sign_in_began() {
+    let on = |overrides: Overrides| overrides.set("enterprise.example.saml.idp_initiated", "true");
+    let mut gateway = world(Authn::default(), "", on).await;
+    gateway.stop_serving().await;
+    let port: u16 = gateway.url.rsplit(':').next().unwrap().parse().unwrap();
+    let command = |_| {
+        let mut command = gateway.command();
+        command.arg("serve");
+        command
+    };
+    let process = Process::start("portcullis serve", command, |_| ports::is_open(port));
+    let mut browser = Browser::new();
+    let response = unsolicited(&gateway, &mut browser, "alice", "").await;
+    assert_eq!(browser.submit(&response).await.unwrap().status, 200);
+    assert_eq!(gateway.sign_in(&mut browser, "bob").await.status, 200);
+    let accepted = || -> Vec<serde_json::Value> {
+        let log = process.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        lines.filter(|line| line["action"] == "business.sso_response").collect()
+    };
+    assert!(eventually(|| accepted().len() == 2), "{}", process.log());
+    let reasons: Vec<_> =
+        accepted().iter().map(|line| (line["user"].clone(), line["reason"].clone())).collect();
+    let expected =
+        [(name_id("alice").into(), "idp_initiated".into()), (name_id("bob").into(), serde_json::Value::Null)];
+    assert_eq!(reasons, expected);
 }

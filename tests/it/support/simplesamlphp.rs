@@ -80,7 +80,23 @@ impl SimpleSaml {
 
     /// From now on answers the service provider, at this ACS.
     pub fn register(&self, sp_entity_id: &str, acs_url: &str) {
-        write_service_provider(&self.folder.path().join("metadata"), sp_entity_id, acs_url);
+        write_service_provider(&self.folder.path().join("metadata"), sp_entity_id, acs_url, "");
+    }
+
+    /// The same, for one whose requests must be signed with the key of this certificate.
+    pub fn register_signing(&self, sp_entity_id: &str, acs_url: &str, certificate_pem: &str) {
+        let base64: String = certificate_pem.lines().filter(|line| !line.starts_with('-')).collect();
+        let more = format!("'validate.authnrequest' => true, 'certData' => {},", php(&base64));
+        write_service_provider(&self.folder.path().join("metadata"), sp_entity_id, acs_url, &more);
+    }
+
+    /// Where a sign-in begins at this IdP, to end at the service provider.
+    pub fn begin_url(&self, sp_entity_id: &str, relay_state: &str) -> String {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("spentityid", sp_entity_id)
+            .append_pair("RelayState", relay_state)
+            .finish();
+        format!("{}?{query}", self.sso_url)
     }
 
     /// Opens `url`, which must redirect to this IdP, types name and password, and gives the page that comes.
@@ -177,10 +193,10 @@ fn write_metadata(folder: &Path, port: u16) {
     fs::write(folder.join("saml20-sp-remote.php"), "<?php\n").expect("metadata written");
 }
 
-fn write_service_provider(folder: &Path, sp_entity_id: &str, acs_url: &str) {
+fn write_service_provider(folder: &Path, sp_entity_id: &str, acs_url: &str, more: &str) {
     let sp = format!(
         "<?php\n$metadata[{}] = ['AssertionConsumerService' => {}, 'NameIDFormat' => {PERSISTENT},
-         'saml20.sign.response' => true, 'saml20.sign.assertion' => true];\n",
+         {more} 'saml20.sign.response' => true, 'saml20.sign.assertion' => true];\n",
         php(sp_entity_id),
         php(acs_url),
     );
