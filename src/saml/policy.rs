@@ -6,8 +6,9 @@ use super::{
     limits::ISSUE_AGE_SECONDS_MAX,
     name_id,
     structure::STATUS_SUCCESS,
+    subject,
 };
-use crate::domain::{NameId, Timestamp};
+use crate::domain::{NameId, StableId, Timestamp};
 
 const ENTITY_FORMAT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
 const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
@@ -27,6 +28,7 @@ pub(super) struct Accepted {
     /// `None` for a sign-in that began at the IdP.
     pub in_response_to: Option<String>,
     pub name_id: NameId,
+    pub stable_id: StableId,
     pub session_index: Option<String>,
     pub authn_instant: Timestamp,
     /// The same by our clock, see [`demand::check_instant`].
@@ -58,8 +60,8 @@ impl Policy<'_> {
         self.check_issue_instant(response.issue_instant, "Response")?;
         self.check_issue_instant(assertion.issue_instant, "Assertion")?;
         trail.passed(Check::IssueInstant, &|| assertion.issue_instant.to_string());
-        let subject = assertion.subject.as_ref().ok_or(Reason::SubjectMissing)?;
-        let name_id = subject.name_id.as_ref().ok_or(Reason::NameIdMissing)?;
+        let fields = assertion.subject.as_ref().ok_or(Reason::SubjectMissing)?;
+        let name_id = fields.name_id.as_ref().ok_or(Reason::NameIdMissing)?;
         demand::check_format(name_id, self.connection)?;
         let name_id = name_id::check(name_id, self.connection)?;
         trail.passed(Check::Subject, &|| format!("{} ({})", name_id.value, name_id.format));
@@ -77,13 +79,20 @@ impl Policy<'_> {
             let class = authn.context_class.as_deref().unwrap_or("an unnamed way");
             format!("signed in at {} by {class}", authn.authn_instant)
         });
-        trail.passed(Check::Attributes, &|| format!("{} attributes", assertion.attributes.len()));
+        let stable_id = subject::stable_id(&name_id, assertion, self.connection)?;
+        trail.passed(Check::Attributes, &|| {
+            let count = assertion.attributes.len();
+            stable_id.attribute().map_or(format!("{count} attributes"), |name| {
+                format!("{count} attributes, {name} identifies the person")
+            })
+        });
         // Acceptance ends at the latest with the age of the signed IssueInstant, whatever the other bounds say.
         let age_end = shifted(assertion.issue_instant, ISSUE_AGE_SECONDS_MAX);
         let latest = deliverable_until.max(valid_until.unwrap_or(deliverable_until)).min(age_end);
         Ok(Accepted {
             in_response_to: request.map(|request| request.request_id.to_owned()),
             name_id,
+            stable_id,
             session_index: authn.session_index.as_deref().map(str::to_owned),
             authn_instant: authn.authn_instant,
             signed_in_at,

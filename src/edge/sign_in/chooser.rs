@@ -11,7 +11,7 @@ use super::{Ask, RETURN_TO_BYTES_MAX, own_path, return_path, see_other, start};
 use crate::{
     access::{self, Found, Rule},
     domain::{AuthnDemand, EnterpriseSlug},
-    edge::{gate::Gate, page, respond::Problem},
+    edge::{forms, gate::Gate, respond::Problem},
     proxy::Body,
 };
 
@@ -82,7 +82,7 @@ pub async fn serve(gate: &Gate, host: &str, request: Request<Incoming>) -> Resul
     }
     let Form { return_to, .. } = Form::read(request.uri().query().unwrap_or_default().as_bytes())?;
     let return_to = return_path(gate, host, &return_to)?;
-    page::choose(&gate.settings.public_url.scheme, &return_to, None)
+    forms::choose(&gate.settings.public_url.scheme, &return_to, None)
 }
 
 async fn choose(gate: &Gate, host: &str, request: Request<Incoming>) -> Result<Response<Body>, Problem> {
@@ -103,7 +103,7 @@ async fn choose(gate: &Gate, host: &str, request: Request<Incoming>) -> Result<R
         .filter(|(enterprise, _)| is_candidate(gate, host, &return_to, enterprise));
     match found {
         // V-20: the same page for what is no address, for a domain that nobody has, and for one that does not sign in here.
-        None => page::choose(&gate.settings.public_url.scheme, &return_to, Some(&email)),
+        None => forms::choose(&gate.settings.public_url.scheme, &return_to, Some(&email)),
         Some((enterprise, email)) => {
             let demand = AuthnDemand::default();
             let login_hint = Some(email.as_str());

@@ -36,7 +36,9 @@ pub async fn consume(
         Ok(accepted) => accepted,
         Err(refused) => {
             gate.metrics.saml_refused(refused.code());
-            tracing::warn!(request_id, enterprise = enterprise.as_str(), code = refused.code(), %refused, "sign-in refused");
+            let (expected, found) = refused.expected_and_found();
+            let (code, hint) = (refused.code(), refused.hint());
+            tracing::warn!(request_id, enterprise = enterprise.as_str(), code, expected, found, hint, %refused, "sign-in refused");
             audit(&AuditEvent {
                 request_id: Some(request_id),
                 reason: Some(refused.code()),
@@ -83,6 +85,7 @@ async fn accept(
     (request_id, now): (&str, Timestamp),
 ) -> Result<Accepted, Refused> {
     let form = read_form(gate, request).await?;
+    let connection = tenant.connection(now)?;
     let mut outstanding = gate.directory.outstanding(requests, now).await?;
     outstanding.retain(|pending| pending.enterprise == tenant.enterprise.slug && pending.acs_url == acs_url);
     let ids: Vec<String> = outstanding.iter().map(|pending| authn_request_id(pending.request)).collect();
@@ -97,7 +100,7 @@ async fn accept(
     let refused = |refusal| Refused::Saml(Box::new(refusal));
     let response = saml::decode(form.response.as_bytes()).map_err(refused)?;
     let assertion =
-        saml::verify(&response, &tenant.connection, acs_url, &asked, now, &mut NoTrail).map_err(refused)?;
+        saml::verify(&response, &connection, acs_url, &asked, now, &mut NoTrail).map_err(refused)?;
     let pending = match assertion.in_response_to() {
         None => None,
         Some(request) => {

@@ -12,7 +12,7 @@ use crate::{
     directory::{SignInError, StoreError},
     domain::RequestId,
     proxy::Body,
-    saml::Refusal,
+    saml::{self, Refusal},
 };
 
 pub mod chooser;
@@ -45,6 +45,8 @@ pub enum Refused {
     #[error("RelayState is not the one that went with the request")]
     RelayState,
     #[error("{0}")]
+    NoConnection(#[from] saml::NoConnection),
+    #[error("{0}")]
     SignIn(#[from] SignInError),
 }
 
@@ -66,6 +68,7 @@ impl Refused {
             Self::Parameters => "parameters",
             Self::Saml(refusal) => refusal.reason.code(),
             Self::RelayState => "relay_state_mismatch",
+            Self::NoConnection(_) => "idp_unknown",
             Self::SignIn(error) => error.code(),
         }
     }
@@ -129,6 +132,7 @@ mod tests {
             Refused::Parameters,
             Refused::Saml(Box::new(Reason::SignatureInvalid.into())),
             Refused::RelayState,
+            Refused::NoConnection(saml::NoConnection),
             SignInError::RequestConsumed.into(),
             SignInError::AssertionReplayed.into(),
             SignInError::from(UnusableAttribute::Ambiguous { name: "email".into(), values: 2 }).into(),
@@ -148,6 +152,7 @@ mod tests {
                 | Refused::Parameters
                 | Refused::Saml(_)
                 | Refused::RelayState
+                | Refused::NoConnection(_)
                 | Refused::SignIn(
                     SignInError::RequestConsumed
                     | SignInError::AssertionReplayed
@@ -158,7 +163,9 @@ mod tests {
                 ) => {}
             }
             let entry = format!("\n- `{}`", refused.code());
-            assert!(include_str!("../../../docs/REASONS.md").contains(&entry), "{entry}");
+            let (_, after) = include_str!("../../../docs/REASONS.md").split_once(&entry).expect(&entry);
+            let line = after.lines().next().unwrap();
+            assert!(line.ends_with(refused.hint()), "{entry}: {}", refused.hint());
         }
     }
 

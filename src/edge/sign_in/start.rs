@@ -6,12 +6,7 @@ use hyper::body::Incoming;
 use super::{RETURN_TO_BYTES_MAX, authn_request_id, chooser, return_path, see_other};
 use crate::{
     domain::{AuthnDemand, EnterpriseSlug, PendingSignIn, RequestId, SignInHandle},
-    edge::{
-        cookies,
-        gate::{EnterpriseGate, Gate},
-        page,
-        respond::Problem,
-    },
+    edge::{cookies, forms, gate::Gate, respond::Problem},
     proxy::Body,
     saml::{AuthnRequest, Sent},
 };
@@ -32,11 +27,12 @@ pub struct Ask<'a> {
 
 /// Sends a browser to the enterprise's IdP, by a redirect or by a page that posts the request.
 pub async fn start(gate: &Gate, ask: Ask<'_>, fields: &HeaderMap) -> Result<Response<Body>, Problem> {
-    let EnterpriseGate { connection, .. } = gate.enterprise(ask.enterprise)?;
+    let tenant = gate.enterprise(ask.enterprise)?;
     let settings = &gate.settings;
     let acs_url =
         gate.acs_url(ask.enterprise, ask.host).ok_or(Problem::NotConfigured(ask.enterprise.clone()))?;
     let now = (gate.now)();
+    let connection = tenant.connection(now)?;
     let (handle, relay_state) = random_ids()?;
     let request = RequestId::of(handle);
     let lifetime = jiff::SignedDuration::from_secs(i64::from(settings.sign_in_seconds_max));
@@ -66,7 +62,7 @@ pub async fn start(gate: &Gate, ask: Ask<'_>, fields: &HeaderMap) -> Result<Resp
         login_hint: ask.login_hint,
         now,
     }
-    .send(connection)?;
+    .send(&connection)?;
     let mut handles = cookies::pending_sign_ins(fields, settings.pending_sign_ins_max);
     // P-56: the oldest give way.
     let surplus = (handles.len() + 1).saturating_sub(settings.pending_sign_ins_max);
@@ -76,7 +72,7 @@ pub async fn start(gate: &Gate, ask: Ask<'_>, fields: &HeaderMap) -> Result<Resp
     let mut response = match sent {
         Sent::Redirect(url) => see_other(StatusCode::FOUND, &url)?,
         Sent::Post { action, parameter, message, relay_state } => {
-            page::post(&action, parameter, &message, &relay_state)?
+            forms::post(&action, parameter, &message, &relay_state)?
         }
     };
     let cookie = cookies::set_pending_sign_ins(&handles, settings.sign_in_seconds_max);

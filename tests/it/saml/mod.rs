@@ -12,6 +12,7 @@ mod reasons;
 mod refused;
 mod request;
 mod signatures;
+pub mod subjects;
 
 /// A message and the outcome that it is owed.
 pub struct Case {
@@ -42,8 +43,15 @@ impl Case {
 
 /// Every case there is.
 fn cases() -> Vec<Case> {
-    [accepted::cases(), refused::cases(), attacks::cases(), signatures::cases(), demands::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        accepted::cases(),
+        refused::cases(),
+        attacks::cases(),
+        signatures::cases(),
+        subjects::cases(),
+        demands::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
