@@ -62,6 +62,9 @@ enum Command {
         /// Answer only requests that are signed with the key of this PEM certificate; may be given several times
         #[arg(long = "request-certificate", value_name = "FILE")]
         request_certificates: Vec<PathBuf>,
+        /// PEM file with the service provider's certificate: assertions are encrypted to it
+        #[arg(long, value_name = "FILE")]
+        encrypt_to: Option<PathBuf>,
     },
     /// Look into SAML messages
     #[command(subcommand)]
@@ -123,9 +126,26 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Serve(config) => commands::serve(&config.path()),
         Command::Check { config, format } => commands::check(&config.path(), format.into()),
         Command::Demo { check, folder } => commands::demo(&folder, check),
-        Command::Idp { listen, url, people, service_providers, key, certificate, request_certificates } => {
+        Command::Idp {
+            listen,
+            url,
+            people,
+            service_providers,
+            key,
+            certificate,
+            request_certificates,
+            encrypt_to,
+        } => {
             let key = key.zip(certificate);
-            let idp = commands::Idp { listen, url, people, service_providers, key, request_certificates };
+            let idp = commands::Idp {
+                listen,
+                url,
+                people,
+                service_providers,
+                key,
+                request_certificates,
+                encrypt_to,
+            };
             commands::idp(idp)
         }
         Command::Saml(SamlCommand::Inspect { file, config, enterprise, at, request_ids, person, format }) => {

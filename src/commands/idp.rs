@@ -18,6 +18,8 @@ pub struct Idp {
     pub key: Option<(PathBuf, PathBuf)>,
     /// PEM files of certificates: requests must be signed with the key of one of them.
     pub request_certificates: Vec<PathBuf>,
+    /// A PEM file with the certificate that assertions are encrypted to.
+    pub encrypt_to: Option<PathBuf>,
 }
 
 /// Runs the development IdP until it is told to stop. It asks nobody for a password.
@@ -74,6 +76,7 @@ fn settings(arguments: Idp) -> Result<Settings, Failure> {
     }
     settings.request_certificates =
         arguments.request_certificates.iter().map(read).collect::<Result<_, _>>()?;
+    settings.encryption_certificate_pem = arguments.encrypt_to.as_ref().map(read).transpose()?;
     Ok(settings)
 }
 

@@ -2,8 +2,8 @@
 use std::path::Path;
 
 use super::{
-    EnterpriseSettings, attributes, certificate, enterprise::Draft, own_key, reader::Reader, request,
-    route::Routes, server::Ground, url::WebUrl, value::Placed,
+    EnterpriseSettings, attributes, certificate, encryption, enterprise::Draft, own_key, reader::Reader,
+    request, route::Routes, server::Ground, url::WebUrl, value::Placed,
 };
 use crate::{
     access::canonical_path,
@@ -50,6 +50,7 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> 
         ..saml::Settings::default()
     };
     request::read(reader, &path, &mut settings);
+    encryption::read(reader, &path, &mut settings);
     settings
 }
 

@@ -21,6 +21,7 @@ mod certificate;
 mod connection;
 mod document;
 mod email_domain;
+mod encryption;
 mod enterprise;
 mod fault;
 mod overrides;

@@ -2,6 +2,7 @@
 //!
 //! It lives apart from the gateway: nothing of it imports a module that verifies, and no module imports it but the
 //! demo, the command line and the tests.
+mod encrypter;
 mod pages;
 mod people;
 mod request;
@@ -14,6 +15,7 @@ use std::{future::Future, io, net::SocketAddr, time::Duration};
 
 use tokio::net::TcpListener;
 
+use self::{encrypter::Encrypter, request::Audience, signer::Signer};
 pub use self::{
     people::{
         Directory, GROUP_BYTES_MAX, GROUPS_MAX, GroupsError, PEOPLE_MAX, PERSON_TEXT_BYTES_MAX, PeopleError,
@@ -23,7 +25,6 @@ pub use self::{
     response::{NoGroups, Sign},
     signer::KeyError,
 };
-use self::{request::Audience, signer::Signer};
 
 /// How long requests in flight may take when the IdP stops.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
@@ -50,6 +51,8 @@ pub struct Settings {
     /// PEM certificates: requests must be signed with the key of one of them. None: requests need not be signed.
     pub request_certificates: Vec<Vec<u8>>,
     pub authn: Authn,
+    /// The service provider's certificate, PEM, to whose RSA key assertions are encrypted; in the clear if `None`.
+    pub encryption_certificate_pem: Option<Vec<u8>>,
 }
 
 /// What the IdP says of how and when a person signed in, since nobody proves anything here.
@@ -78,6 +81,7 @@ impl Settings {
             session_seconds: None,
             request_certificates: Vec::new(),
             authn: Authn::default(),
+            encryption_certificate_pem: None,
         }
     }
 }
@@ -105,6 +109,7 @@ pub struct Idp {
 pub async fn bind(settings: Settings) -> Result<Idp, BindError> {
     people::check(&settings.people)?;
     let signer = Signer::new(&settings.key_pem, &settings.certificate_pem)?;
+    let encrypter = settings.encryption_certificate_pem.as_deref().map(Encrypter::new).transpose()?;
     let listen = |source| BindError::Listen { address: settings.listen, source };
     let listener = TcpListener::bind(settings.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
@@ -131,6 +136,7 @@ pub async fn bind(settings: Settings) -> Result<Idp, BindError> {
         no_groups: settings.no_groups,
         session_seconds: settings.session_seconds,
         authn: settings.authn,
+        encrypter,
     };
     Ok(Idp { listener, state })
 }

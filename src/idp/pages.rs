@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use super::{
     Authn,
+    encrypter::Encrypter,
     people::{Directory, GroupsError, Person, groups_in},
     request::{Audience, AuthnRequest, Message, PERSISTENT, RequestError, ServiceProvider, origin_of},
     response::{Answer, Denial, Ids, NoGroups, Sign, metadata},
@@ -42,6 +43,7 @@ pub(super) struct State {
     pub no_groups: NoGroups,
     pub session_seconds: Option<u32>,
     pub authn: Authn,
+    pub encrypter: Option<Encrypter>,
 }
 
 pub(super) fn router(state: State) -> Router {
@@ -313,6 +315,7 @@ fn deliver(
         no_groups: state.no_groups,
         session_seconds: state.session_seconds,
         authn: state.authn,
+        encrypter: state.encrypter.as_ref(),
     };
     let response = STANDARD.encode(write(&answer)?);
     let nonce = random_id()?;

@@ -3,14 +3,18 @@ use portcullis::saml::Reason;
 
 mod accepted;
 mod attacks;
+mod ciphertexts;
 mod connection;
+mod decryption;
 mod demands;
+mod encrypted;
 mod fixtures;
 pub mod forge;
 mod mutations;
 mod reasons;
 mod refused;
 mod request;
+pub mod seal;
 mod signatures;
 pub mod subjects;
 
@@ -45,10 +49,13 @@ impl Case {
 fn cases() -> Vec<Case> {
     [
         accepted::cases(),
+        encrypted::cases(),
         refused::cases(),
         attacks::cases(),
         signatures::cases(),
         subjects::cases(),
+        ciphertexts::cases(),
+        decryption::cases(),
         demands::cases(),
     ]
     .into_iter()
