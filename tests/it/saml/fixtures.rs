@@ -52,8 +52,8 @@ fn outcome(reason: Option<Reason>, octets: &[u8]) -> Result<VerifiedAssertion, R
         _ => usual_connection(),
     };
     match reason {
-        Some(reason) if reason.check() == Check::Encoding => judge(&connection, &decode(octets)?),
-        _ => judge(&connection, octets),
+        Some(reason) if reason.check() == Check::Encoding => judge(connection, &decode(octets)?),
+        _ => judge(connection, octets),
     }
 }
 
