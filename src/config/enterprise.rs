@@ -9,6 +9,7 @@ use crate::{
 use super::{
     EnterpriseSettings, attributes, connection, email_domain,
     fault::Place,
+    metadata,
     reader::Reader,
     request,
     server::Ground,
@@ -68,9 +69,12 @@ fn draft(reader: &mut Reader, ground: &Ground, folder: &Path, table: String, slu
     let attributes = attributes::names(reader, &path);
     let naming = attributes::naming(reader, &path);
     let saml = connection::read(reader, ground, folder, &path);
+    let saml_path = format!("{path}.saml");
+    let metadata = metadata::read(reader, ground, folder, &saml_path);
+    let (own_metadata_signed, own_metadata_validity_seconds) = metadata::own(reader, &saml_path, &saml);
     let provisioning = provisioning::Settings { policy, managed, mappings, naming, attributes };
     let email_domains = email_domain::read(reader, &path);
-    let idp_initiated_targets = request::targets(reader, &format!("{path}.saml"), saml.idp_initiated);
+    let idp_initiated_targets = request::targets(reader, &saml_path, saml.idp_initiated);
     let settings = EnterpriseSettings {
         slug,
         owners,
@@ -78,6 +82,9 @@ fn draft(reader: &mut Reader, ground: &Ground, folder: &Path, table: String, slu
         saml,
         email_domains,
         idp_initiated_targets,
+        metadata,
+        own_metadata_signed,
+        own_metadata_validity_seconds,
         acs_urls: vec![],
         provisioning,
     };

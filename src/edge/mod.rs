@@ -1,7 +1,8 @@
 //! The public listener: every request from the internet enters here.
 //!
-//! `listener` accepts, `framing` watches the octets, `gate` leads a request through, `router` knows our own endpoints, `sign_in` serves
-//! them with the `forms` that it shows, `record` tells of what was done, `respond` has every error, `pages` what people read of it.
+//! `listener` accepts, `framing` watches the octets, `gate` leads a request through, `router` knows our own endpoints, `metadata` and
+//! `sign_in` with the `forms` that it shows serve them, `record` tells of what was done, `respond` has every error, `pages` what
+//! people read of it.
 use std::net::SocketAddr;
 
 pub mod cookies;
@@ -10,6 +11,7 @@ pub mod framing;
 pub mod gate;
 mod hints;
 pub mod listener;
+pub mod metadata;
 pub mod pages;
 pub mod record;
 pub mod respond;

@@ -5,6 +5,7 @@
 //! | of an `acs_url` | of that `acs_url` | POST | Assertion Consumer Service of its enterprise |
 //! | of an `acs_url` | `/saml/login`, with several enterprises `/enterprises/{name}/saml/login` | GET | starts a sign-in |
 //! | of an `acs_url`, with several enterprises | `/saml/choose` | GET, POST | which enterprise, by e-mail address |
+//! | of an `acs_url` | `/saml/metadata`, with several enterprises `/enterprises/{name}/saml/metadata` | GET, HEAD | our own metadata |
 //! | any | under [`RESERVED`] | | 404: never forwarded, whatever routes say (P-24) |
 use std::collections::HashMap;
 
@@ -26,6 +27,8 @@ pub enum Endpoint {
     Login { enterprise: EnterpriseSlug, host: String },
     /// Asks which enterprise a person of this host belongs to.
     Choose { host: String },
+    /// Our own metadata.
+    Metadata { enterprise: EnterpriseSlug },
 }
 
 impl Endpoint {
@@ -35,6 +38,7 @@ impl Endpoint {
             Self::Acs { .. } => "POST",
             Self::Login { .. } => "GET",
             Self::Choose { .. } => "GET, POST",
+            Self::Metadata { .. } => "GET, HEAD",
         }
     }
 
@@ -80,9 +84,12 @@ pub struct Home<'a> {
 }
 
 /// The endpoints of an enterprise on one of its hosts, beside the ACS, under `/saml` or `/enterprises/{name}/saml`.
-fn endpoints(enterprise: &EnterpriseSlug, host: &str) -> [(&'static str, Endpoint); 1] {
+fn endpoints(enterprise: &EnterpriseSlug, host: &str) -> [(&'static str, Endpoint); 2] {
     let (enterprise, host) = (enterprise.clone(), host.to_owned());
-    [("login", Endpoint::Login { enterprise, host })]
+    [
+        ("metadata", Endpoint::Metadata { enterprise: enterprise.clone() }),
+        ("login", Endpoint::Login { enterprise, host }),
+    ]
 }
 
 impl Router {

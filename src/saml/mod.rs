@@ -26,6 +26,7 @@ mod demand;
 mod fields;
 mod instant;
 pub mod limits;
+mod metadata;
 mod name_id;
 mod own_key;
 mod policy;
@@ -45,6 +46,10 @@ pub use check::{Check, NoTrail, Trail};
 pub use connection::{CertificateInfo, Connection, ConnectionError, RequestBinding, Settings, SignedElement};
 pub use decode::decode;
 pub use demand::NameIdFormat;
+pub use metadata::{
+    IdpMetadata, MetadataBinding, MetadataEndpoint, MetadataError, MetadataRules, MetadataSigners,
+    OwnDescriptor, own_metadata, read_metadata,
+};
 pub use own_key::{OwnKey, OwnKeyError};
 pub use reason::Reason;
 pub use refusal::Refusal;

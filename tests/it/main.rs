@@ -11,6 +11,7 @@ mod foreign_requests;
 mod gate_rig;
 mod idp;
 mod inspect;
+mod metadata;
 mod provisioning;
 mod proxy;
 mod requests;
