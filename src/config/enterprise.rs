@@ -74,17 +74,17 @@ fn draft(reader: &mut Reader, ground: &Ground, folder: &Path, table: String, slu
     let (own_metadata_signed, own_metadata_validity_seconds) = metadata::own(reader, &saml_path, &saml);
     let provisioning = provisioning::Settings { policy, managed, mappings, naming, attributes };
     let email_domains = email_domain::read(reader, &path);
-    let idp_initiated_targets = request::targets(reader, &format!("{path}.saml"), saml.idp_initiated);
+    let idp_initiated_targets = request::targets(reader, &saml_path, saml.idp_initiated);
     let settings = EnterpriseSettings {
         slug,
         owners,
         organizations,
         saml,
+        email_domains,
+        idp_initiated_targets,
         metadata,
         own_metadata_signed,
         own_metadata_validity_seconds,
-        email_domains,
-        idp_initiated_targets,
         acs_urls: vec![],
         provisioning,
     };
