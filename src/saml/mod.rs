@@ -17,6 +17,7 @@ mod algorithm;
 mod check;
 mod connection;
 mod decode;
+pub mod document;
 mod fields;
 mod instant;
 pub mod limits;

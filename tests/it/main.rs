@@ -3,6 +3,7 @@ mod access;
 mod agreement;
 mod browser;
 mod cli;
+mod differential;
 mod foreign_idp;
 mod gate_rig;
 mod idp;

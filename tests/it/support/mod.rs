@@ -3,6 +3,7 @@
 pub mod gateway;
 pub mod ports;
 pub mod process;
+pub mod python;
 pub mod redis;
 pub mod simplesamlphp;
 pub mod webdriver;
