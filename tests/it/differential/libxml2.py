@@ -5,9 +5,9 @@ parsed. It canonicalizes a part of a document as if what stands around it were n
 function, which takes the set of nodes.
 """
 
+import contextlib
 import ctypes
 import ctypes.util
-import functools
 import struct
 import sys
 
@@ -28,6 +28,16 @@ class XPathObject(ctypes.Structure):
     _fields_ = [("type", ctypes.c_int), ("nodes", ctypes.c_void_p)]
 
 
+class NodeSet(ctypes.Structure):
+    """The head of `xmlNodeSet`."""
+
+    _fields_ = [
+        ("count", ctypes.c_int),
+        ("room", ctypes.c_int),
+        ("table", ctypes.POINTER(ctypes.c_void_p)),
+    ]
+
+
 def load():
     lib = ctypes.CDLL(ctypes.util.find_library("xml2") or "libxml2.so.2")
     pointer, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
@@ -38,6 +48,8 @@ def load():
         "xmlXPathFreeContext": (None, [pointer]),
         "xmlXPathEvalExpression": (ctypes.POINTER(XPathObject), [text, pointer]),
         "xmlXPathFreeObject": (None, [ctypes.POINTER(XPathObject)]),
+        "xmlUnlinkNode": (None, [pointer]),
+        "xmlFreeNode": (None, [pointer]),
         "xmlC14NDocDumpMemory": (
             number,
             [pointer, pointer, number, pointer, number, ctypes.POINTER(pointer)],
@@ -54,12 +66,9 @@ LIB, FREE = load()
 PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
 
 
-@functools.lru_cache(maxsize=4096)
-def selection(apex, omitted):
-    """XPath for every node, attribute and namespace of an element's subtree, without that of another."""
+def selection(apex):
+    """XPath for every node, attribute and namespace of an element's subtree."""
     inside = f"(//*)[{apex + 1}]/descendant-or-self::node()"
-    if omitted is not None:
-        inside += f"[count(ancestor-or-self::* | (//*)[{omitted + 1}]) != count(ancestor-or-self::*)]"
     return f"{inside} | {inside}/@* | {inside}/namespace::*".encode()
 
 
@@ -69,18 +78,36 @@ def canonical(octets, apex, omitted, prefixes):
     )
     if not document:
         return None
+    context = LIB.xmlXPathNewContext(document)
     try:
-        if apex == 0 and omitted is None:
+        if omitted is not None:
+            remove(f"(//*)[{omitted + 1}]".encode(), context)
+        if apex == 0:
             return write(document, None, prefixes)
-        context = LIB.xmlXPathNewContext(document)
-        selected = LIB.xmlXPathEvalExpression(selection(apex, omitted), context)
-        try:
-            return write(document, selected.contents.nodes, prefixes)
-        finally:
-            LIB.xmlXPathFreeObject(selected)
-            LIB.xmlXPathFreeContext(context)
+        with selected(selection(apex), context) as nodes:
+            return write(document, nodes, prefixes)
     finally:
+        LIB.xmlXPathFreeContext(context)
         LIB.xmlFreeDoc(document)
+
+
+def remove(expression, context):
+    """Takes an element out, as the enveloped signature transform does. It has a higher number than the apex."""
+    with selected(expression, context) as nodes:
+        found = ctypes.cast(nodes, ctypes.POINTER(NodeSet)).contents
+        node = found.table[0] if found.count else None
+    if node:
+        LIB.xmlUnlinkNode(node)
+        LIB.xmlFreeNode(node)
+
+
+@contextlib.contextmanager
+def selected(expression, context):
+    found = LIB.xmlXPathEvalExpression(expression, context)
+    try:
+        yield found.contents.nodes
+    finally:
+        LIB.xmlXPathFreeObject(found)
 
 
 def write(document, nodes, prefixes):
@@ -129,11 +156,12 @@ def outline(octets):
     return RECORD.join(records).encode()
 
 
-def answer(octets, apex, omitted, prefixes):
+def answer(octets, describe, apex, omitted, prefixes):
+    described = None
     try:
-        described = outline(octets)
+        described = outline(octets) if describe else None
     except etree.XMLSyntaxError:
-        described = None
+        pass
     return canonical(octets, apex, omitted, prefixes), described
 
 
@@ -144,11 +172,11 @@ def framed(octets):
 def requests(batch):
     at = 0
     while at < len(batch):
-        apex, omitted, octets_len, prefixes_len = struct.unpack_from("<IIII", batch, at)
-        at += 16
+        describe, apex, omitted, octets_len, prefixes_len = struct.unpack_from("<IIIII", batch, at)
+        at += 20
         octets, at = batch[at : at + octets_len], at + octets_len
         prefixes, at = batch[at : at + prefixes_len], at + prefixes_len
-        yield octets, apex, None if omitted == NONE else omitted, prefixes.split()
+        yield octets, describe, apex, None if omitted == NONE else omitted, prefixes.split()
 
 
 def main():

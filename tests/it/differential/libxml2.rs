@@ -1,7 +1,7 @@
 //! libxml2 in a process of its own, asked in batches.
 //!
-//! A batch is its length and then, for each question: the number of the apex, that of the omitted element, the lengths of
-//! document and prefixes, the document, the prefixes. Its answer is a length and then, for each question, the canonical form
+//! A batch is its length and then, for each question: 1 for an outline or 0 for none, the number of the apex, that of the
+//! omitted element, the lengths of document and prefixes, the document, the prefixes. Its answer is a length and then, for each question, the canonical form
 //! and the outline, each with its length before it. All numbers have 32 bits, little end first; all ones mean none.
 use std::{
     io::{Read, Write},
@@ -16,6 +16,8 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     pub document: Vec<u8>,
+    /// Ask for an outline too: it takes longer than all the rest.
+    pub describe: bool,
     /// The number of the element to canonicalize.
     pub apex: usize,
     /// The number of a descendant to leave out.
@@ -24,7 +26,7 @@ pub struct Question {
     pub prefixes: String,
 }
 
-/// What one of them says; `None` for what it refuses.
+/// What one of them says; `None` for what it refuses or what was not asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub canonical: Option<Vec<u8>>,
@@ -50,7 +52,8 @@ impl Libxml2 {
         for question in questions {
             let omitted = question.omitted.map_or(NONE, |omitted| omitted as u32);
             let lengths = [question.document.len() as u32, question.prefixes.len() as u32];
-            for number in [question.apex as u32, omitted].into_iter().chain(lengths) {
+            let asked = [u32::from(question.describe), question.apex as u32, omitted];
+            for number in asked.into_iter().chain(lengths) {
                 batch.extend_from_slice(&number.to_le_bytes());
             }
             batch.extend_from_slice(&question.document);

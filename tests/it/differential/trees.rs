@@ -3,8 +3,9 @@
 use super::libxml2::Question;
 
 /// Elements of one document: few, so that there is time for many documents.
-const ELEMENTS_MAX: usize = 24;
+const ELEMENTS_MAX: usize = 12;
 const DEPTH_MAX: usize = 60;
+const DESCRIBED_ONE_IN: u64 = 10;
 /// The core's cap counts repeated declarations too.
 const DECLARATIONS_IN_SCOPE_MAX: usize = 60;
 const ATTRIBUTES_MAX: usize = 4;
@@ -128,7 +129,13 @@ pub fn question(seed: u64) -> Question {
             });
         }
     }
-    Question { document, apex, omitted, prefixes: prefixes.join(" ") }
+    Question {
+        document,
+        describe: seed.is_multiple_of(DESCRIBED_ONE_IN),
+        apex,
+        omitted,
+        prefixes: prefixes.join(" "),
+    }
 }
 
 impl Trees<'_> {
@@ -188,7 +195,7 @@ impl Trees<'_> {
     }
 
     fn content(&mut self) {
-        while !self.dice.one_in(3) {
+        while self.dice.one_in(2) {
             let pieces = match self.dice.below(10) {
                 0 => CDATA,
                 1 => COMMENTS,
