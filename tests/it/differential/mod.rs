@@ -3,6 +3,7 @@
 //! A canonical form that differed would only make a genuine signature fail; a document that meant something else to the
 //! party that signed it is what an attacker looks for.
 mod libxml2;
+mod python3_saml;
 mod shrink;
 mod trees;
 
@@ -93,10 +94,12 @@ fn report(question: &Question, what: &str, wrong: Wrong, libxml2: &mut Libxml2) 
         wrong(smaller, ours(smaller).as_ref(), &libxml2.answer(smaller)) == Some(what)
     });
     let (ours, theirs) = (ours(&small), libxml2.answer(&small));
-    let show = |octets: Option<&Vec<u8>>| octets.map(|octets| octets.escape_ascii().to_string());
+    let show = |octets: Option<&Vec<u8>>| {
+        octets.map_or("refused".into(), |octets| String::from_utf8_lossy(octets).escape_debug().to_string())
+    };
     format!(
-        "{what}\ndocument  {}\napex {} omitted {:?} prefixes {:?}\nours      {:?}\nlibxml2's {:?}\nours      {:?}\nlibxml2's {:?}",
-        small.document.escape_ascii(),
+        "{what}\ndocument  {}\napex {} omitted {:?} prefixes {:?}\nours      {}\nlibxml2's {}\nours      {}\nlibxml2's {}",
+        String::from_utf8_lossy(&small.document).escape_debug(),
         small.apex,
         small.omitted,
         small.prefixes,
