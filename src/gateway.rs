@@ -15,6 +15,7 @@ use crate::{
         router::{Home, Router, UrlFault},
     },
     saml::{Connection, ConnectionError},
+    second_opinion::{self, SecondOpinion},
     store::{Store, Timed},
     telemetry::Metrics,
 };
@@ -27,6 +28,8 @@ const EXPIRY_WARNING_SECONDS: i64 = 30 * 24 * 60 * 60;
 pub enum StartError {
     #[error("enterprise {enterprise}: {source}")]
     Connection { enterprise: EnterpriseSlug, source: ConnectionError },
+    #[error("enterprise {enterprise}: {source}")]
+    SecondOpinion { enterprise: EnterpriseSlug, source: second_opinion::Unavailable },
     #[error("routes: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Routes(Vec<RouteFault>),
     #[error("ACS URL: {0}")]
@@ -101,6 +104,7 @@ impl Running {
 }
 
 fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
+    let no_opinion = |source| StartError::SecondOpinion { enterprise: settings.slug.clone(), source };
     let fault = |source| StartError::Connection { enterprise: settings.slug.clone(), source };
     Ok(EnterpriseGate {
         enterprise: Enterprise {
@@ -109,6 +113,10 @@ fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
             provisioning: settings.provisioning.clone(),
         },
         connection: Connection::new(settings.saml.clone()).map_err(fault)?,
+        second_opinion: match settings.second_opinion {
+            true => Some(SecondOpinion::new(&settings.saml).map_err(no_opinion)?),
+            false => None,
+        },
         acs_urls: settings.acs_urls.clone(),
     })
 }

@@ -100,7 +100,16 @@ fn draft(reader: &mut Reader, ground: &Ground, folder: &Path, table: String, slu
     };
     let saml = connection::read(reader, ground, folder, &path);
     let provisioning = provisioning::Settings { policy, managed, mappings, attributes };
-    let settings = EnterpriseSettings { slug, owners, organizations, saml, acs_urls: vec![], provisioning };
+    let second_opinion = connection::second_opinion(reader, &path);
+    let settings = EnterpriseSettings {
+        slug,
+        owners,
+        organizations,
+        saml,
+        acs_urls: vec![],
+        provisioning,
+        second_opinion,
+    };
     Draft { settings, table }
 }
 

@@ -81,6 +81,7 @@ pub const KEYS: &[Key] = &[
     key("enterprise.*.saml.signed", Kind::Choice(&["either", "response", "assertion", "both"])),
     key("enterprise.*.saml.signing_keys", Kind::Texts),
     key("enterprise.*.saml.decryption_keys", Kind::Texts),
+    key("enterprise.*.saml.second_opinion", Kind::Switch),
     key("enterprise.*.saml.clock_skew", Kind::Duration(0, 300)),
     key("enterprise.*.attributes.groups", Kind::Texts),
     key("enterprise.*.attributes.email", Kind::Texts),

@@ -19,6 +19,7 @@ use crate::{
     domain::{ActiveSession, EnterpriseSlug, Timestamp},
     proxy::{Body, Outgoing, Proxy, Screened},
     saml,
+    second_opinion::SecondOpinion,
     telemetry::{Metrics, Recorder},
 };
 
@@ -37,6 +38,8 @@ pub struct Gate {
 pub struct EnterpriseGate {
     pub enterprise: directory::Enterprise,
     pub connection: saml::Connection,
+    /// `None` where none is asked for.
+    pub second_opinion: Option<SecondOpinion>,
     /// One for each host.
     pub acs_urls: Vec<String>,
 }

@@ -157,6 +157,7 @@ fn refused_class(refused: &Refused) -> Class {
             Class(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Signing in is not possible at the moment.")
         }
         Refused::Saml(_)
+        | Refused::SecondOpinion(_)
         | Refused::RelayState
         | Refused::SignIn(
             SignInError::RequestConsumed | SignInError::AssertionReplayed | SignInError::Attribute(_),

@@ -18,6 +18,7 @@ use crate::{
     domain::{EnterpriseSlug, PendingSignIn, RequestId, SignInHandle, Timestamp},
     proxy::Body,
     saml::{self, NoTrail, Outstanding, Refusal},
+    second_opinion::Disagreement,
     telemetry::{AuditAction, AuditEvent, Trigger, audit},
 };
 
@@ -41,6 +42,8 @@ pub enum Refused {
     Parameters,
     #[error("{0}")]
     Saml(Box<Refusal>),
+    #[error("{0}")]
+    SecondOpinion(#[from] Disagreement),
     #[error("RelayState is not the one that went with the request")]
     RelayState,
     #[error("{0}")]
@@ -64,6 +67,7 @@ impl Refused {
             Self::BodyBroken => "body_broken",
             Self::Parameters => "parameters",
             Self::Saml(refusal) => refusal.reason.code(),
+            Self::SecondOpinion(_) => "second_opinion_disagrees",
             Self::RelayState => "relay_state_mismatch",
             Self::SignIn(error) => error.code(),
         }
@@ -208,6 +212,9 @@ async fn accept(
     let response = saml::decode(form.response.as_bytes()).map_err(refused)?;
     let assertion =
         saml::verify(&response, &tenant.connection, acs_url, &asked, now, &mut NoTrail).map_err(refused)?;
+    if let Some(second) = &tenant.second_opinion {
+        second.on(&response, &assertion)?;
+    }
     let at =
         ids.iter().position(|id| id == assertion.in_response_to()).ok_or(SignInError::RequestConsumed)?;
     let pending = outstanding.swap_remove(at);
@@ -299,6 +306,7 @@ mod tests {
             Refused::BodyBroken,
             Refused::Parameters,
             Refused::Saml(Box::new(Reason::SignatureInvalid.into())),
+            Refused::SecondOpinion(Disagreement::Value("NameID")),
             Refused::RelayState,
             SignInError::RequestConsumed.into(),
             SignInError::AssertionReplayed.into(),
@@ -318,6 +326,7 @@ mod tests {
                 | Refused::BodyBroken
                 | Refused::Parameters
                 | Refused::Saml(_)
+                | Refused::SecondOpinion(_)
                 | Refused::RelayState
                 | Refused::SignIn(
                     SignInError::RequestConsumed

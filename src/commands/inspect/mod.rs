@@ -16,6 +16,7 @@ use crate::{
     domain::{EnterpriseId, EnterpriseSlug, OrganizationSlug, Person, PersonId, Role, Timestamp},
     provisioning::{self, Current, Reading},
     saml::{self, Check, Connection, Outstanding, Refusal, VerifiedAssertion},
+    second_opinion::SecondOpinion,
     store,
 };
 
@@ -93,6 +94,8 @@ async fn judge(options: &Options) -> Result<Report, Failure> {
     let connection = Connection::new(enterprise.saml.clone()).map_err(|error| {
         unusable("connection", error, "mend the certificates of the enterprise in the configuration")
     })?;
+    let second = enterprise.second_opinion.then(|| SecondOpinion::new(&enterprise.saml)).transpose();
+    let second = second.map_err(|error| unusable("second_opinion", error, "or remove the key"))?;
     let person = load_person(options, enterprise).await?;
     let outstanding: Vec<Outstanding<'_>> =
         options.request_ids.iter().map(|request_id| Outstanding { request_id }).collect();
@@ -103,11 +106,14 @@ async fn judge(options: &Options) -> Result<Report, Failure> {
         if let Some((_, detail)) = trail.iter_mut().find(|(check, _)| *check == Check::Encoding) {
             *detail = how;
         }
-        verified
+        verified.map(|assertion| (response, assertion))
     });
     let mut report = match verified {
         Err(refusal) => Report::refused(&trail, &refusal),
-        Ok(assertion) => accepted(&trail, &assertion, enterprise, &person),
+        Ok((response, assertion)) => match second.map(|second| second.on(&response, &assertion)) {
+            Some(Err(disagreement)) => Report::disagreed(&trail, &assertion, &disagreement),
+            _ => accepted(&trail, &assertion, enterprise, &person),
+        },
     };
     report.judged = format!("at {}, for the enterprise {}", options.at, enterprise.slug);
     Ok(report)
