@@ -14,7 +14,7 @@ use crate::{
         listener::{self, ServeError, Workers},
         router::{Home, Router, UrlFault},
     },
-    saml::{Connection, ConnectionError},
+    saml::{Connection, ConnectionError, ConnectionSlot},
     second_opinion::{self, SecondOpinion},
     store::{Store, Timed},
     telemetry::Metrics,
@@ -112,9 +112,9 @@ fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
             id: EnterpriseId::of(&settings.slug),
             provisioning: settings.provisioning.clone(),
         },
-        connection: Connection::new(settings.saml.clone()).map_err(fault)?,
+        connection: ConnectionSlot::of(Connection::new(settings.saml.clone()).map_err(fault)?),
         second_opinion: match settings.second_opinion {
-            true => Some(SecondOpinion::new(&settings.saml).map_err(no_opinion)?),
+            true => Some(SecondOpinion::new().map_err(no_opinion)?),
             false => None,
         },
         acs_urls: settings.acs_urls.clone(),
@@ -130,7 +130,8 @@ fn export_certificates(
 ) {
     let mut expiries = Vec::new();
     for (slug, enterprise) in enterprises {
-        for certificate in enterprise.connection.certificates() {
+        let Ok(connection) = enterprise.connection(now) else { continue };
+        for certificate in connection.certificates() {
             let Some(end) = certificate.not_after else { continue };
             let fingerprint = certificate.fingerprint_sha256.get(..16).unwrap_or_default();
             expiries.push((format!("idp_signing:{slug}:{fingerprint}"), end.as_second()));

@@ -8,10 +8,22 @@ mod forge;
 use std::{fs, path::Path};
 
 use forge::{Sign, Spec, judge, usual_connection};
-use portcullis::second_opinion::{AVAILABLE, Disagreement, SecondOpinion};
+use portcullis::{
+    saml::VerifiedAssertion,
+    second_opinion::{AVAILABLE, Disagreement, SecondOpinion},
+};
 
-fn second() -> SecondOpinion {
-    SecondOpinion::new(&forge::settings(&["idp-rsa", "idp-p256", "idp-p384"])).expect("available")
+/// What it says with the certificates of the fixtures' connection.
+fn asked(octets: &[u8], verified: &VerifiedAssertion) -> Result<(), Disagreement> {
+    asked_with(&["idp-rsa", "idp-p256", "idp-p384"], octets, verified)
+}
+
+fn asked_with(
+    certificates: &[&str],
+    octets: &[u8],
+    verified: &VerifiedAssertion,
+) -> Result<(), Disagreement> {
+    SecondOpinion::new().expect("available").on(octets, &forge::settings(certificates), verified)
 }
 
 fn accepted() -> Vec<(String, Vec<u8>)> {
@@ -27,11 +39,11 @@ fn accepted() -> Vec<(String, Vec<u8>)> {
 #[test]
 fn it_agrees_on_every_accepted_fixture() {
     assert!(AVAILABLE);
-    let (connection, second) = (usual_connection(), second());
+    let connection = usual_connection();
     let mut faults = vec![];
     for (name, octets) in accepted() {
         let verified = judge(&connection, &octets).expect("accepted");
-        if let Err(disagreement) = second.on(&octets, &verified) {
+        if let Err(disagreement) = asked(&octets, &verified) {
             faults.push(format!("{name}: {disagreement}"));
         }
     }
@@ -59,7 +71,7 @@ fn another_value_is_a_disagreement() {
                 spec.sign_response = spec.sign_assertion.take();
             }
             change(&mut spec);
-            let found = second().on(spec.xml().as_bytes(), &verified);
+            let found = asked(spec.xml().as_bytes(), &verified);
             assert_eq!(found, Err(Disagreement::Value(what)), "{what}");
         }
     }
@@ -69,35 +81,33 @@ fn another_value_is_a_disagreement() {
 fn what_it_does_not_verify_is_a_disagreement() {
     let genuine = Spec::default().xml();
     let verified = judge(&usual_connection(), genuine.as_bytes()).expect("accepted");
-    let strangers = SecondOpinion::new(&forge::settings(&["attacker-rsa"])).expect("available");
     let unsigned = Spec { sign_assertion: None, ..Spec::default() }.xml();
     let weak = Spec {
         sign_assertion: Some(Sign { algorithm: "rsa-sha1", digest: "sha1", ..Sign::default() }),
         ..Spec::default()
     };
     let cases = [
-        strangers.on(genuine.as_bytes(), &verified),
-        second().on(genuine.replace("alice@", "bob@").as_bytes(), &verified),
-        second().on(unsigned.as_bytes(), &verified),
-        second().on(weak.xml().as_bytes(), &verified),
-        second().on(b"<a", &verified),
+        asked_with(&["attacker-rsa"], genuine.as_bytes(), &verified),
+        asked(genuine.replace("alice@", "bob@").as_bytes(), &verified),
+        asked(unsigned.as_bytes(), &verified),
+        asked(weak.xml().as_bytes(), &verified),
+        asked(b"<a", &verified),
     ];
     for found in cases {
         assert!(matches!(found, Err(Disagreement::Signature(_))), "{found:?}");
     }
-    assert_eq!(second().on(b"\xff", &verified), Err(Disagreement::Shape("no UTF-8")));
+    assert_eq!(asked(b"\xff", &verified), Err(Disagreement::Shape("no UTF-8")));
 }
 
 /// Several threads ask at once, as the gateway's workers do.
 #[test]
 fn it_can_be_asked_by_several_threads() {
-    let (connection, second) = (usual_connection(), second());
+    let connection = usual_connection();
     let genuine = forge::with_groups(20).xml();
     let verified = judge(&connection, genuine.as_bytes()).expect("accepted");
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope
-                .spawn(|| (0..25).for_each(|_| assert_eq!(second.on(genuine.as_bytes(), &verified), Ok(()))));
+            scope.spawn(|| (0..25).for_each(|_| assert_eq!(asked(genuine.as_bytes(), &verified), Ok(()))));
         }
     });
 }

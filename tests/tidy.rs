@@ -34,7 +34,7 @@ const HOUSE: &[Module] = &[
     module("saml", &["domain"], &["quick_xml", "openssl"]),
     module("second_opinion", &["domain", "saml"], &["samael", "libxml", "openssl"]),
     module("scim", &["domain"], &[]),
-    module("provisioning", &["domain"], &[]),
+    module("provisioning", &["domain"], &["regex_lite"]),
     module("access", &["domain"], &[]),
     module("telemetry", &["domain"], &["tracing_subscriber", "prometheus_client"]),
     module("store", &["domain", "telemetry"], &["redis", "redb", "rustls", "rustls_openssl"]),

@@ -47,6 +47,8 @@ pub enum Refused {
     #[error("RelayState is not the one that went with the request")]
     RelayState,
     #[error("{0}")]
+    NoConnection(#[from] saml::NoConnection),
+    #[error("{0}")]
     SignIn(#[from] SignInError),
 }
 
@@ -69,6 +71,7 @@ impl Refused {
             Self::Saml(refusal) => refusal.reason.code(),
             Self::SecondOpinion(_) => "second_opinion_disagrees",
             Self::RelayState => "relay_state_mismatch",
+            Self::NoConnection(_) => "idp_unknown",
             Self::SignIn(error) => error.code(),
         }
     }
@@ -82,14 +85,16 @@ pub async fn start(
     return_to: &str,
     fields: &HeaderMap,
 ) -> Result<Response<Body>, Problem> {
-    let EnterpriseGate { connection, acs_urls, .. } = gate.enterprise(enterprise)?;
+    let tenant = gate.enterprise(enterprise)?;
     let settings = &gate.settings;
     let base = format!("{}://{host}/", settings.public_url.scheme);
-    let acs_url = acs_urls
+    let acs_url = tenant
+        .acs_urls
         .iter()
         .find(|url| url.starts_with(&base))
         .ok_or(Problem::NotConfigured(enterprise.clone()))?;
     let now = (gate.now)();
+    let connection = tenant.connection(now)?;
     let (handle, relay_state) = random_ids()?;
     let request = RequestId::of(handle);
     let lifetime = jiff::SignedDuration::from_secs(i64::from(settings.sign_in_seconds_max));
@@ -110,7 +115,7 @@ pub async fn start(
     handles.push(handle);
     gate.directory.open_sign_in(&pending, &evicted, now).await?;
     let url =
-        saml::authn_request_url(connection, &authn_request_id(request), acs_url, &pending.relay_state, now)?;
+        saml::authn_request_url(&connection, &authn_request_id(request), acs_url, &pending.relay_state, now)?;
     let mut response = see_other(StatusCode::FOUND, &url)?;
     let cookie = cookies::set_pending_sign_ins(&handles, settings.sign_in_seconds_max);
     response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -170,7 +175,9 @@ pub async fn consume(
         Ok(accepted) => accepted,
         Err(refused) => {
             gate.metrics.saml_refused(refused.code());
-            tracing::warn!(request_id, enterprise = enterprise.as_str(), code = refused.code(), %refused, "sign-in refused");
+            let (expected, found) = refused.expected_and_found();
+            let (code, hint) = (refused.code(), refused.hint());
+            tracing::warn!(request_id, enterprise = enterprise.as_str(), code, expected, found, hint, %refused, "sign-in refused");
             audit(&AuditEvent {
                 request_id: Some(request_id),
                 reason: Some(refused.code()),
@@ -204,6 +211,7 @@ async fn accept(
     (request_id, now): (&str, Timestamp),
 ) -> Result<(SignedIn, PendingSignIn), Refused> {
     let form = read_form(gate, request).await?;
+    let connection = tenant.connection(now)?;
     let mut outstanding = gate.directory.outstanding(requests, now).await?;
     outstanding.retain(|pending| pending.enterprise == tenant.enterprise.slug && pending.acs_url == acs_url);
     let ids: Vec<String> = outstanding.iter().map(|pending| authn_request_id(pending.request)).collect();
@@ -211,9 +219,9 @@ async fn accept(
     let refused = |refusal| Refused::Saml(Box::new(refusal));
     let response = saml::decode(form.response.as_bytes()).map_err(refused)?;
     let assertion =
-        saml::verify(&response, &tenant.connection, acs_url, &asked, now, &mut NoTrail).map_err(refused)?;
+        saml::verify(&response, &connection, acs_url, &asked, now, &mut NoTrail).map_err(refused)?;
     if let Some(second) = &tenant.second_opinion {
-        second.on(&response, &assertion)?;
+        second.on(&response, connection.settings(), &assertion)?;
     }
     let at =
         ids.iter().position(|id| id == assertion.in_response_to()).ok_or(SignInError::RequestConsumed)?;
@@ -308,6 +316,7 @@ mod tests {
             Refused::Saml(Box::new(Reason::SignatureInvalid.into())),
             Refused::SecondOpinion(Disagreement::Value("NameID")),
             Refused::RelayState,
+            Refused::NoConnection(saml::NoConnection),
             SignInError::RequestConsumed.into(),
             SignInError::AssertionReplayed.into(),
             SignInError::from(UnusableAttribute::Ambiguous { name: "email".into(), values: 2 }).into(),
@@ -328,6 +337,7 @@ mod tests {
                 | Refused::Saml(_)
                 | Refused::SecondOpinion(_)
                 | Refused::RelayState
+                | Refused::NoConnection(_)
                 | Refused::SignIn(
                     SignInError::RequestConsumed
                     | SignInError::AssertionReplayed
@@ -338,7 +348,9 @@ mod tests {
                 ) => {}
             }
             let entry = format!("\n- `{}`", refused.code());
-            assert!(include_str!("../../docs/REASONS.md").contains(&entry), "{entry}");
+            let (_, after) = include_str!("../../docs/REASONS.md").split_once(&entry).expect(&entry);
+            let line = after.lines().next().unwrap();
+            assert!(line.ends_with(refused.hint()), "{entry}: {}", refused.hint());
         }
     }
 

@@ -16,23 +16,17 @@ mod xmlsec;
 /// Whether this build can give one.
 pub const AVAILABLE: bool = cfg!(feature = "samael");
 
-/// The second verifier of one connection, with its certificates.
+/// Proof that this build has one.
 pub struct SecondOpinion {
-    #[cfg(feature = "samael")]
-    rings: Vec<xmlsec::Ring>,
     /// Without the feature there is nothing to make one of.
     #[cfg(not(feature = "samael"))]
     none: std::convert::Infallible,
 }
 
-/// Why there is no second verifier.
+/// This build has no second verifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unavailable {
-    #[error("this build has no second verifier: build with --features samael")]
-    NotBuilt,
-    #[error("a certificate cannot be read a second time")]
-    Certificate,
-}
+#[error("this build has no second verifier: build with --features samael")]
+pub struct Unavailable;
 
 /// How the second verifier differs from the core. For the log; outside it is one more refused sign-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,28 +53,30 @@ impl std::error::Error for Disagreement {}
 
 impl SecondOpinion {
     /// # Errors
-    /// [`Unavailable::NotBuilt`] without the cargo feature `samael`.
-    pub fn new(settings: &saml::Settings) -> Result<Self, Unavailable> {
+    /// Without the cargo feature `samael`.
+    pub fn new() -> Result<Self, Unavailable> {
         #[cfg(feature = "samael")]
-        return Ok(Self { rings: xmlsec::rings(settings)? });
+        return Ok(Self {});
         #[cfg(not(feature = "samael"))]
-        {
-            let _ = settings;
-            Err(Unavailable::NotBuilt)
-        }
+        Err(Unavailable)
     }
 
-    /// Compares what the core read of `response` with what the second verifier reads of it: the assertion's ID, the issuer,
-    /// the NameID and the attributes, all of them octet for octet.
+    /// Compares what the core read of `response` with what the second verifier reads of it with the certificates of
+    /// `settings`: the assertion's ID, the issuer, the NameID and the attributes, all of them octet for octet.
     ///
     /// # Errors
     /// The first [`Disagreement`]. Whatever goes wrong over there is one.
-    pub fn on(&self, response: &[u8], verified: &VerifiedAssertion) -> Result<(), Disagreement> {
+    pub fn on(
+        &self,
+        response: &[u8],
+        settings: &saml::Settings,
+        verified: &VerifiedAssertion,
+    ) -> Result<(), Disagreement> {
         #[cfg(feature = "samael")]
-        return predigest::compare(&xmlsec::predigest(response, &self.rings)?, verified);
+        return predigest::compare(&xmlsec::predigest(response, settings)?, verified);
         #[cfg(not(feature = "samael"))]
         {
-            let _ = (response, verified);
+            let _ = (response, settings, verified);
             match self.none {}
         }
     }

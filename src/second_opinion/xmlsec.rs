@@ -4,7 +4,7 @@ use samael::crypto::{
     AllowedSignatureAlgorithm, CertificateDer, Crypto, CryptoError, CryptoProvider, ReduceMode,
 };
 
-use super::{Disagreement, Unavailable};
+use super::Disagreement;
 use crate::saml;
 
 /// Those of the core.
@@ -19,13 +19,13 @@ const ALGORITHMS: &[AllowedSignatureAlgorithm] = &[
 
 /// Certificates whose keys are of one type. samael gives up at the first key that does not fit the algorithm, so it must not be
 /// shown an RSA key and an EC key at once.
-pub type Ring = Vec<CertificateDer>;
+type Ring = Vec<CertificateDer>;
 
 /// Every certificate, in one ring for each type of key.
-pub fn rings(settings: &saml::Settings) -> Result<Vec<Ring>, Unavailable> {
+fn rings(settings: &saml::Settings) -> Result<Vec<Ring>, ErrorStack> {
     let mut rings: Vec<(Id, Ring)> = vec![];
     for pem in &settings.certificates {
-        let (id, der) = read(pem).map_err(|_| Unavailable::Certificate)?;
+        let (id, der) = read(pem)?;
         match rings.iter_mut().find(|(other, _)| *other == id) {
             Some((_, ring)) => ring.push(der.into()),
             None => rings.push((id, vec![der.into()])),
@@ -41,10 +41,11 @@ fn read(pem: &[u8]) -> Result<(Id, Vec<u8>), ErrorStack> {
 
 /// The octets that xmlsec1 digested: of the Response if that is signed, else of the Assertion. Every signature must verify with
 /// a key of one ring.
-pub fn predigest(response: &[u8], rings: &[Ring]) -> Result<String, Disagreement> {
+pub fn predigest(response: &[u8], settings: &saml::Settings) -> Result<String, Disagreement> {
     let text = std::str::from_utf8(response).map_err(|_| Disagreement::Shape("no UTF-8"))?;
     let mut failed = Disagreement::Shape("no certificate");
-    for ring in rings {
+    let rings = rings(settings).map_err(|_| Disagreement::Shape("a certificate that cannot be read"))?;
+    for ring in &rings {
         match Crypto::reduce_xml_to_signed_with_allowed_algorithms(
             text,
             ring,

@@ -94,7 +94,7 @@ async fn judge(options: &Options) -> Result<Report, Failure> {
     let connection = Connection::new(enterprise.saml.clone()).map_err(|error| {
         unusable("connection", error, "mend the certificates of the enterprise in the configuration")
     })?;
-    let second = enterprise.second_opinion.then(|| SecondOpinion::new(&enterprise.saml)).transpose();
+    let second = enterprise.second_opinion.then(SecondOpinion::new).transpose();
     let second = second.map_err(|error| unusable("second_opinion", error, "or remove the key"))?;
     let person = load_person(options, enterprise).await?;
     let outstanding: Vec<Outstanding<'_>> =
@@ -110,10 +110,14 @@ async fn judge(options: &Options) -> Result<Report, Failure> {
     });
     let mut report = match verified {
         Err(refusal) => Report::refused(&trail, &refusal),
-        Ok((response, assertion)) => match second.map(|second| second.on(&response, &assertion)) {
-            Some(Err(disagreement)) => Report::disagreed(&trail, &assertion, &disagreement),
-            _ => accepted(&trail, &assertion, enterprise, &person),
-        },
+        Ok((response, assertion)) => {
+            match second.map(|second| second.on(&response, connection.settings(), &assertion)) {
+                Some(Err(disagreement)) => {
+                    Report::disagreed(&trail, (&assertion, person_id(&assertion, enterprise)), &disagreement)
+                }
+                _ => accepted(&trail, &assertion, enterprise, &person),
+            }
+        }
     };
     report.judged = format!("at {}, for the enterprise {}", options.at, enterprise.slug);
     Ok(report)
@@ -126,24 +130,25 @@ fn accepted(
     (person, owners): &(Option<Person>, Owners),
 ) -> Report {
     let settings = &enterprise.provisioning;
+    let id = person_id(assertion, enterprise);
     let names = &settings.attributes;
     let (attributes, structured) = (assertion.attributes(), assertion.structured_attributes());
-    let claim = match Reading::of(assertion.name_id(), attributes, structured, names) {
+    let claim = match Reading::of(assertion.stable_id(), attributes, structured, names) {
         Ok(reading) => reading.claim,
-        Err(error) => return Report::unusable(trail, assertion, &error),
+        Err(error) => return Report::unusable(trail, (assertion, id), &error),
     };
     let current = Current {
-        person: person_id(assertion, enterprise),
+        person: id,
         memberships: person.as_ref().map_or(&[], |p| &p.memberships),
         invitations: person.as_ref().map_or(&[], |p| &p.invitations),
         owners,
     };
     let plan = provisioning::plan(&current, &claim, settings);
-    Report::accepted(trail, assertion, &claim, settings, &plan)
+    Report::accepted(trail, (assertion, id), &claim, settings, &plan)
 }
 
 fn person_id(assertion: &VerifiedAssertion, enterprise: &config::EnterpriseSettings) -> PersonId {
-    PersonId::of(EnterpriseId::of(&enterprise.slug), assertion.issuer(), &assertion.name_id().value)
+    PersonId::of_stable_id(EnterpriseId::of(&enterprise.slug), assertion.issuer(), assertion.stable_id())
 }
 
 /// The captured octets.

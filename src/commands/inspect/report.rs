@@ -2,9 +2,9 @@
 use serde::Serialize;
 
 use crate::{
-    domain::GroupClaim,
+    domain::{GroupClaim, PersonId},
     provisioning::{Correspondence, Plan, Settings, UnusableAttribute},
-    saml::{Check, Refusal, VerifiedAssertion},
+    saml::{Check, Refusal, SubjectKey, VerifiedAssertion},
     second_opinion::Disagreement,
 };
 
@@ -46,11 +46,22 @@ pub struct CheckReport {
 /// What the assertion says, from the octets that were digested.
 #[derive(Debug, Serialize)]
 pub struct ClaimsReport {
+    pub subject: SubjectReport,
     pub name_id: NameIdReport,
     pub session_index: Option<String>,
     pub authn_instant: String,
     pub session_not_on_or_after: Option<String>,
     pub attributes: Vec<AttributeReport>,
+}
+
+/// Who the person is to the gateway.
+#[derive(Debug, Serialize)]
+pub struct SubjectReport {
+    /// `name_id`, or the name of the attribute that the connection identifies people by.
+    pub key: String,
+    pub value: String,
+    /// The person's id in the log and in the store.
+    pub person: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -131,7 +142,7 @@ impl Report {
     /// The assertion is good, but an attribute that the configuration names cannot be used (S-23, S-95).
     pub(super) fn unusable(
         trail: &[(Check, String)],
-        assertion: &VerifiedAssertion,
+        (assertion, person): (&VerifiedAssertion, PersonId),
         error: &UnusableAttribute,
     ) -> Self {
         let (code, found) = match error {
@@ -148,13 +159,13 @@ impl Report {
             hint: "Release one text value of this attribute at the identity provider, or map another one in the configuration.",
             clause: "SAML Core 2.7.3.1",
         };
-        Self::in_spite_of(trail, assertion, reason)
+        Self::in_spite_of(trail, (assertion, person), reason)
     }
 
     /// The core accepts the response; the second verifier, which the connection asks for, does not.
     pub(super) fn disagreed(
         trail: &[(Check, String)],
-        assertion: &VerifiedAssertion,
+        (assertion, person): (&VerifiedAssertion, PersonId),
         disagreement: &Disagreement,
     ) -> Self {
         let reason = ReasonReport {
@@ -165,16 +176,20 @@ impl Report {
             hint: "Keep the response and report it: one of the two verifiers is wrong.",
             clause: "none: the connection's second_opinion asks for it",
         };
-        Self::in_spite_of(trail, assertion, reason)
+        Self::in_spite_of(trail, (assertion, person), reason)
     }
 
     /// Refused after every check of the core passed.
-    fn in_spite_of(trail: &[(Check, String)], assertion: &VerifiedAssertion, reason: ReasonReport) -> Self {
+    fn in_spite_of(
+        trail: &[(Check, String)],
+        (assertion, person): (&VerifiedAssertion, PersonId),
+        reason: ReasonReport,
+    ) -> Self {
         Self {
             verdict: "refused",
             checks: passed(trail),
             reason: Some(reason),
-            claims: Some(ClaimsReport::of(assertion)),
+            claims: Some(ClaimsReport::of(assertion, person)),
             groups: None,
             plan: Vec::new(),
             judged: String::new(),
@@ -183,7 +198,7 @@ impl Report {
 
     pub(super) fn accepted(
         trail: &[(Check, String)],
-        assertion: &VerifiedAssertion,
+        (assertion, person): (&VerifiedAssertion, PersonId),
         claim: &GroupClaim,
         settings: &Settings,
         plan: &Plan,
@@ -203,7 +218,7 @@ impl Report {
             verdict: "accepted",
             reason: None,
             checks: passed(trail),
-            claims: Some(ClaimsReport::of(assertion)),
+            claims: Some(ClaimsReport::of(assertion, person)),
             groups: Some(GroupsReport {
                 state: claim.state(),
                 matched: matched.collect(),
@@ -216,10 +231,16 @@ impl Report {
 }
 
 impl ClaimsReport {
-    fn of(assertion: &VerifiedAssertion) -> Self {
+    fn of(assertion: &VerifiedAssertion, person: PersonId) -> Self {
         let name_id = assertion.name_id();
         let attributes = assertion.attributes().iter();
+        let subject = assertion.stable_id();
         Self {
+            subject: SubjectReport {
+                key: subject.attribute().unwrap_or(SubjectKey::NAME_ID).to_owned(),
+                value: subject.value().to_owned(),
+                person: person.to_string(),
+            },
             name_id: NameIdReport { value: name_id.value.clone(), format: name_id.format.clone() },
             session_index: assertion.session_index().map(str::to_owned),
             authn_instant: assertion.authn_instant().to_string(),
