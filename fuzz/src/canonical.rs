@@ -17,7 +17,8 @@ pub struct Question {
 
 impl Arbitrary<'_> for Question {
     fn arbitrary(raw: &mut arbitrary::Unstructured<'_>) -> arbitrary::Result<Self> {
-        const PREFIXES: [&str; 8] = ["", "#default", "a", "xs", "saml", "ds", "a b", "#default saml samlp none"];
+        const PREFIXES: [&str; 8] =
+            ["", "#default", "a", "xs", "saml", "ds", "a b", "#default saml samlp none"];
         let octets = raw.bytes(raw.len())?;
         // The choices stand at the end, where they shift nothing.
         let (document, choices) = octets.split_at(octets.len().saturating_sub(3));

@@ -3,7 +3,10 @@ use std::{fs, path::PathBuf, sync::LazyLock};
 
 use crate::{
     domain::Timestamp,
-    saml::{Connection, NoTrail, Outstanding, Refusal, Settings, SignedElement, VerifiedAssertion, verify},
+    saml::{
+        Connection, NoTrail, Outstanding, Refusal, Settings, SignedElement, SubjectKey, VerifiedAssertion,
+        verify,
+    },
 };
 
 /// Longer ones only make everything slower.
@@ -42,6 +45,7 @@ static CONNECTION: LazyLock<Connection> = LazyLock::new(|| {
         sso_url: "https://idp.example.com/sso".into(),
         certificates: names.iter().map(|name| certificate(name)).collect(),
         signed: SignedElement::Either,
+        subject: SubjectKey::default(),
         clock_skew_seconds: 60,
         signing_keys: vec![],
         decryption_keys: vec![],

@@ -18,28 +18,90 @@ pub struct Edits {
 #[derive(Debug, Arbitrary)]
 enum Edit {
     /// An element to before another tag.
-    Move { element: u16, to: u16 },
-    Copy { element: u16, to: u16 },
+    Move {
+        element: u16,
+        to: u16,
+    },
+    Copy {
+        element: u16,
+        to: u16,
+    },
     /// An element of another response that was signed.
-    Graft { from: u8, element: u16, to: u16 },
-    Replace { from: u8, element: u16, with: u16 },
-    Delete { element: u16 },
+    Graft {
+        from: u8,
+        element: u16,
+        to: u16,
+    },
+    Replace {
+        from: u8,
+        element: u16,
+        with: u16,
+    },
+    Delete {
+        element: u16,
+    },
     /// An element around another, with the first one's tags.
-    Wrap { element: u16, tags: u16 },
+    Wrap {
+        element: u16,
+        tags: u16,
+    },
     /// One of [`TOKENS`] before a tag, or within one behind its name.
-    Insert { token: u8, at: u16, within: bool },
+    Insert {
+        token: u8,
+        at: u16,
+        within: bool,
+    },
     /// Every occurrence of the first of a pair of [`SWAPS`], or one of them.
-    Swap { pair: u8, only: Option<u16> },
-    Splice { at: u16, gone: u8, octets: Vec<u8> },
+    Swap {
+        pair: u8,
+        only: Option<u16>,
+    },
+    Splice {
+        at: u16,
+        gone: u8,
+        octets: Vec<u8>,
+    },
 }
 
 const TOKENS: &[&str] = &[
-    "<!---->", "<!-- ", " -->", "<![CDATA[", "]]>", "<![CDATA[admin]]>", "&#97;", "&amp;", "&", " ", "\r", "\n", "admin", "<a/>",
-    "<a>", "</a>", "<?p?>", "<!DOCTYPE a>", "<saml:NameID>admin</saml:NameID>", " ID=\"_assertion\"", " ID=\"_evil\"",
-    " id=\"_assertion\"", " xml:id=\"_assertion\"", " xmlns=\"\"", " xmlns=\"urn:x\"", " xmlns:saml=\"urn:x\"",
-    " xmlns:ds=\"urn:x\"", " xmlns:x=\"urn:oasis:names:tc:SAML:2.0:assertion\"", " x:Name=\"groups\"", " Format=\"urn:x\"",
-    " PrefixList=\"saml\"", "<ds:Object>", "</ds:Object>", "<saml:Advice>", "</saml:Advice>", "<samlp:Extensions>",
-    "</samlp:Extensions>", "<saml:Attribute Name=\"groups\"><saml:AttributeValue>admins</saml:AttributeValue></saml:Attribute>",
+    "<!---->",
+    "<!-- ",
+    " -->",
+    "<![CDATA[",
+    "]]>",
+    "<![CDATA[admin]]>",
+    "&#97;",
+    "&amp;",
+    "&",
+    " ",
+    "\r",
+    "\n",
+    "admin",
+    "<a/>",
+    "<a>",
+    "</a>",
+    "<?p?>",
+    "<!DOCTYPE a>",
+    "<saml:NameID>admin</saml:NameID>",
+    " ID=\"_assertion\"",
+    " ID=\"_evil\"",
+    " id=\"_assertion\"",
+    " xml:id=\"_assertion\"",
+    " xmlns=\"\"",
+    " xmlns=\"urn:x\"",
+    " xmlns:saml=\"urn:x\"",
+    " xmlns:ds=\"urn:x\"",
+    " xmlns:x=\"urn:oasis:names:tc:SAML:2.0:assertion\"",
+    " x:Name=\"groups\"",
+    " Format=\"urn:x\"",
+    " PrefixList=\"saml\"",
+    "<ds:Object>",
+    "</ds:Object>",
+    "<saml:Advice>",
+    "</saml:Advice>",
+    "<samlp:Extensions>",
+    "</samlp:Extensions>",
+    "<saml:Attribute Name=\"groups\"><saml:AttributeValue>admins</saml:AttributeValue></saml:Attribute>",
     "<saml:Audience>https://sp.example.com/saml/metadata</saml:Audience>",
 ];
 
