@@ -59,6 +59,9 @@ enum Command {
         /// The key's certificate as PEM
         #[arg(long, value_name = "FILE", requires = "key")]
         certificate: Option<PathBuf>,
+        /// PEM file with the service provider's certificate: assertions are encrypted to it
+        #[arg(long, value_name = "FILE")]
+        encrypt_to: Option<PathBuf>,
     },
     /// Look into SAML messages
     #[command(subcommand)]
@@ -120,9 +123,9 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Serve(config) => commands::serve(&config.path()),
         Command::Check { config, format } => commands::check(&config.path(), format.into()),
         Command::Demo { check, folder } => commands::demo(&folder, check),
-        Command::Idp { listen, url, people, service_providers, key, certificate } => {
+        Command::Idp { listen, url, people, service_providers, key, certificate, encrypt_to } => {
             let key = key.zip(certificate);
-            commands::idp(commands::Idp { listen, url, people, service_providers, key })
+            commands::idp(commands::Idp { listen, url, people, service_providers, key, encrypt_to })
         }
         Command::Saml(SamlCommand::Inspect { file, config, enterprise, at, request_ids, person, format }) => {
             commands::inspect(commands::Inspect {

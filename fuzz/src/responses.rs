@@ -4,8 +4,8 @@ use std::{fs, path::PathBuf, sync::LazyLock};
 use crate::{
     domain::Timestamp,
     saml::{
-        Connection, NoTrail, Outstanding, Refusal, Settings, SignedElement, SubjectKey, VerifiedAssertion,
-        verify,
+        Connection, NoTrail, Outstanding, OwnKey, Refusal, Settings, SignedElement, SubjectKey,
+        VerifiedAssertion, verify,
     },
 };
 
@@ -39,16 +39,17 @@ static CONNECTION: LazyLock<Connection> = LazyLock::new(|| {
         fs::read(fixtures().join("keys").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     };
     let names = ["idp-rsa.cert.pem", "idp-p256.cert.pem", "idp-p384.cert.pem"];
+    let pair = |name: &str| OwnKey::from_pem(&certificate(name)).expect("a key with its certificate");
     Connection::new(Settings {
         entity_id: "https://sp.example.com/saml/metadata".into(),
         idp_entity_id: "https://idp.example.com/metadata".into(),
         sso_url: "https://idp.example.com/sso".into(),
         certificates: names.iter().map(|name| certificate(name)).collect(),
         signed: SignedElement::Either,
-        subject: SubjectKey::default(),
+        subject: SubjectKey::NameId,
         clock_skew_seconds: 60,
-        signing_keys: vec![],
-        decryption_keys: vec![],
+        decryption_keys: ["sp-decryption.pem", "sp-decryption-next.pem"].map(pair).into(),
+        ..Settings::default()
     })
     .expect("a connection")
 });

@@ -2,8 +2,8 @@
 use std::path::Path;
 
 use super::{
-    EnterpriseSettings, attributes, certificate, enterprise::Draft, own_key, reader::Reader, route::Routes,
-    server::Ground, url::WebUrl, value::Placed,
+    EnterpriseSettings, attributes, certificate, encryption, enterprise::Draft, own_key, reader::Reader,
+    route::Routes, server::Ground, url::WebUrl, value::Placed,
 };
 use crate::{
     access::canonical_path,
@@ -38,7 +38,7 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> 
     let decryption_keys = own_key::read(reader, ground, folder, &decryption_path);
     own_key::check(reader, &decryption_path, &signing_keys, &decryption_keys);
     let skew = reader.integer(&format!("{path}.clock_skew"), CLOCK_SKEW_SECONDS);
-    saml::Settings {
+    let mut settings = saml::Settings {
         entity_id: String::new(),
         idp_entity_id: idp_entity_id.map(|id| id.value).unwrap_or_default(),
         sso_url,
@@ -48,7 +48,10 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> 
         clock_skew_seconds: u32::try_from(skew).unwrap_or(0),
         signing_keys,
         decryption_keys,
-    }
+        ..saml::Settings::default()
+    };
+    encryption::read(reader, &path, &mut settings);
+    settings
 }
 
 /// Reads `second_opinion`, and faults it where no second opinion could be had.

@@ -20,6 +20,7 @@ mod backend;
 mod certificate;
 mod connection;
 mod document;
+mod encryption;
 mod enterprise;
 mod fault;
 mod overrides;

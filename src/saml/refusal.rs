@@ -27,6 +27,12 @@ impl Refusal {
         if self.detail.is_none() { self.detail(detail) } else { self }
     }
 
+    /// Says that it concerns what was decrypted, not the message around it.
+    pub(super) fn decrypted(self) -> Self {
+        let detail = self.detail.as_deref().map_or(String::new(), |detail| format!(", {detail}"));
+        self.detail(format!("in the decrypted assertion{detail}"))
+    }
+
     pub(super) fn expected(mut self, value: &str) -> Self {
         self.expected = Some(shown(value));
         self

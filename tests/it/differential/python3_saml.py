@@ -25,6 +25,7 @@ def settings(asked, strict):
                 "entityId": asked["entity_id"],
                 "assertionConsumerService": {"url": asked["acs_url"], "binding": BEARER_POST},
                 "NameIDFormat": "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified",
+                "privateKey": asked["private_key"],
             },
             "idp": {
                 "entityId": asked["idp_entity_id"],

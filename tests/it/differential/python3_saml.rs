@@ -20,8 +20,21 @@ const WITHOUT_SKEW: (&str, &str) = ("within-the-clock-skew", "2026-01-15T11:59:0
 /// Its schemas, not its checks, refuse these: an `InclusiveNamespaces` in a CanonicalizationMethod, a type with a prefix that
 /// is not bound, text in a StatusDetail.
 const AGAINST_THE_SCHEMA: &[&str] = &["prefix-list-of-signed-info", "typed-values", "unsigned-status-detail"];
+/// What it does not have: encrypted attributes, keys beside the content or for several recipients, a second decryption key,
+/// digests other than SHA-1 for RSA-OAEP (they come with xmlsec1 1.3).
+const BEYOND_IT: &[&str] = &[
+    "encrypted-attribute",
+    "encrypted-for-another-recipient-too",
+    "encrypted-key-beside",
+    "encrypted-mgf1p-sha512",
+    "encrypted-oaep-defaults",
+    "encrypted-oaep-sha1-mgf1-sha512",
+    "encrypted-oaep-sha256-mgf1-sha1",
+    "encrypted-oaep-sha256-mgf1-sha256",
+    "encrypted-to-the-next-key",
+];
 /// Mutated copies of each accepted response.
-const MUTATED: u64 = 300;
+const MUTATED: u64 = 200;
 
 struct Asked {
     name: String,
@@ -49,6 +62,7 @@ fn ask(asked: &[Asked]) -> Vec<Value> {
         "sso_url": settings.sso_url,
         "certificates": certificates,
         "request_id": forge::REQUEST,
+        "private_key": private_key(),
         "responses": responses,
     });
     let mut child = python::spawn("tests/it/differential/python3_saml.py");
@@ -61,6 +75,16 @@ fn ask(asked: &[Asked]) -> Vec<Value> {
     let answers: Vec<Value> = serde_json::from_str(&answers).expect("JSON");
     assert_eq!(answers.len(), asked.len());
     answers
+}
+
+/// The key of the file that fixtures are encrypted to.
+fn private_key() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/saml/keys/sp-decryption.pem");
+    let pem = fs::read_to_string(path).expect("a file");
+    let from = pem.find("-----BEGIN PRIVATE KEY").expect("a private key");
+    let end = "-----END PRIVATE KEY-----";
+    let to = pem.find(end).expect("its end") + end.len();
+    pem[from..to].to_owned()
 }
 
 /// What python3-saml should have said. It trims values.
@@ -98,7 +122,7 @@ fn disagreements(asked: &[Asked]) -> Vec<String> {
     found
 }
 
-/// Every accepted fixture.
+/// Every accepted fixture but those beyond it.
 fn accepted() -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/saml/accept");
     let entries = fs::read_dir(folder).expect("the fixtures");
@@ -108,6 +132,7 @@ fn accepted() -> Vec<(String, Vec<u8>)> {
             let name = path.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
             (name, fs::read(&path).expect("a fixture"))
         })
+        .filter(|(name, _)| !BEYOND_IT.contains(&name.as_str()))
         .collect();
     all.sort();
     all
