@@ -11,6 +11,7 @@ pub mod domain;
 pub mod saml;
 
 pub mod canonical;
+pub mod decrypt;
 pub mod parse;
 pub mod responses;
 pub mod verify;

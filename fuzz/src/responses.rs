@@ -35,16 +35,13 @@ pub static GENUINE: LazyLock<Vec<Genuine>> = LazyLock::new(|| {
 });
 
 static CONNECTION: LazyLock<Connection> = LazyLock::new(|| {
-    let certificate = |name: &str| {
-        fs::read(fixtures().join("keys").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-    };
     let names = ["idp-rsa.cert.pem", "idp-p256.cert.pem", "idp-p384.cert.pem"];
-    let pair = |name: &str| OwnKey::from_pem(&certificate(name)).expect("a key with its certificate");
+    let pair = |name: &str| OwnKey::from_pem(&key(name)).expect("a key with its certificate");
     Connection::new(Settings {
         entity_id: "https://sp.example.com/saml/metadata".into(),
         idp_entity_id: "https://idp.example.com/metadata".into(),
         sso_url: "https://idp.example.com/sso".into(),
-        certificates: names.iter().map(|name| certificate(name)).collect(),
+        certificates: names.iter().map(|name| key(name)).collect(),
         signed: SignedElement::Either,
         subject: SubjectKey::NameId,
         clock_skew_seconds: 60,
@@ -63,6 +60,11 @@ pub fn judge(octets: &[u8]) -> Result<VerifiedAssertion, Refusal> {
         Outstanding { request_id: "_other" },
     ];
     verify(octets, &CONNECTION, "https://sp.example.com/saml/acs", &outstanding, *NOW, &mut NoTrail)
+}
+
+/// A file of `fixtures/saml/keys`.
+pub fn key(name: &str) -> Vec<u8> {
+    fs::read(fixtures().join("keys").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 fn fixtures() -> PathBuf {

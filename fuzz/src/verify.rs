@@ -1,4 +1,6 @@
 //! Edits of signed responses, by whoever can hold some of them but no key.
+use std::ops::Range;
+
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 
 use crate::responses::{GENUINE, judge};
@@ -16,7 +18,7 @@ pub struct Edits {
 
 /// Numbers choose among what the message has, whatever their size.
 #[derive(Debug, Arbitrary)]
-enum Edit {
+pub enum Edit {
     /// An element to before another tag.
     Move {
         element: u16,
@@ -137,17 +139,30 @@ const SWAPS: &[(&str, &str)] = &[
 /// If a response is accepted that says something that no genuine one says.
 pub fn check(edits: &Edits) {
     let genuine = &GENUINE[usize::from(edits.base) % GENUINE.len()];
-    let mut message = genuine.octets.clone();
-    for edit in edits.edits.iter().take(EDITS_MAX) {
-        message = edit.apply(&message);
-        if message.len() > OCTETS_MAX {
-            return;
-        }
-    }
+    let Some(message) = edited(genuine.octets.clone(), &edits.edits) else { return };
     if let Ok(verified) = judge(&message) {
         let signed = GENUINE.iter().any(|genuine| genuine.verified == verified);
         assert!(signed, "{verified:?} was never signed: {}", String::from_utf8_lossy(&message));
     }
+}
+
+/// The message after the first [`EDITS_MAX`] edits; `None` if it grows too long.
+pub fn edited(message: Vec<u8>, edits: &[Edit]) -> Option<Vec<u8>> {
+    edits.iter().take(EDITS_MAX).try_fold(message, |message, edit| {
+        Some(edit.apply(&message)).filter(|message| message.len() <= OCTETS_MAX)
+    })
+}
+
+/// The first element of this local name, whatever its prefix.
+pub fn element_called(message: &[u8], local: &[u8]) -> Option<Range<usize>> {
+    (0..u16::MAX)
+        .map_while(|which| {
+            let element = element_numbered(message, usize::from(which))?;
+            let name = message[element.start + 1..].split(|byte| b" >/\t\r\n".contains(byte)).next()?;
+            Some((name.rsplit(|byte| *byte == b':').next() == Some(local)).then_some(element))
+        })
+        .flatten()
+        .next()
 }
 
 impl Edit {
@@ -222,15 +237,20 @@ fn tag_of(message: &[u8], which: u16) -> usize {
     tags.get(usize::from(which) % tags.len().max(1)).copied().unwrap_or(message.len())
 }
 
+/// An element, whatever the number; nothing at the end of a message that has none.
+fn element_of(message: &[u8], which: u16) -> Range<usize> {
+    let count = (0..message.len()).filter(|at| starts_element(message, *at)).count();
+    let number = usize::from(which) % count.max(1);
+    element_numbered(message, number).unwrap_or(message.len()..message.len())
+}
+
+fn starts_element(message: &[u8], at: usize) -> bool {
+    message[at] == b'<' && message.get(at + 1).is_some_and(|byte| byte.is_ascii_alphabetic())
+}
+
 /// An element, found by its name: from its start tag to the end tag that fits. At least the tag.
-fn element_of(message: &[u8], which: u16) -> std::ops::Range<usize> {
-    let starts = |at: &usize| {
-        message[*at] == b'<' && message.get(at + 1).is_some_and(|byte| byte.is_ascii_alphabetic())
-    };
-    let tags: Vec<usize> = (0..message.len()).filter(starts).collect();
-    let Some(start) = tags.get(usize::from(which) % tags.len().max(1)).copied() else {
-        return message.len()..message.len();
-    };
+fn element_numbered(message: &[u8], number: usize) -> Option<Range<usize>> {
+    let start = (0..message.len()).filter(|at| starts_element(message, *at)).nth(number)?;
     let rest = &message[start..];
     let name_end = rest.iter().position(|byte| b" >/\t\r\n".contains(byte)).unwrap_or(rest.len());
     let tag_end = rest.iter().position(|byte| *byte == b'>').map_or(rest.len(), |at| at + 1);
@@ -247,10 +267,10 @@ fn element_of(message: &[u8], which: u16) -> std::ops::Range<usize> {
             depth = depth.saturating_sub(1);
             if depth == 0 {
                 let end = here.iter().position(|byte| *byte == b'>').map_or(rest.len(), |at| next + at + 1);
-                return start..start + end;
+                return Some(start..start + end);
             }
         }
         at = next + 1;
     }
-    start..start + tag_end
+    Some(start..start + tag_end)
 }
