@@ -17,26 +17,30 @@ const ALGORITHMS: &[AllowedSignatureAlgorithm] = &[
     AllowedSignatureAlgorithm::EcdsaSha512,
 ];
 
-/// Certificates whose keys are of one type. samael gives up at the first key that does not fit the algorithm, so it must not be
-/// shown an RSA key and an EC key at once.
+/// Certificates whose keys are of one kind. samael gives up at the first key that does not fit the algorithm, so it must not be
+/// shown an RSA key and an EC key at once, nor keys of two curves.
 type Ring = Vec<CertificateDer>;
 
-/// Every certificate, in one ring for each type of key.
+/// The type of a key, and its size.
+type Kind = (Id, u32);
+
+/// Every certificate, in one ring for each kind of key.
 fn rings(settings: &saml::Settings) -> Result<Vec<Ring>, ErrorStack> {
-    let mut rings: Vec<(Id, Ring)> = vec![];
+    let mut rings: Vec<(Kind, Ring)> = vec![];
     for pem in &settings.certificates {
-        let (id, der) = read(pem)?;
-        match rings.iter_mut().find(|(other, _)| *other == id) {
+        let (kind, der) = read(pem)?;
+        match rings.iter_mut().find(|(other, _)| *other == kind) {
             Some((_, ring)) => ring.push(der.into()),
-            None => rings.push((id, vec![der.into()])),
+            None => rings.push((kind, vec![der.into()])),
         }
     }
     Ok(rings.into_iter().map(|(_, ring)| ring).collect())
 }
 
-fn read(pem: &[u8]) -> Result<(Id, Vec<u8>), ErrorStack> {
+fn read(pem: &[u8]) -> Result<(Kind, Vec<u8>), ErrorStack> {
     let certificate = X509::from_pem(pem)?;
-    Ok((certificate.public_key()?.id(), certificate.to_der()?))
+    let key = certificate.public_key()?;
+    Ok(((key.id(), key.bits()), certificate.to_der()?))
 }
 
 /// The octets that xmlsec1 digested: of the Response if that is signed, else of the Assertion. Every signature must verify with
