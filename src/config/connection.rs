@@ -2,8 +2,8 @@
 use std::path::Path;
 
 use super::{
-    EnterpriseSettings, attributes, certificate, encryption, enterprise::Draft, own_key, reader::Reader,
-    route::Routes, server::Ground, url::WebUrl, value::Placed,
+    EnterpriseSettings, attributes, certificate, encryption, enterprise::Draft, metadata, own_key,
+    reader::Reader, route::Routes, server::Ground, url::WebUrl, value::Placed,
 };
 use crate::{
     access::canonical_path,
@@ -25,8 +25,13 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> 
     if let Some(id) = &idp_entity_id {
         check_entity_id(reader, &idp_path, id);
     }
-    let certificates = certificate::read(reader, ground, folder, &format!("{path}.certificates"));
-    let sso_url = sso_url(reader, ground, &format!("{path}.sso_url"));
+    // Else both come from there.
+    let (certificates, sso_url) = if reader.has(&format!("{path}.metadata")) {
+        (vec![], String::new())
+    } else {
+        let certificates = certificate::read(reader, ground, folder, &format!("{path}.certificates"));
+        (certificates, sso_url(reader, ground, &format!("{path}.sso_url")))
+    };
     let signed = match reader.text_or(&format!("{path}.signed"), "either").value.as_str() {
         "response" => SignedElement::Response,
         "assertion" => SignedElement::Assertion,
@@ -126,6 +131,7 @@ pub fn set_endpoints(reader: &mut Reader, ground: &Ground, drafts: &mut [Draft],
         let hosts = routes.hosts(slug);
         draft.settings.acs_urls = acs_urls(reader, ground, &path, format!("{base}/acs"), &hosts);
         check_sso_host(reader, ground, draft, routes);
+        metadata::finish(reader, ground, draft, routes);
     }
     let shares = |a: &EnterpriseSettings, b: &EnterpriseSettings| {
         (a.saml.entity_id == b.saml.entity_id, a.acs_urls.iter().any(|url| b.acs_urls.contains(url)))

@@ -83,8 +83,17 @@ fn the_shipped_file_names_every_key_and_no_other() {
 #[test]
 fn documented_defaults_are_the_defaults() {
     let shipped = include_str!("../../config.toml");
-    // What needs another store than the shipped one.
-    let examples = ["# url = ", "# url_file = ", "# timeout_ms = "];
+    // What needs another store than the shipped one, or metadata.
+    let examples = [
+        "# url = ",
+        "# url_file = ",
+        "# timeout_ms = ",
+        "# metadata_trust = ",
+        "# metadata_approved_keys = ",
+        "# metadata_refresh = ",
+        "# metadata_validity = ",
+        "# metadata_internal_networks = ",
+    ];
     let mut has_default = true;
     let mut is_default = |line: &'static str| {
         let key = line.strip_prefix("# ").and_then(|rest| rest.split_once(" = ")).map(|(key, _)| key);

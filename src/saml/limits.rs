@@ -51,5 +51,7 @@ pub const FRACTION_DIGITS_MAX: usize = 9;
 /// How long after its IssueInstant a message is still taken, in seconds, clock skew aside. An IdP issues the assertion
 /// when the person is signed in and the browser posts it at once.
 pub const ISSUE_AGE_SECONDS_MAX: i64 = 15 * 60;
+/// The longest metadata document. One IdP's takes a few kilobytes, with certificates and logos a few hundred.
+pub const METADATA_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// How much of a message's value goes into a refusal, in characters.
 pub const REPORTED_CHARS_MAX: usize = 256;

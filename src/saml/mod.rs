@@ -24,6 +24,7 @@ pub mod document;
 mod fields;
 mod instant;
 pub mod limits;
+mod metadata;
 mod name_id;
 mod own_key;
 mod policy;
@@ -42,6 +43,10 @@ mod xmlenc;
 pub use check::{Check, NoTrail, Trail};
 pub use connection::{CertificateInfo, Connection, ConnectionError, Settings, SignedElement};
 pub use decode::decode;
+pub use metadata::{
+    IdpMetadata, MetadataBinding, MetadataEndpoint, MetadataError, MetadataRules, MetadataSigners,
+    OwnDescriptor, own_metadata, read_metadata,
+};
 pub use own_key::{OwnKey, OwnKeyError};
 pub use reason::Reason;
 pub use refusal::Refusal;

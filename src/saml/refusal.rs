@@ -70,7 +70,7 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 /// A value fit for a terminal and a log line (S-97): bounded, no control character.
-fn shown(value: &str) -> String {
+pub(super) fn shown(value: &str) -> String {
     let mut shown: String = value
         .chars()
         .take(REPORTED_CHARS_MAX)

@@ -142,6 +142,29 @@ fn check_all(
     Ok(octets)
 }
 
+/// Verifies the signature that the root element of a document holds as its child `signature`, by the same rules: the
+/// Reference names the root, and what is read afterwards is what was digested (M-02).
+pub(super) fn verify_root(
+    tape: &Tape<'_>,
+    signature: NodeId,
+    connection: &Connection,
+) -> Result<Digested, Refusal> {
+    let signature = Signature::read(tape, signature, Tape::ROOT)?;
+    let mut canonicalizer = Canonicalizer::default();
+    let mut octets = String::with_capacity(tape.source_len() + 1024);
+    canonicalizer.write(tape, signature.signed_info, None, &signature.info_prefixes, &mut octets)?;
+    connection.check_signature(signature.algorithm, octets.as_bytes(), &signature.value)?;
+    octets.clear();
+    canonicalizer.write(tape, Tape::ROOT, Some(signature.signature), &signature.prefixes, &mut octets)?;
+    let digest = signature.digest.of(octets.as_bytes());
+    if octets.is_empty() || digest.as_deref() != Some(signature.digest_value.as_slice()) {
+        return Err(
+            Refusal::from(Reason::DigestMismatch).detail(format!("of the {}", tape.local(Tape::ROOT)))
+        );
+    }
+    Ok(Digested { octets, response: false })
+}
+
 /// A signature of the right shape.
 struct Signature {
     signature: NodeId,

@@ -22,8 +22,7 @@ impl Desk {
     pub fn new(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = format!(
-            r#"
-public_url = "https://sp.example.com"
+            r#"public_url = "https://sp.example.com"
 [store]
 kind = "embedded"
 [enterprise.example]

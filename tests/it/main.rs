@@ -10,6 +10,7 @@ mod foreign_idp;
 mod gate_rig;
 mod idp;
 mod inspect;
+mod metadata;
 mod provisioning;
 mod proxy;
 mod saml;

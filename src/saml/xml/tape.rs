@@ -17,6 +17,7 @@ impl Namespace {
     pub(in crate::saml) const XSI: Self = Self(6);
     pub(in crate::saml) const XENC: Self = Self(7);
     pub(in crate::saml) const XENC11: Self = Self(8);
+    pub(in crate::saml) const MD: Self = Self(9);
     /// The names of the constants above, at their places.
     pub(super) const KNOWN: &'static [&'static str] = &[
         "",
@@ -28,6 +29,7 @@ impl Namespace {
         "http://www.w3.org/2001/XMLSchema-instance",
         "http://www.w3.org/2001/04/xmlenc#",
         "http://www.w3.org/2009/xmlenc11#",
+        "urn:oasis:names:tc:SAML:2.0:metadata",
     ];
 }
 

@@ -270,7 +270,8 @@ impl Spec {
         format!("{before}{}{after}", signature.unwrap_or_default())
     }
 
-    fn signature(&self, sign: &Sign, element: &str, id: &str) -> String {
+    /// The signature over `element`, which is canonical and still without it.
+    pub fn signature(&self, sign: &Sign, element: &str, id: &str) -> String {
         let digest =
             openssl::hash::hash(message_digest(sign.digest), (sign.digested)(element.to_owned()).as_bytes());
         let digest = STANDARD.encode(digest.expect("digest"));
