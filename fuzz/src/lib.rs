@@ -12,6 +12,7 @@ pub mod saml;
 
 pub mod canonical;
 pub mod decrypt;
+pub mod metadata;
 pub mod parse;
 pub mod responses;
 pub mod verify;

@@ -51,7 +51,8 @@ static CONNECTION: LazyLock<Connection> = LazyLock::new(|| {
     .expect("a connection")
 });
 
-static NOW: LazyLock<Timestamp> = LazyLock::new(|| "2026-01-15T12:00:00Z".parse().expect("a timestamp"));
+/// When everything in `fixtures/saml` is judged.
+pub static NOW: LazyLock<Timestamp> = LazyLock::new(|| "2026-01-15T12:00:00Z".parse().expect("a timestamp"));
 
 /// As `fixtures/saml/README.md` says.
 pub fn judge(octets: &[u8]) -> Result<VerifiedAssertion, Refusal> {
@@ -67,6 +68,6 @@ pub fn key(name: &str) -> Vec<u8> {
     fs::read(fixtures().join("keys").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-fn fixtures() -> PathBuf {
+pub fn fixtures() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/saml"))
 }

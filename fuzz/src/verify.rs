@@ -131,6 +131,11 @@ const SWAPS: &[(&str, &str)] = &[
     ("enveloped-signature", "base64"),
     ("urn:oasis:names:tc:SAML:2.0:assertion", "urn:oasis:names:tc:SAML:2.0:protocol"),
     ("</saml:Issuer>", "</saml:Issuer><!-- -->"),
+    ("validUntil=", "cacheDuration="),
+    ("use=\"signing\"", "use=\"encryption\""),
+    ("https://", "http://"),
+    ("idp.example.com/sso", "sp.example.com/"),
+    ("md:EntityDescriptor", "md:EntitiesDescriptor"),
     ("\"", "'"),
     ("><", ">\n<"),
 ];
