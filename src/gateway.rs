@@ -25,6 +25,7 @@ use crate::{
     },
     metadata,
     saml::{Connection, ConnectionError, ConnectionSlot},
+    second_opinion::{self, SecondOpinion},
     store::{Store, Timed},
     telemetry::Metrics,
 };
@@ -34,6 +35,8 @@ use crate::{
 pub enum StartError {
     #[error("enterprise {enterprise}: {source}")]
     Connection { enterprise: EnterpriseSlug, source: ConnectionError },
+    #[error("enterprise {enterprise}: {source}")]
+    SecondOpinion { enterprise: EnterpriseSlug, source: second_opinion::Unavailable },
     #[error("routes: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Routes(Vec<RouteFault>),
     #[error("ACS URL: {0}")]
@@ -152,6 +155,7 @@ async fn watch_idps(
 }
 
 fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
+    let no_opinion = |source| StartError::SecondOpinion { enterprise: settings.slug.clone(), source };
     let fault = |source| StartError::Connection { enterprise: settings.slug.clone(), source };
     Ok(EnterpriseGate {
         enterprise: Enterprise {
@@ -168,6 +172,10 @@ fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
             settings.own_descriptor(),
             settings.own_metadata_validity_seconds,
         ),
+        second_opinion: match settings.second_opinion {
+            true => Some(SecondOpinion::new().map_err(no_opinion)?),
+            false => None,
+        },
         acs_urls: settings.acs_urls.clone(),
         idp_initiated_targets: settings.idp_initiated_targets.clone(),
     })

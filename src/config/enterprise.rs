@@ -75,6 +75,7 @@ fn draft(reader: &mut Reader, ground: &Ground, folder: &Path, table: String, slu
     let provisioning = provisioning::Settings { policy, managed, mappings, naming, attributes };
     let email_domains = email_domain::read(reader, &path);
     let idp_initiated_targets = request::targets(reader, &saml_path, saml.idp_initiated);
+    let second_opinion = connection::second_opinion(reader, &path);
     let settings = EnterpriseSettings {
         slug,
         owners,
@@ -87,6 +88,7 @@ fn draft(reader: &mut Reader, ground: &Ground, folder: &Path, table: String, slu
         own_metadata_validity_seconds,
         acs_urls: vec![],
         provisioning,
+        second_opinion,
     };
     Draft { settings, table }
 }

@@ -87,6 +87,8 @@ pub struct EnterpriseSettings {
     /// or the one that the operator set.
     pub acs_urls: Vec<String>,
     pub provisioning: provisioning::Settings,
+    /// What the core accepts must be accepted by another verifier too.
+    pub second_opinion: bool,
 }
 
 impl EnterpriseSettings {

@@ -4,6 +4,7 @@ mod agreement;
 mod browser;
 mod chooser;
 mod cli;
+mod differential;
 mod encryption;
 mod error_pages;
 mod foreign_idp;
