@@ -126,7 +126,7 @@ mod tests {
                 enterprise_id,
                 enterprise: slug,
                 person: PersonId::of(enterprise_id, "idp", "alice"),
-                name_id: NameId { value: "alice".into(), format: "f".into() },
+                name_id: NameId { value: "alice".into(), format: "f".into(), ..NameId::default() },
                 session_index: None,
                 profile: Profile::default(),
                 groups: groups.iter().map(|g| (*g).to_owned()).collect(),

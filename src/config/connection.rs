@@ -3,7 +3,7 @@ use std::path::Path;
 
 use super::{
     EnterpriseSettings, certificate, enterprise::Draft, own_key, reader::Reader, route::Routes,
-    server::Ground, url::WebUrl, value::Placed,
+    server::Ground, slo, url::WebUrl, value::Placed,
 };
 use crate::{
     access::canonical_path,
@@ -36,6 +36,7 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> 
     let decryption_path = format!("{path}.decryption_keys");
     let decryption_keys = own_key::read(reader, ground, folder, &decryption_path);
     own_key::check(reader, &decryption_path, &signing_keys, &decryption_keys);
+    let slo = slo::read(reader, ground, &path, !signing_keys.is_empty());
     let skew = reader.integer(&format!("{path}.clock_skew"), CLOCK_SKEW_SECONDS);
     saml::Settings {
         entity_id: String::new(),
@@ -46,6 +47,7 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> 
         clock_skew_seconds: u32::try_from(skew).unwrap_or(0),
         signing_keys,
         decryption_keys,
+        slo,
     }
 }
 
@@ -100,6 +102,7 @@ pub fn set_endpoints(reader: &mut Reader, ground: &Ground, drafts: &mut [Draft],
         let hosts = routes.hosts(slug);
         draft.settings.acs_urls = acs_urls(reader, ground, &path, format!("{base}/acs"), &hosts);
         check_sso_host(reader, ground, draft, routes);
+        slo::check_hosts(reader, ground, draft, routes);
     }
     let shares = |a: &EnterpriseSettings, b: &EnterpriseSettings| {
         (a.saml.entity_id == b.saml.entity_id, a.acs_urls.iter().any(|url| b.acs_urls.contains(url)))

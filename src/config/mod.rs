@@ -27,6 +27,7 @@ mod reader;
 mod route;
 mod schema;
 mod server;
+mod slo;
 #[cfg(test)]
 mod tests;
 mod url;

@@ -1,12 +1,14 @@
-//! Our two cookies: the session, and the sign-ins that a browser has under way.
+//! Our cookies: the session, the sign-ins that a browser has under way, and the sign-out.
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::domain::{SessionToken, SignInHandle};
+use crate::domain::{LogoutHandle, SessionToken, SignInHandle};
 
 /// `__Host-` makes browsers refuse it from another host, without `Secure`, or with a `Domain` (P-50).
 pub const SESSION: &str = "__Host-portcullis-session";
 /// Cross-site, because the response comes as a POST from the IdP's page.
 pub const SIGN_IN: &str = "__Host-portcullis-signin";
+/// Cross-site for the same reason.
+pub const SIGN_OUT: &str = "__Host-portcullis-signout";
 /// Cookies of this prefix are ours: never forwarded, never taken from an origin server.
 pub const PREFIX: &str = "__Host-portcullis-";
 
@@ -53,6 +55,25 @@ pub fn set_pending_sign_ins(handles: &[SignInHandle], seconds: u32) -> HeaderVal
     let seconds = if handles.is_empty() { 0 } else { seconds };
     let value = value.join(".");
     field(format!("{SIGN_IN}={value}; Path=/; Secure; HttpOnly; SameSite=None; Max-Age={seconds}"))
+}
+
+/// Takes the session away from the browser.
+pub fn clear_session() -> HeaderValue {
+    field(format!("{SESSION}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0"))
+}
+
+/// The handle of the sign-out that this browser has under way at the IdP.
+pub fn pending_logout(fields: &HeaderMap) -> Option<LogoutHandle> {
+    value(fields, SIGN_OUT).and_then(LogoutHandle::parse)
+}
+
+/// Remembers for `seconds` which sign-out this browser has under way; an earlier one is forgotten.
+pub fn set_pending_logout(handle: LogoutHandle, seconds: u32) -> HeaderValue {
+    field(format!("{SIGN_OUT}={handle}; Path=/; Secure; HttpOnly; SameSite=None; Max-Age={seconds}"))
+}
+
+pub fn clear_pending_logout() -> HeaderValue {
+    field(format!("{SIGN_OUT}=; Path=/; Secure; HttpOnly; SameSite=None; Max-Age=0"))
 }
 
 fn field(text: String) -> HeaderValue {

@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use super::{
     Settings, cookies,
     framing::Verdicts,
+    logout::{self, start::Place},
     record::{Facts, Record},
     respond::{self, Problem},
     router::{Endpoint, Own, Router},
@@ -153,6 +154,18 @@ impl Worker {
             }
             Endpoint::Login { enterprise, host } => {
                 Box::pin(sign_in::login(&self.gate, enterprise, host, screened.request())).await
+            }
+            Endpoint::Logout { enterprise, host, slo_url } => {
+                let place = Place { enterprise, host, slo_url };
+                let request = screened.request();
+                if *request.method() == Method::GET {
+                    return logout::start::confirm(&self.gate, &place);
+                }
+                Box::pin(logout::start::sign_out(&self.gate, &place, request, request_id)).await
+            }
+            Endpoint::Slo { enterprise, url } => {
+                let request = screened.into_request();
+                Box::pin(logout::receive(&self.gate, enterprise, url, request, request_id)).await
             }
         }
     }

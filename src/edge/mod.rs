@@ -8,6 +8,8 @@ pub mod cookies;
 pub mod framing;
 pub mod gate;
 pub mod listener;
+pub mod logout;
+mod pages;
 pub mod record;
 pub mod respond;
 pub mod router;

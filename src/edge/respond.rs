@@ -7,10 +7,10 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use sha2::{Digest, Sha256};
 
-use super::{framing::FramingFault, sign_in::Refused};
+use super::{framing::FramingFault, logout, sign_in::Refused};
 use crate::{
     access::{HostFault, PathFault},
-    directory::{SignInError, StoreError},
+    directory::{LogoutError, SignInError, StoreError},
     domain::EnterpriseSlug,
     proxy::{Body, ProxyError, RequestFault},
     saml,
@@ -56,12 +56,18 @@ pub enum Problem {
     Store(#[from] StoreError),
     #[error("no randomness from the operating system: {0}")]
     Random(#[from] getrandom::Error),
-    #[error("the AuthnRequest could not be signed: {0}")]
+    #[error("a message could not be signed: {0}")]
     Signing(#[from] saml::SigningError),
     #[error("return_to is no path of this host")]
     ReturnTo,
     #[error("{0}")]
     SignInRefused(Refused),
+    #[error("{0}")]
+    LogoutRefused(logout::Refused),
+    #[error("a sign-out was posted from another site")]
+    LogoutCrossSite,
+    #[error("a page could not be written: {0}")]
+    Page(#[from] askama::Error),
     #[error("a route names the enterprise {0}, which is not configured")]
     NotConfigured(EnterpriseSlug),
     #[error("{0}")]
@@ -118,12 +124,19 @@ impl Problem {
                 Class(StatusCode::FORBIDDEN, "forbidden", "You are signed in, but not permitted to see this.")
             }
             Self::SignInRefused(refused) => refused_class(refused),
+            Self::LogoutRefused(refused) => logout_class(refused),
+            Self::LogoutCrossSite => Class(
+                StatusCode::FORBIDDEN,
+                "logout_cross_site",
+                "This sign-out did not come from the application itself.",
+            ),
             Self::Store(_) | Self::Random(_) | Self::Signing(_) => Class(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
                 "This cannot be answered at the moment.",
             ),
             Self::NotConfigured(_)
+            | Self::Page(_)
             | Self::Proxy(
                 ProxyError::IdentityTooLong { .. } | ProxyError::Target | ProxyError::Unrepeatable,
             ) => Class(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something is wrong on our side."),
@@ -159,12 +172,39 @@ fn refused_class(refused: &Refused) -> Class {
         Refused::Saml(_)
         | Refused::RelayState
         | Refused::SignIn(
-            SignInError::RequestConsumed | SignInError::AssertionReplayed | SignInError::Attribute(_),
+            SignInError::RequestConsumed
+            | SignInError::AssertionReplayed
+            | SignInError::LoggedOut
+            | SignInError::Attribute(_),
         ) => Class(
             StatusCode::FORBIDDEN,
             "sign_in_refused",
             "The identity provider's answer was not accepted.",
         ),
+    }
+}
+
+/// The same for a message to the SLO URL.
+fn logout_class(refused: &logout::Refused) -> Class {
+    use logout::Refused;
+    const TRANSPORT: &str = "The sign-out message could not be read.";
+    let unreadable = |status| Class(status, "logout_unreadable", TRANSPORT);
+    match refused {
+        Refused::ContentType => unreadable(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        Refused::BodyTooLarge => unreadable(StatusCode::PAYLOAD_TOO_LARGE),
+        Refused::BodyTimeout => unreadable(StatusCode::REQUEST_TIMEOUT),
+        Refused::Query | Refused::BodyBroken | Refused::RelayStateTooLong => {
+            unreadable(StatusCode::BAD_REQUEST)
+        }
+        Refused::Logout(LogoutError::Store(_) | LogoutError::TooManySessions) => {
+            Class(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Signing out is not possible at the moment.")
+        }
+        Refused::Saml(_)
+        | Refused::RelayState
+        | Refused::RequestConsumed
+        | Refused::Logout(LogoutError::Replayed) => {
+            Class(StatusCode::FORBIDDEN, "logout_refused", "The sign-out message was not accepted.")
+        }
     }
 }
 
@@ -201,6 +241,10 @@ fn advice(code: &str) -> (&'static str, &'static str) {
         "sign_in_refused" | "sign_in_unreadable" => (
             "You are not signed in",
             "Please start again. If it happens again, give your administrator the request id.",
+        ),
+        "logout_refused" | "logout_unreadable" | "logout_cross_site" => (
+            "Nothing was changed by this message",
+            "To be sure that you are signed out, sign out from the application, or close the browser.",
         ),
         "forbidden" => (
             "No access",

@@ -4,6 +4,8 @@
 //! |---|---|---|---|
 //! | of an `acs_url` | of that `acs_url` | POST | Assertion Consumer Service of its enterprise |
 //! | of an `acs_url` | `/saml/login`, with several enterprises `/enterprises/{name}/saml/login` | GET | starts a sign-in |
+//! | of an `acs_url` | `.../saml/logout` beside it | GET, POST | asks whether to sign out, and signs out |
+//! | of an `acs_url` | `.../saml/slo` beside it | GET, POST | single logout: what an IdP sends by redirect, POST or SOAP |
 //! | any | under [`RESERVED`] | | 404: never forwarded, whatever routes say (P-24) |
 use std::collections::HashMap;
 
@@ -22,6 +24,10 @@ pub enum Endpoint {
     Acs { enterprise: EnterpriseSlug, url: String },
     /// Starts a sign-in that comes back to this host.
     Login { enterprise: EnterpriseSlug, host: String },
+    /// Signs out here and at the IdP, whose answer comes to `slo_url`.
+    Logout { enterprise: EnterpriseSlug, host: String, slo_url: String },
+    /// Takes the IdP's logout messages; the URL is what Destination must equal.
+    Slo { enterprise: EnterpriseSlug, url: String },
 }
 
 impl Endpoint {
@@ -30,6 +36,7 @@ impl Endpoint {
         match self {
             Self::Acs { .. } => "POST",
             Self::Login { .. } => "GET",
+            Self::Logout { .. } | Self::Slo { .. } => "GET, POST",
         }
     }
 
@@ -75,9 +82,15 @@ pub struct Home<'a> {
 }
 
 /// The endpoints of an enterprise on one of its hosts, beside the ACS, under `/saml` or `/enterprises/{name}/saml`.
-fn endpoints(enterprise: &EnterpriseSlug, host: &str) -> [(&'static str, Endpoint); 1] {
-    let (enterprise, host) = (enterprise.clone(), host.to_owned());
-    [("login", Endpoint::Login { enterprise, host })]
+///
+/// `home` is the URL of that folder.
+fn endpoints(enterprise: &EnterpriseSlug, host: &str, home: &str) -> [(&'static str, Endpoint); 3] {
+    let (own, at, slo) = (|| enterprise.clone(), || host.to_owned(), || format!("{home}/slo"));
+    [
+        ("login", Endpoint::Login { enterprise: own(), host: at() }),
+        ("logout", Endpoint::Logout { enterprise: own(), host: at(), slo_url: slo() }),
+        ("slo", Endpoint::Slo { enterprise: own(), url: slo() }),
+    ]
 }
 
 impl Router {
@@ -88,7 +101,9 @@ impl Router {
                 if homes.len() == 1 { "/saml".into() } else { format!("/enterprises/{enterprise}/saml") };
             for url in *acs_urls {
                 let (host, path) = parts(url)?;
-                let own = endpoints(enterprise, &host).map(|(name, own)| (format!("{base}/{name}"), own));
+                let scheme = url.split("://").next().unwrap_or_default();
+                let home = format!("{scheme}://{host}{base}");
+                let own = endpoints(enterprise, &host, &home).map(|(name, own)| (format!("{base}/{name}"), own));
                 let paths = router.hosts.entry(host).or_default();
                 paths.extend(own);
                 let acs = Endpoint::Acs { enterprise: (*enterprise).clone(), url: url.clone() };

@@ -136,7 +136,7 @@ pub async fn login(
 }
 
 /// A path and query on our own host, or nothing (S-98, P-25): the path must be canonical as a request's must be.
-fn own_path(target: &str) -> Result<String, Problem> {
+pub(super) fn own_path(target: &str) -> Result<String, Problem> {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'"' | b'<' | b'>' | b'#');
     if !target.bytes().all(plain) || !path.starts_with('/') || path.starts_with("//") {
@@ -302,6 +302,7 @@ mod tests {
             Refused::RelayState,
             SignInError::RequestConsumed.into(),
             SignInError::AssertionReplayed.into(),
+            SignInError::LoggedOut.into(),
             SignInError::from(UnusableAttribute::Ambiguous { name: "email".into(), values: 2 }).into(),
             SignInError::from(UnusableAttribute::NotText { name: "email".into() }).into(),
             SignInError::Contended.into(),
@@ -322,6 +323,7 @@ mod tests {
                 | Refused::SignIn(
                     SignInError::RequestConsumed
                     | SignInError::AssertionReplayed
+                    | SignInError::LoggedOut
                     | SignInError::Attribute(_)
                     | SignInError::Contended
                     | SignInError::Random(_)

@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn s_95_a_single_valued_attribute_with_two_values_is_refused() {
-        let name_id = NameId { value: "alice".into(), format: String::new() };
+        let name_id = NameId { value: "alice".into(), ..NameId::default() };
         let read = |attributes: &[Attribute]| profile(&name_id, attributes, &names()).map(|p| p.email);
         assert_eq!(read(&[]), Ok(None));
         assert_eq!(read(&[attribute("mail", &["a@example.com"])]), Ok(Some("a@example.com".into())));
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn v_13_a_pointer_is_one_whatever_its_value_is() {
-        let name_id = NameId { value: "alice".into(), format: String::new() };
+        let name_id = NameId { value: "alice".into(), ..NameId::default() };
         let attributes = [attribute("groups", &["a"])];
         let reading = Reading::of(&name_id, &attributes, &[OVERAGE_POINTERS[0].into()], &names()).unwrap();
         assert_eq!(reading.claim, GroupClaim::Overage);

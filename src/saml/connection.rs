@@ -34,6 +34,26 @@ pub struct Settings {
     pub signing_keys: Vec<OwnKey>,
     /// Our own, RSA: what one of them opens is decrypted, and all are in our metadata.
     pub decryption_keys: Vec<OwnKey>,
+    /// `None`: sign-outs end our own sessions only, and the IdP cannot end any.
+    pub slo: Option<SloSettings>,
+}
+
+/// The IdP's single logout service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SloSettings {
+    /// Where LogoutRequests go.
+    pub url: String,
+    /// Where LogoutResponses go, if elsewhere.
+    pub response_url: Option<String>,
+    pub binding: SloBinding,
+}
+
+/// How we send; what the IdP sends may come by either, and by SOAP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SloBinding {
+    #[default]
+    Redirect,
+    Post,
 }
 
 /// Which element must carry a signature of its own.

@@ -150,7 +150,7 @@ fn attribute_values(tape: &Tape<'_>, attribute: NodeId) -> Option<Vec<String>> {
     Some(values)
 }
 
-fn issuer<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Issuer<'s>, Refusal> {
+pub(super) fn issuer<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Issuer<'s>, Refusal> {
     Ok(Issuer { value: text(tape, id)?, format: tape.attribute(id, "Format") })
 }
 
@@ -160,12 +160,7 @@ fn subject<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Subject<'s>, Refusal> {
     for child in tape.children(id) {
         match (tape.namespace(child), tape.local(child)) {
             (Namespace::SAML, "NameID") if subject.name_id.is_none() && subject.confirmations.is_empty() => {
-                subject.name_id = Some(NameIdFields {
-                    value: text(tape, child)?,
-                    format: tape.attribute(child, "Format"),
-                    name_qualifier: tape.attribute(child, "NameQualifier"),
-                    sp_name_qualifier: tape.attribute(child, "SPNameQualifier"),
-                });
+                subject.name_id = Some(name_id(tape, child)?);
             }
             (Namespace::SAML, "SubjectConfirmation") => {
                 subject.confirmations.push(confirmation(tape, child)?)
@@ -175,6 +170,15 @@ fn subject<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Subject<'s>, Refusal> {
         }
     }
     Ok(subject)
+}
+
+pub(super) fn name_id<'s>(tape: &Tape<'s>, id: NodeId) -> Result<NameIdFields<'s>, Refusal> {
+    Ok(NameIdFields {
+        value: text(tape, id)?,
+        format: tape.attribute(id, "Format"),
+        name_qualifier: tape.attribute(id, "NameQualifier"),
+        sp_name_qualifier: tape.attribute(id, "SPNameQualifier"),
+    })
 }
 
 fn confirmation<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Confirmation<'s>, Refusal> {
@@ -236,17 +240,17 @@ fn authn_statement<'s>(tape: &Tape<'s>, id: NodeId) -> Result<AuthnStatement<'s>
     })
 }
 
-fn text<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Text<'s>, Refusal> {
+pub(super) fn text<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Text<'s>, Refusal> {
     tape.text(id).ok_or_else(|| Refusal::from(Reason::ValueNotText).detail(tape.local(id)))
 }
 
-fn required_instant(tape: &Tape<'_>, id: NodeId, name: &str) -> Result<Timestamp, Refusal> {
+pub(super) fn required_instant(tape: &Tape<'_>, id: NodeId, name: &str) -> Result<Timestamp, Refusal> {
     optional_instant(tape, id, name)?.ok_or_else(|| {
         Refusal::from(Reason::TimestampInvalid).detail(format!("{} has no {name}", tape.local(id)))
     })
 }
 
-fn optional_instant(tape: &Tape<'_>, id: NodeId, name: &str) -> Result<Option<Timestamp>, Refusal> {
+pub(super) fn optional_instant(tape: &Tape<'_>, id: NodeId, name: &str) -> Result<Option<Timestamp>, Refusal> {
     let Some(text) = tape.attribute(id, name) else { return Ok(None) };
     let wrong = || {
         Refusal::from(Reason::TimestampInvalid).found(&text).detail(format!("{name} of {}", tape.local(id)))

@@ -20,6 +20,7 @@ mod decode;
 mod fields;
 mod instant;
 pub mod limits;
+mod logout;
 mod name_id;
 mod own_key;
 mod policy;
@@ -33,8 +34,15 @@ mod verify;
 mod xml;
 
 pub use check::{Check, NoTrail, Trail};
-pub use connection::{CertificateInfo, Connection, ConnectionError, Settings, SignedElement};
+pub use connection::{
+    CertificateInfo, Connection, ConnectionError, Settings, SignedElement, SloBinding, SloSettings,
+};
 pub use decode::decode;
+pub use limits::ISSUE_AGE_SECONDS_MAX;
+pub use logout::{
+    Delivery, LogoutMessage, LogoutOutcome, LogoutRefusal, MessageKind, Received, Receiver, Reply,
+    VerifiedLogoutRequest, VerifiedLogoutResponse, logout_request, logout_response, logout_response_soap,
+};
 pub use own_key::{OwnKey, OwnKeyError};
 pub use reason::Reason;
 pub use refusal::Refusal;

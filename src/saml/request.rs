@@ -86,7 +86,7 @@ fn authn_request(
 }
 
 /// RFC 1951 without a wrapper, SAML Bindings 3.4.4.1.
-fn deflate(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+pub(super) fn deflate(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = DeflateEncoder::new(vec![], Compression::default());
     encoder.write_all(bytes)?;
     encoder.finish()

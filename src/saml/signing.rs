@@ -16,13 +16,15 @@ use super::{
 const RSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
 const ECDSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256";
 
-/// Why something could not be signed. Both are faults of ours and not of a message.
+/// Why something could not be signed. All are faults of ours and not of a message.
 #[derive(Debug, thiserror::Error)]
 pub enum SigningError {
     #[error("the library does not sign: {0}")]
     Library(#[from] ErrorStack),
     #[error("what was to be signed is no element that we could send")]
     Document,
+    #[error("the connection has no signing key")]
+    NoKey,
 }
 
 /// Appends SigAlg and Signature to a query (SAML Bindings 3.4.4.1). `query` is
@@ -36,7 +38,6 @@ pub(super) fn sign_query(key: &OwnKey, mut query: String) -> Result<String, Sign
 
 /// Puts an enveloped signature over the root element into a document of our own (SAML Core 5.4). `at` is where it goes,
 /// behind the Issuer or the root's start tag; `id` is the root's ID.
-#[cfg_attr(not(test), expect(dead_code, reason = "metadata and the POST binding are next"))]
 pub(super) fn sign_document(key: &OwnKey, xml: &str, id: &str, at: usize) -> Result<String, SigningError> {
     let (before, after) = xml.split_at_checked(at).ok_or(SigningError::Document)?;
     let digest = STANDARD.encode(sha256(canonical(xml)?.as_bytes()));

@@ -1,7 +1,7 @@
 //! Keys: fixed-length ids only (R-02), with one Redis Cluster hash tag per shard.
 use std::fmt::Write as _;
 
-use crate::domain::{EnterpriseId, OrganizationId, PersonId, RequestId, SessionId};
+use crate::domain::{EnterpriseId, OrganizationId, PersonId, RequestId, SessionId, SubjectId};
 
 /// What is kept where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,8 +18,14 @@ pub enum Key {
     Unowned(EnterpriseId),
     Session(SessionId),
     PendingSignIn(RequestId),
-    /// SHA-256 of the IdP's entity id and an assertion's ID: there once the assertion was used.
+    /// SHA-256 of the IdP's entity id and the ID of an assertion or a LogoutRequest: there once it was used.
     UsedAssertion([u8; 32]),
+    PendingLogout(RequestId),
+    /// Set of the sessions that an IdP opened for one NameID: when the session ends (8 bytes), then its id (32 bytes).
+    SubjectSessions(SubjectId),
+    /// SHA-256 of whom an IdP signed out, and perhaps of which of its sessions: until when assertions about them may have
+    /// been issued that must open nothing any more.
+    LoggedOut([u8; 32]),
 }
 
 /// What one commit may span: an enterprise, or a single key of its own.
@@ -44,8 +50,15 @@ impl Key {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Person(..) | Self::Organization(..) => Kind::Record,
-            Self::OrganizationMembers(..) | Self::PersonSessions(..) | Self::Unowned(..) => Kind::Set,
-            Self::Session(..) | Self::PendingSignIn(..) | Self::UsedAssertion(..) => Kind::Expiring,
+            Self::OrganizationMembers(..)
+            | Self::PersonSessions(..)
+            | Self::Unowned(..)
+            | Self::SubjectSessions(..) => Kind::Set,
+            Self::Session(..)
+            | Self::PendingSignIn(..)
+            | Self::UsedAssertion(..)
+            | Self::PendingLogout(..)
+            | Self::LoggedOut(..) => Kind::Expiring,
         }
     }
 
@@ -56,7 +69,12 @@ impl Key {
             | Self::OrganizationMembers(e, _)
             | Self::PersonSessions(e, _)
             | Self::Unowned(e) => Shard::Enterprise(*e),
-            Self::Session(_) | Self::PendingSignIn(_) | Self::UsedAssertion(_) => Shard::Own,
+            Self::Session(_)
+            | Self::PendingSignIn(_)
+            | Self::UsedAssertion(_)
+            | Self::PendingLogout(_)
+            | Self::SubjectSessions(_)
+            | Self::LoggedOut(_) => Shard::Own,
         }
     }
 
@@ -70,13 +88,18 @@ impl Key {
             Self::Unowned(e) => format!("pc:{{{e}}}:unowned"),
             Self::Session(id) => format!("pc:{{{id}}}:s"),
             Self::PendingSignIn(id) => format!("pc:{{{id}}}:r"),
-            Self::UsedAssertion(digest) => {
-                let mut hex = String::with_capacity(64);
-                digest.iter().for_each(|byte| write!(hex, "{byte:02x}").expect("a String takes it"));
-                format!("pc:{{{hex}}}:a")
-            }
+            Self::UsedAssertion(digest) => format!("pc:{{{}}}:a", hex(digest)),
+            Self::PendingLogout(id) => format!("pc:{{{id}}}:l"),
+            Self::SubjectSessions(id) => format!("pc:{{{id}}}:ss"),
+            Self::LoggedOut(digest) => format!("pc:{{{}}}:lo", hex(digest)),
         }
     }
+}
+
+fn hex(digest: &[u8; 32]) -> String {
+    let mut hex = String::with_capacity(64);
+    digest.iter().for_each(|byte| write!(hex, "{byte:02x}").expect("a String takes it"));
+    hex
 }
 
 #[cfg(test)]

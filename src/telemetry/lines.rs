@@ -26,6 +26,17 @@ pub enum AuditAction {
     GroupsUnknown,
     #[serde(rename = "saml.response_refused")]
     ResponseRefused,
+    /// An IdP's LogoutRequest was accepted.
+    #[serde(rename = "saml.logout_request")]
+    LogoutRequest,
+    /// An IdP answered a LogoutRequest of ours.
+    #[serde(rename = "saml.logout_response")]
+    LogoutResponse,
+    #[serde(rename = "saml.logout_refused")]
+    LogoutRefused,
+    /// A person signed out here.
+    #[serde(rename = "business.sign_out")]
+    SignOut,
     /// A response was accepted.
     #[serde(rename = "business.sso_response")]
     SsoResponse,
@@ -40,6 +51,8 @@ pub enum Trigger {
     Saml,
     Scim,
     Owner,
+    /// The person that the event is about.
+    Person,
 }
 
 impl Trigger {
@@ -49,6 +62,7 @@ impl Trigger {
             Self::Saml => "saml",
             Self::Scim => "scim",
             Self::Owner => "owner",
+            Self::Person => "person",
         }
     }
 }

@@ -186,7 +186,7 @@ async fn a_wrong_password_is_told_but_not_repeated() {
 }
 
 /// The rights that the documentation of `store::redis` names, `+info` being optional.
-const RIGHTS: &str = "on >s3cret ~pc:* +get +getdel +set +unlink +zadd +zrem +zcard +zrangebylex +getrange +evalsha \
+const RIGHTS: &str = "on >s3cret ~pc:* +get +getdel +set +unlink +zadd +zrem +zcard +zrangebylex +zremrangebylex +pexpire +getrange +evalsha \
                       +script|load";
 
 #[tokio::test]

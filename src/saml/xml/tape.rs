@@ -15,6 +15,7 @@ impl Namespace {
     pub(in crate::saml) const DS: Self = Self(4);
     pub(in crate::saml) const EXC_C14N: Self = Self(5);
     pub(in crate::saml) const XSI: Self = Self(6);
+    pub(in crate::saml) const SOAP: Self = Self(7);
     /// The names of the constants above, at their places.
     pub(super) const KNOWN: &'static [&'static str] = &[
         "",
@@ -24,6 +25,7 @@ impl Namespace {
         "http://www.w3.org/2000/09/xmldsig#",
         "http://www.w3.org/2001/10/xml-exc-c14n#",
         "http://www.w3.org/2001/XMLSchema-instance",
+        "http://schemas.xmlsoap.org/soap/envelope/",
     ];
 }
 
