@@ -2,10 +2,12 @@
 //!
 //! It lives apart from the gateway: nothing of it imports a module that verifies, and no module imports it but the
 //! demo, the command line and the tests.
+mod logout;
 mod pages;
 mod people;
 mod request;
 mod response;
+mod sign_out;
 mod signer;
 mod xml;
 
@@ -113,6 +115,7 @@ pub async fn bind(settings: Settings) -> Result<Idp, BindError> {
         sign: settings.sign,
         no_groups: settings.no_groups,
         session_seconds: settings.session_seconds,
+        sessions: sign_out::Sessions::default(),
     };
     Ok(Idp { listener, state })
 }
@@ -130,6 +133,11 @@ impl Idp {
     /// Where AuthnRequests go.
     pub fn sso_url(&self) -> &str {
         &self.state.audience.sso_url
+    }
+
+    /// Where logout messages go, by HTTP-Redirect or HTTP-POST.
+    pub fn slo_url(&self) -> String {
+        format!("{}/slo", self.state.base_url)
     }
 
     /// The people, to be read and changed while it runs.

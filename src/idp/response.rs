@@ -4,11 +4,12 @@ use openssl::error::ErrorStack;
 
 use super::{people::Person, request::AuthnRequest, signer::Signer, xml::Element};
 
-const SUCCESS: &str = "urn:oasis:names:tc:SAML:2.0:status:Success";
+pub(super) const SUCCESS: &str = "urn:oasis:names:tc:SAML:2.0:status:Success";
 const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
 const BASIC: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic";
 const AUTHN_CONTEXT: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified";
 const PROTOCOL: &str = "urn:oasis:names:tc:SAML:2.0:protocol";
+const POST_BINDING: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST";
 const REDIRECT_BINDING: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect";
 
 /// How long an assertion is good for. Long enough for a slow network, short enough that a copy is soon worthless.
@@ -177,15 +178,19 @@ impl Answer<'_> {
 }
 
 /// Metadata of the IdP (SAML Metadata 2.4.3).
-pub(super) fn metadata(entity_id: &str, sso_url: &str, signer: &Signer) -> String {
+pub(super) fn metadata(entity_id: &str, sso_url: &str, slo_url: &str, signer: &Signer) -> String {
     let key = Element::new("md:KeyDescriptor").with("use", "signing").child(signer.key_info());
     let format = |format: &str| Element::new("md:NameIDFormat").text(format);
+    let slo = |binding: &str| {
+        Element::new("md:SingleLogoutService").with("Binding", binding).with("Location", slo_url)
+    };
     let sso =
         Element::new("md:SingleSignOnService").with("Binding", REDIRECT_BINDING).with("Location", sso_url);
     let role = Element::new("md:IDPSSODescriptor")
         .with("WantAuthnRequestsSigned", "false")
         .with("protocolSupportEnumeration", PROTOCOL)
         .child(key)
+        .children([REDIRECT_BINDING, POST_BINDING].map(slo))
         .child(format(super::request::PERSISTENT))
         .child(format(super::request::EMAIL_ADDRESS))
         .child(sso);
