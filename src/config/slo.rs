@@ -54,7 +54,12 @@ pub fn check_hosts(reader: &mut Reader, ground: &Ground, draft: &Draft, routes: 
             let path = format!("enterprise.{}.saml.{key}", draft.table);
             let place = reader.place(&path);
             let why = format!("{authority:?} is the gateway's own host");
-            reader.fault(&place, &path, why, "write the IdP's URL; an IdP cannot stand behind its own gateway");
+            reader.fault(
+                &place,
+                &path,
+                why,
+                "write the IdP's URL; an IdP cannot stand behind its own gateway",
+            );
         }
     }
 }

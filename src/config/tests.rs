@@ -79,8 +79,9 @@ fn the_shipped_file_names_every_key_and_no_other() {
 #[test]
 fn documented_defaults_are_the_defaults() {
     let shipped = include_str!("../../config.toml");
-    // What needs another store than the shipped one.
-    let examples = ["# url = ", "# url_file = ", "# timeout_ms = "];
+    // What needs another store than the shipped one, or single logout.
+    let examples =
+        ["# url = ", "# url_file = ", "# timeout_ms = ", "# slo_response_url = ", "# slo_binding = "];
     let mut has_default = true;
     let mut is_default = |line: &'static str| {
         let key = line.strip_prefix("# ").and_then(|rest| rest.split_once(" = ")).map(|(key, _)| key);

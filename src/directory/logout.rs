@@ -1,6 +1,8 @@
 //! Sessions that end before their time: because their person says so, or because the IdP does.
 use crate::{
-    domain::{EnterpriseId, NameId, PendingLogout, RequestId, Session, SessionId, SubjectId, Timestamp, digest},
+    domain::{
+        EnterpriseId, NameId, PendingLogout, RequestId, Session, SessionId, SubjectId, Timestamp, digest,
+    },
     saml::{ISSUE_AGE_SECONDS_MAX, VerifiedLogoutRequest},
     store::{Key, Op, Reply, StoreError, records},
 };
@@ -158,7 +160,8 @@ fn names(request: &VerifiedLogoutRequest, session: &Session, sp_entity_id: &str)
         && idp(found) == idp(asked)
         && sp(found) == sp(asked);
     let indexes = request.session_indexes();
-    same && (indexes.is_empty() || session.session_index.as_ref().is_some_and(|index| indexes.contains(index)))
+    same && (indexes.is_empty()
+        || session.session_index.as_ref().is_some_and(|index| indexes.contains(index)))
 }
 
 /// What keeps assertions out that were issued up to the request.
@@ -184,7 +187,8 @@ pub(super) fn logged_out_key(
     name_id: &NameId,
     session_index: Option<&str>,
 ) -> Key {
-    let parts = [enterprise.as_bytes(), issuer.as_bytes(), name_id.value.as_bytes(), name_id.format.as_bytes()];
+    let parts =
+        [enterprise.as_bytes(), issuer.as_bytes(), name_id.value.as_bytes(), name_id.format.as_bytes()];
     Key::LoggedOut(match session_index {
         None => digest(&parts),
         Some(index) => digest(&[&parts[..], &[index.as_bytes()]].concat()),

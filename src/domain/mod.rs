@@ -10,8 +10,8 @@ mod text;
 pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile};
 pub(crate) use ids::digest;
 pub use ids::{
-    EnterpriseId, Id, InvitationId, LogoutHandle, OrganizationId, PersonId, RequestId, SessionId, SessionToken,
-    SignInHandle, SubjectId,
+    EnterpriseId, Id, InvitationId, LogoutHandle, OrganizationId, PersonId, RequestId, SessionId,
+    SessionToken, SignInHandle, SubjectId,
 };
 pub use membership::{
     Invitation, InvitationSource, Membership, MembershipSource, Organization, Person, Role,

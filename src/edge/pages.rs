@@ -58,7 +58,8 @@ pub fn post(
     message: &str,
     relay_state: Option<&str>,
 ) -> Result<Response<Body>, askama::Error> {
-    let page_text = PostPage { style: STYLE, script: SUBMIT, url, parameter, message, relay_state }.render()?;
+    let page_text =
+        PostPage { style: STYLE, script: SUBMIT, url, parameter, message, relay_state }.render()?;
     Ok(page(page_text, Some(SUBMIT)))
 }
 
@@ -66,10 +67,8 @@ pub fn post(
 /// too, and those are the IdP's.
 fn page(html: String, script: Option<&str>) -> Response<Body> {
     let hash = |text: &str| format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(text)));
-    let mut policy = format!(
-        "default-src 'none'; style-src {}; frame-ancestors 'none'; base-uri 'none'",
-        hash(STYLE)
-    );
+    let mut policy =
+        format!("default-src 'none'; style-src {}; frame-ancestors 'none'; base-uri 'none'", hash(STYLE));
     if let Some(script) = script {
         policy.push_str("; script-src ");
         policy.push_str(&hash(script));
@@ -100,10 +99,13 @@ mod tests {
 
     #[test]
     fn s_97_values_of_a_message_are_escaped_in_the_form() {
-        let (policy, html) = text(post("https://idp.example.com/slo?a=\"b\"", "SAMLResponse", "PHg+", Some("\"><script>")).unwrap());
+        let (policy, html) = text(
+            post("https://idp.example.com/slo?a=\"b\"", "SAMLResponse", "PHg+", Some("\"><script>")).unwrap(),
+        );
         assert!(!html.contains("\"><script>") && !html.contains("a=\"b\""), "{html}");
         assert_eq!(html.matches("<script").count(), 1);
-        let script = html.split_once("<script>").and_then(|(_, rest)| rest.split_once("</script>")).unwrap().0;
+        let script =
+            html.split_once("<script>").and_then(|(_, rest)| rest.split_once("</script>")).unwrap().0;
         let hash = BASE64_STANDARD.encode(Sha256::digest(script));
         assert!(policy.contains(&format!("script-src 'sha256-{hash}'")), "{policy}");
         let style = html.split_once("<style>").and_then(|(_, rest)| rest.split_once("</style>")).unwrap().0;

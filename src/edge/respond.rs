@@ -196,9 +196,11 @@ fn logout_class(refused: &logout::Refused) -> Class {
         Refused::Query | Refused::BodyBroken | Refused::RelayStateTooLong => {
             unreadable(StatusCode::BAD_REQUEST)
         }
-        Refused::Logout(LogoutError::Store(_) | LogoutError::TooManySessions) => {
-            Class(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Signing out is not possible at the moment.")
-        }
+        Refused::Logout(LogoutError::Store(_) | LogoutError::TooManySessions) => Class(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "Signing out is not possible at the moment.",
+        ),
         Refused::Saml(_)
         | Refused::RelayState
         | Refused::RequestConsumed

@@ -103,7 +103,8 @@ impl Router {
                 let (host, path) = parts(url)?;
                 let scheme = url.split("://").next().unwrap_or_default();
                 let home = format!("{scheme}://{host}{base}");
-                let own = endpoints(enterprise, &host, &home).map(|(name, own)| (format!("{base}/{name}"), own));
+                let own =
+                    endpoints(enterprise, &host, &home).map(|(name, own)| (format!("{base}/{name}"), own));
                 let paths = router.hosts.entry(host).or_default();
                 paths.extend(own);
                 let acs = Endpoint::Acs { enterprise: (*enterprise).clone(), url: url.clone() };

@@ -151,7 +151,12 @@ mod tests {
             format: super::super::request::PERSISTENT.into(),
             index: "_s".into(),
         };
-        let head = Head { id: "_1", idp_entity_id: "https://app.example.com", at: "2026-01-15T12:00:00Z", destination: "x" };
+        let head = Head {
+            id: "_1",
+            idp_entity_id: "https://app.example.com",
+            at: "2026-01-15T12:00:00Z",
+            destination: "x",
+        };
         let request = parse(&head.logout_request(&session).canonical()).unwrap();
         assert_eq!((request.name.as_str(), request.id.as_str()), ("LogoutRequest", "_1"));
         assert!(request.names(&session));

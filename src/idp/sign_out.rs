@@ -127,7 +127,11 @@ fn answer(state: &State, message: &LogoutMessage, relay_state: &str) -> Result<R
     }
     if message.name == "LogoutResponse" {
         let done = message.status == SUCCESS;
-        return told(if done { "The application has signed you out." } else { "The application did not sign you out." });
+        return told(if done {
+            "The application has signed you out."
+        } else {
+            "The application did not sign you out."
+        });
     }
     let ended = state.sessions.take(|session| message.names(session));
     let Some(session) = ended.first() else {
@@ -135,12 +139,7 @@ fn answer(state: &State, message: &LogoutMessage, relay_state: &str) -> Result<R
     };
     let head_id = random_id()?;
     let at = now();
-    let head = Head {
-        id: &head_id,
-        idp_entity_id: &state.entity_id,
-        at: &at,
-        destination: &session.slo_url,
-    };
+    let head = Head { id: &head_id, idp_entity_id: &state.entity_id, at: &at, destination: &session.slo_url };
     let response = head.logout_response(&message.id).canonical();
     let query = state.signer.sign_query("SAMLResponse", &response, relay_state)?;
     Ok(Redirect::to(&format!("{}?{query}", session.slo_url)).into_response())

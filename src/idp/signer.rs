@@ -92,7 +92,8 @@ impl Signer {
     ) -> Result<String, ErrorStack> {
         let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
         // Writing to memory does not fail; an empty message would be refused by everyone.
-        let deflated = encoder.write_all(message.as_bytes()).and_then(|()| encoder.finish()).unwrap_or_default();
+        let deflated =
+            encoder.write_all(message.as_bytes()).and_then(|()| encoder.finish()).unwrap_or_default();
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair(parameter, &STANDARD.encode(deflated));
         if !relay_state.is_empty() {

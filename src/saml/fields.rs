@@ -250,7 +250,11 @@ pub(super) fn required_instant(tape: &Tape<'_>, id: NodeId, name: &str) -> Resul
     })
 }
 
-pub(super) fn optional_instant(tape: &Tape<'_>, id: NodeId, name: &str) -> Result<Option<Timestamp>, Refusal> {
+pub(super) fn optional_instant(
+    tape: &Tape<'_>,
+    id: NodeId,
+    name: &str,
+) -> Result<Option<Timestamp>, Refusal> {
     let Some(text) = tape.attribute(id, name) else { return Ok(None) };
     let wrong = || {
         Refusal::from(Reason::TimestampInvalid).found(&text).detail(format!("{name} of {}", tape.local(id)))

@@ -10,8 +10,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::StoreError;
 use crate::domain::{
-    EnterpriseId, Organization, OrganizationId, PendingLogout, PendingSignIn, Person, PersonId, RequestId, Session,
-    SessionId, Timestamp,
+    EnterpriseId, Organization, OrganizationId, PendingLogout, PendingSignIn, Person, PersonId, RequestId,
+    Session, SessionId, Timestamp,
 };
 
 /// For `Key::Person`.

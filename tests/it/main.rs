@@ -7,6 +7,7 @@ mod foreign_idp;
 mod gate_rig;
 mod idp;
 mod inspect;
+mod logout;
 mod provisioning;
 mod proxy;
 mod saml;

@@ -6,7 +6,7 @@ use http::{Method, Request, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
-use super::{Refused, super::gate::Gate};
+use super::{super::gate::Gate, Refused};
 use crate::saml::{LogoutRefusal, MessageKind};
 
 /// The longest RelayState. The standard says 80 bytes, IdPs send more (SAML Bindings 3.4.3).
@@ -16,7 +16,11 @@ const RELAY_STATE_BYTES_MAX: usize = 1_024;
 pub(super) enum Binding {
     /// The query, octet for octet.
     Redirect(String),
-    Post { kind: MessageKind, value: String, relay_state: Option<String> },
+    Post {
+        kind: MessageKind,
+        value: String,
+        relay_state: Option<String>,
+    },
     /// The envelope.
     Soap(Bytes),
 }

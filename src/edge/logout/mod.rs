@@ -16,8 +16,8 @@ use crate::{
     domain::{EnterpriseSlug, LogoutHandle, PendingLogout, RequestId, SessionId, Timestamp},
     proxy::Body,
     saml::{
-        self, Delivery, LogoutMessage, LogoutOutcome, LogoutRefusal, Outstanding, Received, Receiver, Refusal,
-        VerifiedLogoutRequest, VerifiedLogoutResponse,
+        self, Delivery, LogoutMessage, LogoutOutcome, LogoutRefusal, Outstanding, Received, Receiver,
+        Refusal, VerifiedLogoutRequest, VerifiedLogoutResponse,
     },
     telemetry::{AuditAction, AuditEvent, Trigger, audit},
 };
@@ -175,7 +175,8 @@ impl Call<'_> {
         form::check_relay_state(relay_state)?;
         let ended = self.end(request).await?;
         let id = start::random_message_id().map_err(Stop::problem)?;
-        let reply = saml::Reply { id: &id, in_response_to: request.id(), done: ended.is_some(), now: self.now };
+        let reply =
+            saml::Reply { id: &id, in_response_to: request.id(), done: ended.is_some(), now: self.now };
         let delivery = saml::logout_response(&self.tenant.connection, &reply, relay_state);
         let delivery = delivery.map_err(Stop::problem)?.ok_or(Stop::Problem(Problem::NoRoute))?;
         let mut response = deliver(&delivery).map_err(Stop::Problem)?;
@@ -210,7 +211,11 @@ impl Call<'_> {
                     issuer: Some(request.issuer()),
                     ..self.event(AuditAction::LogoutRequest)
                 });
-                tracing::debug!(request_id = self.request_id, sessions = ended.len(), "sessions ended by the IdP");
+                tracing::debug!(
+                    request_id = self.request_id,
+                    sessions = ended.len(),
+                    "sessions ended by the IdP"
+                );
                 Ok(Some(ended))
             }
             Err(error @ LogoutError::Replayed) => Err(error.into()),
@@ -351,9 +356,9 @@ mod tests {
     #[test]
     fn l_08_only_our_own_origin_signs_out() {
         let judged = |fields: &[(&'static str, &'static str)]| {
-            let fields = fields.iter().map(|(name, value)| {
-                (http::HeaderName::from_static(name), HeaderValue::from_static(value))
-            });
+            let fields = fields
+                .iter()
+                .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
             is_same_origin(&fields.collect(), "https://app.example.com")
         };
         assert!(judged(&[("sec-fetch-site", "same-origin")]));

@@ -53,7 +53,9 @@ pub(super) fn parts(tape: &Tape<'_>, element: NodeId, kind: MessageKind) -> Resu
                 parts.name_id = Some(child);
                 4
             }
-            (MessageKind::Request, Namespace::SAML, "EncryptedID") => return Err(Reason::EncryptedPart.into()),
+            (MessageKind::Request, Namespace::SAML, "EncryptedID") => {
+                return Err(Reason::EncryptedPart.into());
+            }
             (MessageKind::Request, Namespace::SAMLP, "SessionIndex") => 5,
             (MessageKind::Response, Namespace::SAMLP, "Status") => {
                 parts.status = Some(child);
@@ -107,7 +109,11 @@ pub(super) fn in_envelope(tape: &Tape<'_>) -> Result<NodeId, LogoutRefusal> {
     let body = match children[..] {
         [body] => body,
         [header, body] if tape.is(header, Namespace::SOAP, "Header") => {
-            let must = |id: NodeId| tape.attributes(id).iter().any(|a| a.namespace == Namespace::SOAP && a.local() == "mustUnderstand" && a.value() != "0");
+            let must = |id: NodeId| {
+                tape.attributes(id).iter().any(|a| {
+                    a.namespace == Namespace::SOAP && a.local() == "mustUnderstand" && a.value() != "0"
+                })
+            };
             if tape.children(header).any(must) {
                 return Err(wrong());
             }
@@ -117,7 +123,9 @@ pub(super) fn in_envelope(tape: &Tape<'_>) -> Result<NodeId, LogoutRefusal> {
     };
     let mut content = tape.children(body);
     match (content.next(), content.next()) {
-        (Some(message), None) if tape.is(body, Namespace::SOAP, "Body") && !tape.has_stray_text(body) => Ok(message),
+        (Some(message), None) if tape.is(body, Namespace::SOAP, "Body") && !tape.has_stray_text(body) => {
+            Ok(message)
+        }
         _ => Err(wrong()),
     }
 }
@@ -153,7 +161,8 @@ impl<'s> About<'s> {
     pub fn read(tape: &Tape<'s>, parts: &Parts) -> Result<Self, LogoutRefusal> {
         let name_id = fields::name_id(tape, parts.name_id.ok_or(LogoutRefusal::Shape)?)?;
         let mut session_indexes = vec![];
-        for child in tape.children(parts.element).filter(|id| tape.is(*id, Namespace::SAMLP, "SessionIndex")) {
+        for child in tape.children(parts.element).filter(|id| tape.is(*id, Namespace::SAMLP, "SessionIndex"))
+        {
             if session_indexes.len() == SESSION_INDEXES_MAX {
                 return Err(LogoutRefusal::SessionIndexesExceeded);
             }

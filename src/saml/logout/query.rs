@@ -200,7 +200,8 @@ mod tests {
 
     #[test]
     fn l_03_the_octets_are_those_that_were_received() {
-        let query = Query::read("x=1&SigAlg=a%3ab&RelayState=%7e+%2B&SAMLRequest=ab%2b%2F&Signature=s&y").unwrap();
+        let query =
+            Query::read("x=1&SigAlg=a%3ab&RelayState=%7e+%2B&SAMLRequest=ab%2b%2F&Signature=s&y").unwrap();
         assert_eq!(query.signed, "SAMLRequest=ab%2b%2F&RelayState=%7e+%2B&SigAlg=a%3ab");
         assert_eq!(query.relay_state.as_deref(), Some("~ +"));
         assert_eq!(query.message, "ab+/");
@@ -213,7 +214,10 @@ mod tests {
         assert_eq!(refused("SAMLRequest=a%2"), LogoutRefusal::ParameterEncoding("SAMLRequest"));
         assert_eq!(refused("SAMLRequest=a%zz"), LogoutRefusal::ParameterEncoding("SAMLRequest"));
         assert_eq!(refused("SAMLRequest=%ff"), LogoutRefusal::ParameterEncoding("SAMLRequest"));
-        assert_eq!(refused("SAMLRequest=a&SAMLEncoding=zip"), LogoutRefusal::ParameterEncoding("SAMLEncoding"));
+        assert_eq!(
+            refused("SAMLRequest=a&SAMLEncoding=zip"),
+            LogoutRefusal::ParameterEncoding("SAMLEncoding")
+        );
         assert_eq!(refused("RelayState=a"), LogoutRefusal::MessageMissing);
         assert_eq!(refused(""), LogoutRefusal::MessageMissing);
     }

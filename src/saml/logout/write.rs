@@ -61,7 +61,11 @@ pub fn logout_request(
     issuer(&mut xml, connection);
     // As the IdP said it; SAML Core 8.3.1: no Format and `unspecified` are the same.
     xml.push_str("<saml:NameID");
-    attribute(&mut xml, "Format", Some(name_id.format.as_str()).filter(|format| !format.is_empty() && *format != UNSPECIFIED));
+    attribute(
+        &mut xml,
+        "Format",
+        Some(name_id.format.as_str()).filter(|format| !format.is_empty() && *format != UNSPECIFIED),
+    );
     attribute(&mut xml, "NameQualifier", name_id.name_qualifier.as_deref());
     attribute(&mut xml, "SPNameQualifier", name_id.sp_name_qualifier.as_deref());
     let _ = write!(xml, ">{}</saml:NameID>", partial_escape(&name_id.value));

@@ -348,12 +348,7 @@ impl From<&NameId> for Name {
 
 impl From<Name> for NameId {
     fn from(name: Name) -> Self {
-        Self {
-            value: name.value,
-            format: name.format,
-            name_qualifier: name.by,
-            sp_name_qualifier: name.sp,
-        }
+        Self { value: name.value, format: name.format, name_qualifier: name.by, sp_name_qualifier: name.sp }
     }
 }
 

@@ -26,8 +26,10 @@ pub struct SimpleSaml {
     pub entity_id: String,
     /// The HTTP-Redirect endpoint.
     pub sso_url: String,
+    /// The endpoint for logout messages, by redirect or POST.
+    pub slo_url: String,
     pub certificate_pem: String,
-    base_url: String,
+    pub base_url: String,
     people: RefCell<Vec<Person>>,
     folder: tempfile::TempDir,
     _server: Process,
@@ -59,6 +61,7 @@ impl SimpleSaml {
         let idp = Self {
             entity_id: entity_id(server.port()),
             sso_url: format!("{base}saml2/idp/SSOService.php"),
+            slo_url: format!("{base}saml2/idp/SingleLogoutService.php"),
             base_url: base,
             certificate_pem,
             people: RefCell::new(people),
@@ -80,7 +83,36 @@ impl SimpleSaml {
 
     /// From now on answers the service provider, at this ACS.
     pub fn register(&self, sp_entity_id: &str, acs_url: &str) {
-        write_service_provider(&self.folder.path().join("metadata"), sp_entity_id, acs_url);
+        write_service_provider(&self.folder.path().join("metadata"), sp_entity_id, acs_url, "");
+    }
+
+    /// The same with single logout by `redirect` or `post`: what it sends is signed, what it gets must be, with the key of
+    /// the certificate in `pem`.
+    pub fn register_with_logout(
+        &self,
+        sp_entity_id: &str,
+        acs_url: &str,
+        slo_url: &str,
+        binding: &str,
+        pem: &str,
+    ) {
+        let name = if binding == "post" { "HTTP-POST" } else { "HTTP-Redirect" };
+        let certificate = pem.split_once("-----BEGIN CERTIFICATE-----").expect("a certificate").1;
+        let certificate: String =
+            certificate.split("-----").next().unwrap_or_default().split_whitespace().collect();
+        let logout = format!(
+            "'SingleLogoutService' => [['Binding' => 'urn:oasis:names:tc:SAML:2.0:bindings:{name}', 'Location' => {}]],
+             'sign.logout' => true, 'validate.logout' => true, 'certData' => {},",
+            php(slo_url),
+            php(&certificate),
+        );
+        write_service_provider(&self.folder.path().join("metadata"), sp_entity_id, acs_url, &logout);
+    }
+
+    /// Opened by a browser, ends its session here and at every service provider.
+    pub fn logout_url(&self) -> String {
+        let back: String = form_urlencoded::byte_serialize(self.base_url.as_bytes()).collect();
+        format!("{}?ReturnTo={back}", self.slo_url)
     }
 
     /// Opens `url`, which must redirect to this IdP, types name and password, and gives the page that comes.
@@ -177,10 +209,10 @@ fn write_metadata(folder: &Path, port: u16) {
     fs::write(folder.join("saml20-sp-remote.php"), "<?php\n").expect("metadata written");
 }
 
-fn write_service_provider(folder: &Path, sp_entity_id: &str, acs_url: &str) {
+fn write_service_provider(folder: &Path, sp_entity_id: &str, acs_url: &str, more: &str) {
     let sp = format!(
         "<?php\n$metadata[{}] = ['AssertionConsumerService' => {}, 'NameIDFormat' => {PERSISTENT},
-         'saml20.sign.response' => true, 'saml20.sign.assertion' => true];\n",
+         {more} 'saml20.sign.response' => true, 'saml20.sign.assertion' => true];\n",
         php(sp_entity_id),
         php(acs_url),
     );
