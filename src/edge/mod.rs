@@ -9,7 +9,6 @@ pub mod framing;
 pub mod gate;
 pub mod listener;
 pub mod logout;
-mod pages;
 pub mod record;
 pub mod respond;
 pub mod router;

@@ -1,5 +1,6 @@
 //! Single logout: what an IdP sends to the SLO URL. `start` is how people sign out here, `form` undoes the bindings.
 mod form;
+mod pages;
 pub mod start;
 
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
@@ -8,7 +9,6 @@ use hyper::body::Incoming;
 use super::{
     cookies,
     gate::{EnterpriseGate, Gate},
-    pages,
     respond::{self, Problem},
 };
 use crate::{

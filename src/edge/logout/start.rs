@@ -3,13 +3,12 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{Request, Response, header};
 use hyper::body::Incoming;
 
-use super::{deliver, is_same_origin, message_id, see_other};
+use super::{deliver, is_same_origin, message_id, pages, see_other};
 use crate::{
     domain::{ActiveSession, EnterpriseSlug, LogoutHandle, PendingLogout, RequestId, Timestamp},
     edge::{
         cookies,
         gate::{EnterpriseGate, Gate},
-        pages,
         respond::Problem,
         sign_in::own_path,
     },

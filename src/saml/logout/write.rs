@@ -7,7 +7,7 @@ use quick_xml::escape::{escape, partial_escape};
 
 use super::{
     super::{
-        Connection, OwnKey, SigningError, SloBinding, SloSettings,
+        Connection, OwnKey, SigningError, SloBinding,
         name_id::UNSPECIFIED,
         request::{RESERVED, deflate},
         signing::{sign_document, sign_query},
@@ -73,8 +73,8 @@ pub fn logout_request(
         let _ = write!(xml, "<samlp:SessionIndex>{}</samlp:SessionIndex>", partial_escape(index));
     }
     xml.push_str("</samlp:LogoutRequest>");
-    let location = slo.url.as_str();
-    deliver(connection, slo, location, MessageKind::Request, id, &xml, Some(relay_state)).map(Some)
+    let to = Envelope { kind: MessageKind::Request, id, location: &slo.url, relay_state: Some(relay_state) };
+    deliver(connection, slo.binding, &to, &xml).map(Some)
 }
 
 /// Answers a LogoutRequest through the browser; `relay_state` is the one that came with it (SAML Bindings 3.4.3). `None` if the
@@ -87,7 +87,8 @@ pub fn logout_response(
     let Some(slo) = connection.settings().slo.as_ref() else { return Ok(None) };
     let location = slo.response_url.as_ref().unwrap_or(&slo.url);
     let xml = response(connection, reply, Some(location));
-    deliver(connection, slo, location, MessageKind::Response, reply.id, &xml, relay_state).map(Some)
+    let to = Envelope { kind: MessageKind::Response, id: reply.id, location, relay_state };
+    deliver(connection, slo.binding, &to, &xml).map(Some)
 }
 
 /// Answers a LogoutRequest that came by SOAP: the whole envelope.
@@ -112,48 +113,47 @@ fn response(connection: &Connection, reply: &Reply<'_>, destination: Option<&str
     xml
 }
 
+/// Where a message goes, and what goes with it.
+struct Envelope<'a> {
+    kind: MessageKind,
+    id: &'a str,
+    location: &'a str,
+    relay_state: Option<&'a str>,
+}
+
 fn deliver(
     connection: &Connection,
-    slo: &SloSettings,
-    location: &str,
-    kind: MessageKind,
-    id: &str,
+    binding: SloBinding,
+    to: &Envelope<'_>,
     xml: &str,
-    relay_state: Option<&str>,
 ) -> Result<Delivery, SigningError> {
     let key = key(connection)?;
-    match slo.binding {
-        SloBinding::Redirect => redirect(key, location, kind, xml, relay_state),
+    match binding {
+        SloBinding::Redirect => redirect(key, to, xml),
         SloBinding::Post => Ok(Delivery::Post {
-            url: location.to_owned(),
-            parameter: kind.parameter(),
-            message: STANDARD.encode(sign(key, xml, id)?),
-            relay_state: relay_state.map(str::to_owned),
+            url: to.location.to_owned(),
+            parameter: to.kind.parameter(),
+            message: STANDARD.encode(sign(key, xml, to.id)?),
+            relay_state: to.relay_state.map(str::to_owned),
         }),
     }
 }
 
 /// SAML Bindings 3.4.4.1: the location keeps a query that it has.
-fn redirect(
-    key: &OwnKey,
-    location: &str,
-    kind: MessageKind,
-    xml: &str,
-    relay_state: Option<&str>,
-) -> Result<Delivery, SigningError> {
+fn redirect(key: &OwnKey, to: &Envelope<'_>, xml: &str) -> Result<Delivery, SigningError> {
     let deflated = deflate(xml.as_bytes()).map_err(|_| SigningError::Document)?;
     let encoded = STANDARD.encode(deflated);
-    let mut query = format!("{}={}", kind.parameter(), utf8_percent_encode(&encoded, RESERVED));
-    if let Some(relay_state) = relay_state {
+    let mut query = format!("{}={}", to.kind.parameter(), utf8_percent_encode(&encoded, RESERVED));
+    if let Some(relay_state) = to.relay_state {
         let _ = write!(query, "&RelayState={}", utf8_percent_encode(relay_state, RESERVED));
     }
     let query = sign_query(key, query)?;
-    let separator = match location.split_once('?') {
+    let separator = match to.location.split_once('?') {
         None => "?",
         Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
         Some(_) => "&",
     };
-    Ok(Delivery::Redirect { url: format!("{location}{separator}{query}") })
+    Ok(Delivery::Redirect { url: format!("{}{separator}{query}", to.location) })
 }
 
 fn sign(key: &OwnKey, xml: &str, id: &str) -> Result<String, SigningError> {

@@ -21,6 +21,7 @@ mod foreign;
 mod forge_logout;
 mod refused;
 mod replicas;
+mod streams;
 
 use forge_logout::Message;
 

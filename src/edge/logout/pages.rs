@@ -4,11 +4,10 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderValue, Response, StatusCode, header};
 use sha2::{Digest, Sha256};
 
-use super::respond;
-use crate::proxy::Body;
+use crate::{edge::respond, proxy::Body};
 
 /// Stands within the page, as in the error pages.
-const STYLE: &str = include_str!("../../templates/style.css");
+const STYLE: &str = include_str!("../../../templates/style.css");
 /// Submits the one form of the page; without scripts its button does.
 const SUBMIT: &str = "document.forms[0].submit();";
 
