@@ -44,6 +44,8 @@ pub enum Refused {
     #[error("RelayState is not the one that went with the request")]
     RelayState,
     #[error("{0}")]
+    NoConnection(#[from] saml::NoConnection),
+    #[error("{0}")]
     SignIn(#[from] SignInError),
 }
 
@@ -65,6 +67,7 @@ impl Refused {
             Self::Parameters => "parameters",
             Self::Saml(refusal) => refusal.reason.code(),
             Self::RelayState => "relay_state_mismatch",
+            Self::NoConnection(_) => "idp_unknown",
             Self::SignIn(error) => error.code(),
         }
     }
@@ -78,14 +81,16 @@ pub async fn start(
     return_to: &str,
     fields: &HeaderMap,
 ) -> Result<Response<Body>, Problem> {
-    let EnterpriseGate { connection, acs_urls, .. } = gate.enterprise(enterprise)?;
+    let tenant = gate.enterprise(enterprise)?;
     let settings = &gate.settings;
     let base = format!("{}://{host}/", settings.public_url.scheme);
-    let acs_url = acs_urls
+    let acs_url = tenant
+        .acs_urls
         .iter()
         .find(|url| url.starts_with(&base))
         .ok_or(Problem::NotConfigured(enterprise.clone()))?;
     let now = (gate.now)();
+    let connection = tenant.connection(now)?;
     let (handle, relay_state) = random_ids()?;
     let request = RequestId::of(handle);
     let lifetime = jiff::SignedDuration::from_secs(i64::from(settings.sign_in_seconds_max));
@@ -106,7 +111,7 @@ pub async fn start(
     handles.push(handle);
     gate.directory.open_sign_in(&pending, &evicted, now).await?;
     let url =
-        saml::authn_request_url(connection, &authn_request_id(request), acs_url, &pending.relay_state, now)?;
+        saml::authn_request_url(&connection, &authn_request_id(request), acs_url, &pending.relay_state, now)?;
     let mut response = see_other(StatusCode::FOUND, &url)?;
     let cookie = cookies::set_pending_sign_ins(&handles, settings.sign_in_seconds_max);
     response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -166,7 +171,9 @@ pub async fn consume(
         Ok(accepted) => accepted,
         Err(refused) => {
             gate.metrics.saml_refused(refused.code());
-            tracing::warn!(request_id, enterprise = enterprise.as_str(), code = refused.code(), %refused, "sign-in refused");
+            let (expected, found) = refused.expected_and_found();
+            let (code, hint) = (refused.code(), refused.hint());
+            tracing::warn!(request_id, enterprise = enterprise.as_str(), code, expected, found, hint, %refused, "sign-in refused");
             audit(&AuditEvent {
                 request_id: Some(request_id),
                 reason: Some(refused.code()),
@@ -200,6 +207,7 @@ async fn accept(
     (request_id, now): (&str, Timestamp),
 ) -> Result<(SignedIn, PendingSignIn), Refused> {
     let form = read_form(gate, request).await?;
+    let connection = tenant.connection(now)?;
     let mut outstanding = gate.directory.outstanding(requests, now).await?;
     outstanding.retain(|pending| pending.enterprise == tenant.enterprise.slug && pending.acs_url == acs_url);
     let ids: Vec<String> = outstanding.iter().map(|pending| authn_request_id(pending.request)).collect();
@@ -207,7 +215,7 @@ async fn accept(
     let refused = |refusal| Refused::Saml(Box::new(refusal));
     let response = saml::decode(form.response.as_bytes()).map_err(refused)?;
     let assertion =
-        saml::verify(&response, &tenant.connection, acs_url, &asked, now, &mut NoTrail).map_err(refused)?;
+        saml::verify(&response, &connection, acs_url, &asked, now, &mut NoTrail).map_err(refused)?;
     let at =
         ids.iter().position(|id| id == assertion.in_response_to()).ok_or(SignInError::RequestConsumed)?;
     let pending = outstanding.swap_remove(at);
@@ -300,6 +308,7 @@ mod tests {
             Refused::Parameters,
             Refused::Saml(Box::new(Reason::SignatureInvalid.into())),
             Refused::RelayState,
+            Refused::NoConnection(saml::NoConnection),
             SignInError::RequestConsumed.into(),
             SignInError::AssertionReplayed.into(),
             SignInError::LoggedOut.into(),
@@ -320,6 +329,7 @@ mod tests {
                 | Refused::Parameters
                 | Refused::Saml(_)
                 | Refused::RelayState
+                | Refused::NoConnection(_)
                 | Refused::SignIn(
                     SignInError::RequestConsumed
                     | SignInError::AssertionReplayed
@@ -331,7 +341,9 @@ mod tests {
                 ) => {}
             }
             let entry = format!("\n- `{}`", refused.code());
-            assert!(include_str!("../../docs/REASONS.md").contains(&entry), "{entry}");
+            let (_, after) = include_str!("../../docs/REASONS.md").split_once(&entry).expect(&entry);
+            let line = after.lines().next().unwrap();
+            assert!(line.ends_with(refused.hint()), "{entry}: {}", refused.hint());
         }
     }
 

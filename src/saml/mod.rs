@@ -29,7 +29,9 @@ mod refusal;
 mod request;
 mod signature;
 mod signing;
+mod slot;
 mod structure;
+mod subject;
 mod verify;
 mod xml;
 
@@ -48,6 +50,8 @@ pub use reason::Reason;
 pub use refusal::Refusal;
 pub use request::authn_request_url;
 pub use signing::SigningError;
+pub use slot::{ConnectionSlot, NoConnection};
+pub use subject::SubjectKey;
 pub use verify::{VerifiedAssertion, verify};
 
 /// A request that this browser has outstanding.

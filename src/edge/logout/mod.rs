@@ -82,6 +82,7 @@ impl Refused {
 struct Call<'a> {
     gate: &'a Gate,
     tenant: &'a EnterpriseGate,
+    connection: &'a saml::Connection,
     /// What Destination must equal.
     slo_url: &'a str,
     request_id: &'a str,
@@ -99,11 +100,13 @@ pub async fn receive(
     request_id: &str,
 ) -> Result<Response<Body>, Problem> {
     let tenant = gate.enterprise(enterprise)?;
-    if tenant.connection.settings().slo.is_none() {
+    let now = (gate.now)();
+    let connection = tenant.connection(now)?;
+    if connection.settings().slo.is_none() {
         return Err(Problem::NoRoute);
     }
     let session = cookies::session_token(request.headers()).map(|token| token.session_id());
-    let call = Call { gate, tenant, slo_url, request_id, now: (gate.now)(), session };
+    let call = Call { gate, tenant, connection: &connection, slo_url, request_id, now, session };
     match call.answer(request).await {
         Ok(response) => Ok(response),
         Err(Stop::Refused(refused)) => {
@@ -133,8 +136,12 @@ impl Call<'_> {
         let pending = self.pending(handle).await?;
         let asked = pending.as_ref().map(|pending| message_id(pending.request));
         let outstanding = asked.as_deref().map(|request_id| Outstanding { request_id });
-        let (connection, slo_url, now) = (&self.tenant.connection, self.slo_url, self.now);
-        let receiver = Receiver { connection, slo_url, outstanding: outstanding.as_slice(), now };
+        let receiver = Receiver {
+            connection: self.connection,
+            slo_url: self.slo_url,
+            outstanding: outstanding.as_slice(),
+            now: self.now,
+        };
         let Received { message, relay_state } = match binding {
             Binding::Redirect(query) => receiver.redirect(&query)?,
             Binding::Post { kind, value, relay_state } => {
@@ -177,7 +184,7 @@ impl Call<'_> {
         let id = start::random_message_id().map_err(Stop::problem)?;
         let reply =
             saml::Reply { id: &id, in_response_to: request.id(), done: ended.is_some(), now: self.now };
-        let delivery = saml::logout_response(&self.tenant.connection, &reply, relay_state);
+        let delivery = saml::logout_response(self.connection, &reply, relay_state);
         let delivery = delivery.map_err(Stop::problem)?.ok_or(Stop::Problem(Problem::NoRoute))?;
         let mut response = deliver(&delivery).map_err(Stop::Problem)?;
         if self.session.is_some_and(|session| ended.unwrap_or_default().contains(&session)) {
@@ -190,7 +197,7 @@ impl Call<'_> {
         let done = self.end(request).await?.is_some();
         let id = start::random_message_id().map_err(Stop::problem)?;
         let reply = saml::Reply { id: &id, in_response_to: request.id(), done, now: self.now };
-        let envelope = saml::logout_response_soap(&self.tenant.connection, &reply).map_err(Stop::problem)?;
+        let envelope = saml::logout_response_soap(self.connection, &reply).map_err(Stop::problem)?;
         let mut response = Response::new(Body::from(envelope));
         respond::harden(&mut response);
         let media_type = HeaderValue::from_static("text/xml; charset=utf-8");
@@ -201,7 +208,7 @@ impl Call<'_> {
     /// The ids of the sessions that ended; `None` if the store failed.
     async fn end(&self, request: &VerifiedLogoutRequest) -> Result<Option<Vec<SessionId>>, Refused> {
         let tenant = self.tenant;
-        let entity_id = &tenant.connection.settings().entity_id;
+        let entity_id = &self.connection.settings().entity_id;
         let ended = self.gate.directory.end_sessions_of(&tenant.enterprise, entity_id, request, self.now);
         match ended.await {
             Ok(ended) => {
@@ -251,7 +258,7 @@ impl Call<'_> {
                 let origin = self.slo_url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
                 see_other(&format!("{origin}{path}"))
             }
-            (outcome, _) => start::signed_out(outcome),
+            (outcome, _) => Ok(start::signed_out(self.gate, outcome, self.request_id)),
         };
         let mut answer = answer.map_err(Stop::Problem)?;
         answer.headers_mut().append(header::SET_COOKIE, cookies::clear_pending_logout());

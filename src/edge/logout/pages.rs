@@ -1,4 +1,4 @@
-//! Our own pages for sign-outs, and the form that carries a message to the IdP.
+//! The page that asks before a sign-out, and the form that carries a message to the IdP.
 use askama::Template;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderValue, Response, StatusCode, header};
@@ -19,14 +19,6 @@ struct SignOutPage {
 }
 
 #[derive(Template)]
-#[template(path = "edge/signed_out.html")]
-struct SignedOutPage<'a> {
-    style: &'static str,
-    title: &'a str,
-    message: &'a str,
-}
-
-#[derive(Template)]
 #[template(path = "edge/post.html")]
 struct PostPage<'a> {
     style: &'static str,
@@ -43,11 +35,6 @@ pub fn sign_out(everywhere: bool) -> Result<Response<Body>, askama::Error> {
     // With `no-referrer` browsers send `Origin: null`, and the form's sender could not be told.
     response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin"));
     Ok(response)
-}
-
-/// What became of a sign-out.
-pub fn signed_out(title: &str, message: &str) -> Result<Response<Body>, askama::Error> {
-    Ok(page(SignedOutPage { style: STYLE, title, message }.render()?, None))
 }
 
 /// The HTTP-POST binding (SAML Bindings 3.5.4): a form that submits itself.

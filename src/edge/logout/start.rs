@@ -1,6 +1,6 @@
 //! How people sign out here: a page that asks, and the sign-out that goes on to the IdP.
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use http::{Request, Response, header};
+use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 
 use super::{deliver, is_same_origin, message_id, pages, see_other};
@@ -8,8 +8,9 @@ use crate::{
     domain::{ActiveSession, EnterpriseSlug, LogoutHandle, PendingLogout, RequestId, Timestamp},
     edge::{
         cookies,
-        gate::{EnterpriseGate, Gate},
-        respond::Problem,
+        gate::Gate,
+        pages::Class,
+        respond::{self, Problem},
         sign_in::own_path,
     },
     proxy::Body,
@@ -27,7 +28,8 @@ pub struct Place<'a> {
 /// `GET /saml/logout`: asks, and changes nothing (L-08).
 pub fn confirm(gate: &Gate, place: &Place<'_>) -> Result<Response<Body>, Problem> {
     let tenant = gate.enterprise(place.enterprise)?;
-    Ok(pages::sign_out(tenant.connection.settings().slo.is_some())?)
+    let connection = tenant.connection((gate.now)());
+    Ok(pages::sign_out(connection.is_ok_and(|connection| connection.settings().slo.is_some()))?)
 }
 
 /// `POST /saml/logout?return_to=PATH`: ends the browser's session here, then asks the IdP to end its own and the others.
@@ -63,14 +65,17 @@ pub async fn sign_out(
         });
     }
     let there = session.filter(|active| active.session.enterprise == *place.enterprise);
-    let asked = match there {
-        Some(active) => ask(gate, tenant, place, &active, return_to.as_deref(), now).await?,
-        None => None,
+    // Nobody stays signed in because the IdP is not known at the moment.
+    let asked = match (there, tenant.connection(now)) {
+        (Some(active), Ok(connection)) => {
+            ask(gate, &connection, place, &active, return_to.as_deref(), now).await?
+        }
+        _ => None,
     };
     let mut response = match (&asked, return_to) {
         (Some((delivery, _)), _) => deliver(delivery)?,
         (None, Some(path)) => see_other(&format!("{origin}{path}"))?,
-        (None, None) => signed_out(LogoutOutcome::Complete)?,
+        (None, None) => signed_out(gate, LogoutOutcome::Failed, request_id),
     };
     let fields = response.headers_mut();
     fields.append(header::SET_COOKIE, cookies::clear_session());
@@ -84,7 +89,7 @@ pub async fn sign_out(
 /// A LogoutRequest about the session, remembered until its answer; `None` if the IdP has no single logout.
 async fn ask(
     gate: &Gate,
-    tenant: &EnterpriseGate,
+    connection: &saml::Connection,
     place: &Place<'_>,
     active: &ActiveSession,
     return_to: Option<&str>,
@@ -98,7 +103,7 @@ async fn ask(
     let request = RequestId::of_logout(handle);
     let session = &active.session;
     let delivery = saml::logout_request(
-        &tenant.connection,
+        connection,
         &message_id(request),
         &session.name_id,
         session.session_index.as_deref(),
@@ -130,19 +135,13 @@ fn return_target(query: &str) -> Result<Option<String>, Problem> {
 }
 
 /// The page at the end.
-pub(super) fn signed_out(outcome: LogoutOutcome) -> Result<Response<Body>, Problem> {
-    let (title, message) = match outcome {
-        LogoutOutcome::Complete => ("You are signed out", "You can close this window."),
-        LogoutOutcome::Partial => (
-            "You are signed out here",
-            "Your identity provider could not reach every other application. Close the browser to be safe.",
-        ),
-        LogoutOutcome::Failed => (
-            "You are signed out here",
-            "Your identity provider did not sign you out. Close the browser to be safe.",
-        ),
+pub(super) fn signed_out(gate: &Gate, outcome: LogoutOutcome, request_id: &str) -> Response<Body> {
+    let class = match outcome {
+        LogoutOutcome::Complete => Class::SignedOut,
+        LogoutOutcome::Partial => Class::SignedOutPartly,
+        LogoutOutcome::Failed => Class::SignedOutHere,
     };
-    Ok(pages::signed_out(title, message)?)
+    respond::page(&gate.settings.pages, StatusCode::OK, class, request_id)
 }
 
 /// The ID of a message that nobody answers.

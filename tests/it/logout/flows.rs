@@ -122,13 +122,13 @@ async fn an_idp_that_could_not_do_it_all_is_quoted() {
     let gateway = gateway(Backend::Embedded, "redirect").await;
     let status = |name: &str| format!("urn:oasis:names:tc:SAML:2.0:status:{name}");
     for (codes, words) in [
-        (code(SUCCESS, ""), "You can close this window."),
+        (code(SUCCESS, ""), "here and at your identity provider"),
         (code(SUCCESS, &code(&status("PartialLogout"), "")), "could not reach every other application"),
         (
             code(&status("Responder"), &code(&status("PartialLogout"), "")),
             "could not reach every other application",
         ),
-        (code(&status("Responder"), ""), "did not sign you out"),
+        (code(&status("Responder"), ""), "may still be signed in at your identity provider"),
     ] {
         let (browser, _) = gateway.signed_in("alice").await;
         let (handle, request) = super::refused::leaves(&gateway, &browser, "/saml/logout");
@@ -151,7 +151,7 @@ async fn without_single_logout_a_sign_out_ends_the_session_here() {
     assert!(asks.body.contains("stays signed in"), "{}", asks.body);
     let page = alice.press(&asks, "Sign out").await.unwrap();
     assert_eq!(page.status, 200, "{}", page.body);
-    assert!(page.body.contains("You are signed out"), "{}", page.body);
+    assert!(page.body.contains("You are signed out here"), "{}", page.body);
     alice.set_cookie("localhost", cookies::SESSION, old.expose());
     assert!(gateway.identity(&mut alice).await.is_none());
     // Nothing listens for the IdP.

@@ -11,6 +11,7 @@ mod reasons;
 mod refused;
 mod request;
 mod signatures;
+pub mod subjects;
 
 /// A message and the outcome that it is owed.
 pub struct Case {
@@ -41,7 +42,7 @@ impl Case {
 
 /// Every case there is.
 fn cases() -> Vec<Case> {
-    [accepted::cases(), refused::cases(), attacks::cases(), signatures::cases()]
+    [accepted::cases(), refused::cases(), attacks::cases(), signatures::cases(), subjects::cases()]
         .into_iter()
         .flatten()
         .collect()
