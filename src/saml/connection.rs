@@ -58,6 +58,16 @@ pub enum SloBinding {
     Post,
 }
 
+impl SloBinding {
+    /// The word that the configuration uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Redirect => "redirect",
+            Self::Post => "post",
+        }
+    }
+}
+
 /// Which element must carry a signature of its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SignedElement {

@@ -16,6 +16,7 @@ use crate::{
     support::gateway::{Backend, Setup, TestGateway},
 };
 
+mod fixtures;
 mod flows;
 mod foreign;
 mod forge_logout;
