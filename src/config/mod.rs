@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     access, admin, directory,
-    domain::{EnterpriseSlug, OrganizationSlug},
+    domain::{EnterpriseSlug, OrganizationSlug, url},
     edge, provisioning, proxy, saml, store, telemetry,
 };
 
@@ -20,8 +20,10 @@ mod backend;
 mod certificate;
 mod connection;
 mod document;
+mod encryption;
 mod enterprise;
 mod fault;
+mod metadata;
 mod overrides;
 mod own_key;
 mod pages;
@@ -32,7 +34,6 @@ mod server;
 mod slo;
 #[cfg(test)]
 mod tests;
-mod url;
 mod value;
 
 pub use fault::{Fault, Place};
@@ -68,11 +69,36 @@ pub struct EnterpriseSettings {
     pub owners: Vec<String>,
     /// Every organization that the enterprise owns; those in `provisioning.managed` are a part of it.
     pub organizations: Vec<OrganizationSlug>,
+    /// With metadata from a URL, nothing of the IdP but its entity ID.
     pub saml: saml::Settings,
+    /// Where the IdP's metadata comes from, if anywhere.
+    pub metadata: Option<crate::metadata::Settings>,
+    /// Whether our own metadata is signed.
+    pub own_metadata_signed: bool,
+    /// How long our own metadata says that it is valid, in seconds.
+    pub own_metadata_validity_seconds: Option<u64>,
     /// The ACS URLs, one for each host that this enterprise's routes serve; the first is the one of the public URL,
     /// or the one that the operator set.
     pub acs_urls: Vec<String>,
+    /// Where the IdP's logout messages come to, on the host of the first ACS URL.
+    pub slo_url: String,
     pub provisioning: provisioning::Settings,
+}
+
+impl EnterpriseSettings {
+    /// Whether there is single logout, or will be once the IdP's metadata says where.
+    fn has_single_logout(&self) -> bool {
+        self.saml.slo.is_some() || (self.metadata.is_some() && !self.saml.signing_keys.is_empty())
+    }
+
+    /// What our own metadata says beside the connection's settings.
+    pub fn own_descriptor(&self) -> saml::OwnDescriptor {
+        saml::OwnDescriptor {
+            acs_urls: self.acs_urls.clone(),
+            slo_url: self.has_single_logout().then(|| self.slo_url.clone()),
+            signed: self.own_metadata_signed,
+        }
+    }
 }
 
 /// A configuration that may run, and what its operator should know about it.

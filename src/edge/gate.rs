@@ -9,6 +9,7 @@ use super::{
     Settings, cookies,
     framing::Verdicts,
     logout::{self, start::Place},
+    metadata::{self, OwnMetadata},
     record::{Facts, Record},
     respond::{self, Problem},
     router::{Endpoint, Own, Router},
@@ -39,6 +40,7 @@ pub struct EnterpriseGate {
     pub enterprise: directory::Enterprise,
     /// Filled from the configuration, or from the IdP's metadata as that changes.
     pub connection: saml::ConnectionSlot,
+    pub own_metadata: OwnMetadata,
     /// One for each host.
     pub acs_urls: Vec<String>,
 }
@@ -167,6 +169,9 @@ impl Worker {
             Endpoint::Acs { enterprise, url } => {
                 let request = screened.into_request();
                 Box::pin(sign_in::consume(&self.gate, enterprise, url, request, request_id)).await
+            }
+            Endpoint::Metadata { enterprise } => {
+                metadata::serve(&self.gate, enterprise, screened.request().headers())
             }
             Endpoint::Login { enterprise, host } => {
                 Box::pin(sign_in::login(&self.gate, enterprise, host, screened.request())).await

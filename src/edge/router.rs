@@ -6,6 +6,7 @@
 //! | of an `acs_url` | `/saml/login`, with several enterprises `/enterprises/{name}/saml/login` | GET | starts a sign-in |
 //! | of an `acs_url` | `.../saml/logout` beside it | GET, POST | asks whether to sign out, and signs out |
 //! | of an `acs_url` | `.../saml/slo` beside it | GET, POST | single logout: what an IdP sends by redirect, POST or SOAP |
+//! | of an `acs_url` | `/saml/metadata`, with several enterprises `/enterprises/{name}/saml/metadata` | GET, HEAD | our own metadata |
 //! | any | under [`RESERVED`] | | 404: never forwarded, whatever routes say (P-24) |
 use std::collections::HashMap;
 
@@ -28,6 +29,8 @@ pub enum Endpoint {
     Logout { enterprise: EnterpriseSlug, host: String, slo_url: String },
     /// Takes the IdP's logout messages; the URL is what Destination must equal.
     Slo { enterprise: EnterpriseSlug, url: String },
+    /// Our own metadata.
+    Metadata { enterprise: EnterpriseSlug },
 }
 
 impl Endpoint {
@@ -37,6 +40,7 @@ impl Endpoint {
             Self::Acs { .. } => "POST",
             Self::Login { .. } => "GET",
             Self::Logout { .. } | Self::Slo { .. } => "GET, POST",
+            Self::Metadata { .. } => "GET, HEAD",
         }
     }
 
@@ -84,9 +88,10 @@ pub struct Home<'a> {
 /// The endpoints of an enterprise on one of its hosts, beside the ACS, under `/saml` or `/enterprises/{name}/saml`.
 ///
 /// `home` is the URL of that folder.
-fn endpoints(enterprise: &EnterpriseSlug, host: &str, home: &str) -> [(&'static str, Endpoint); 3] {
+fn endpoints(enterprise: &EnterpriseSlug, host: &str, home: &str) -> [(&'static str, Endpoint); 4] {
     let (own, at, slo) = (|| enterprise.clone(), || host.to_owned(), || format!("{home}/slo"));
     [
+        ("metadata", Endpoint::Metadata { enterprise: own() }),
         ("login", Endpoint::Login { enterprise: own(), host: at() }),
         ("logout", Endpoint::Logout { enterprise: own(), host: at(), slo_url: slo() }),
         ("slo", Endpoint::Slo { enterprise: own(), url: slo() }),

@@ -16,6 +16,8 @@ pub enum Key {
     PersonSessions(EnterpriseId, PersonId),
     /// Set of the ids (16 bytes each) of an enterprise's organizations that have no owner left.
     Unowned(EnterpriseId),
+    /// The last good metadata document of an enterprise's IdP.
+    IdpMetadata(EnterpriseId),
     Session(SessionId),
     PendingSignIn(RequestId),
     /// SHA-256 of the IdP's entity id and the ID of an assertion or a LogoutRequest: there once it was used.
@@ -54,7 +56,8 @@ impl Key {
             | Self::PersonSessions(..)
             | Self::Unowned(..)
             | Self::SubjectSessions(..) => Kind::Set,
-            Self::Session(..)
+            Self::IdpMetadata(..)
+            | Self::Session(..)
             | Self::PendingSignIn(..)
             | Self::UsedAssertion(..)
             | Self::PendingLogout(..)
@@ -68,7 +71,8 @@ impl Key {
             | Self::Organization(e, _)
             | Self::OrganizationMembers(e, _)
             | Self::PersonSessions(e, _)
-            | Self::Unowned(e) => Shard::Enterprise(*e),
+            | Self::Unowned(e)
+            | Self::IdpMetadata(e) => Shard::Enterprise(*e),
             Self::Session(_)
             | Self::PendingSignIn(_)
             | Self::UsedAssertion(_)
@@ -86,6 +90,7 @@ impl Key {
             Self::OrganizationMembers(e, id) => format!("pc:{{{e}}}:om:{id}"),
             Self::PersonSessions(e, id) => format!("pc:{{{e}}}:ps:{id}"),
             Self::Unowned(e) => format!("pc:{{{e}}}:unowned"),
+            Self::IdpMetadata(e) => format!("pc:{{{e}}}:metadata"),
             Self::Session(id) => format!("pc:{{{id}}}:s"),
             Self::PendingSignIn(id) => format!("pc:{{{id}}}:r"),
             Self::UsedAssertion(digest) => format!("pc:{{{}}}:a", hex(digest)),
@@ -117,6 +122,7 @@ mod tests {
             Key::OrganizationMembers(enterprise, organization),
             Key::PersonSessions(enterprise, person),
             Key::Unowned(enterprise),
+            Key::IdpMetadata(enterprise),
         ];
         let mut texts: Vec<_> = keys.iter().map(Key::text).collect();
         for (key, text) in keys.iter().zip(&texts) {

@@ -10,8 +10,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::StoreError;
 use crate::domain::{
-    EnterpriseId, Organization, OrganizationId, PendingLogout, PendingSignIn, Person, PersonId, RequestId,
-    Session, SessionId, Timestamp,
+    EnterpriseId, IdpDocument, Organization, OrganizationId, PendingLogout, PendingSignIn, Person, PersonId,
+    RequestId, Session, SessionId, Timestamp,
 };
 
 /// For `Key::Person`.
@@ -88,6 +88,16 @@ pub fn subject_sessions_before(now: Timestamp) -> [u8; 8] {
 pub fn decode_subject_session(member: &[u8]) -> Result<SessionId, StoreError> {
     let id = member.get(8..).and_then(|id| id.try_into().ok()).map(SessionId::from_bytes);
     id.ok_or_else(|| StoreError::Corrupt("a session of a NameID".into()))
+}
+
+/// For `Key::IdpMetadata`.
+pub fn encode_idp_document(document: &IdpDocument) -> Vec<u8> {
+    encode(&wire::IdpDocument::from(document))
+}
+
+/// The document is judged anew by whoever reads it.
+pub fn decode_idp_document(stored: &[u8]) -> Result<IdpDocument, StoreError> {
+    decode::<wire::IdpDocument>(stored, "metadata document")?.into_domain()
 }
 
 fn encode(record: &impl Serialize) -> Vec<u8> {

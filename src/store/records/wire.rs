@@ -81,6 +81,15 @@ pub(super) struct PendingLogout {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct IdpDocument {
+    v: V1,
+    text: String,
+    fetched: i64,
+    since: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Name {
     value: String,
     format: String,
@@ -264,6 +273,17 @@ impl From<&domain::PendingLogout> for PendingLogout {
     }
 }
 
+impl From<&domain::IdpDocument> for IdpDocument {
+    fn from(document: &domain::IdpDocument) -> Self {
+        Self {
+            v: V1,
+            text: document.text.clone(),
+            fetched: millis(document.fetched_at),
+            since: millis(document.since),
+        }
+    }
+}
+
 impl PendingLogout {
     pub fn into_domain(self, request: RequestId) -> Result<domain::PendingLogout, StoreError> {
         Ok(domain::PendingLogout {
@@ -274,6 +294,12 @@ impl PendingLogout {
             return_to: self.to,
             expires_at: time(self.expires)?,
         })
+    }
+}
+
+impl IdpDocument {
+    pub fn into_domain(self) -> Result<domain::IdpDocument, StoreError> {
+        Ok(domain::IdpDocument { text: self.text, fetched_at: time(self.fetched)?, since: time(self.since)? })
     }
 }
 

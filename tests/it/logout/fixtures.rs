@@ -49,83 +49,96 @@ fn request(change: impl FnOnce(&mut Message)) -> Message {
     request
 }
 
+fn plain() -> Message {
+    request(|_| ())
+}
+
+fn post(name: &'static str, owed: Option<&'static str>, xml: String) -> Case {
+    Case { name, binding: Binding::Request, owed, octets: xml.into() }
+}
+
+fn answer(name: &'static str, owed: Option<&'static str>, xml: String) -> Case {
+    Case { name, binding: Binding::Response, owed, octets: xml.into() }
+}
+
+fn query(name: &'static str, owed: Option<&'static str>, query: String) -> Case {
+    Case { name, binding: Binding::Query, owed, octets: query.into() }
+}
+
+fn soap(name: &'static str, owed: Option<&'static str>, xml: String) -> Case {
+    Case { name, binding: Binding::Soap, owed, octets: xml.into() }
+}
+
 fn cases() -> Vec<Case> {
-    let plain = || request(|_| ());
-    let post = |name, owed, xml: String| Case { name, binding: Binding::Request, owed, octets: xml.into() };
-    let query =
-        |name, owed, query: String| Case { name, binding: Binding::Query, owed, octets: query.into() };
-    let soap = |name, owed, xml: String| Case { name, binding: Binding::Soap, owed, octets: xml.into() };
-    let answer =
-        |name, owed, xml: String| Case { name, binding: Binding::Response, owed, octets: xml.into() };
-    let changed = |attribute, value: &str| {
-        request(|message| drop(message.attributes.insert(attribute, value.to_owned()))).signed()
-    };
-    let nested = request(|message| {
-        message.rest = format!(
-            "<samlp:Extensions>{}</samlp:Extensions>{}",
-            Spec::default().assertion_xml(),
-            message.rest
-        );
-    });
-    let encrypted = request(|message| {
-        message.rest = format!("<saml:EncryptedID xmlns:saml=\"{SAML}\"></saml:EncryptedID>")
-    });
-    let many = request(|message| message.rest += &"<samlp:SessionIndex>_x</samlp:SessionIndex>".repeat(65));
-    let bomb = deflated(&vec![b' '; 256 * 1024]);
-    let trailing = [deflated(plain().unsigned().as_bytes()), vec![0]].concat();
-    let unasked = {
-        let mut response = message("LogoutResponse");
-        response.attributes.insert("InResponseTo", "_other".into());
-        response.signed()
-    };
+    [accepted(), unsigned(), queries(), messages()].into_iter().flatten().collect()
+}
+
+fn accepted() -> Vec<Case> {
+    let all = request(|m| m.rest = Message::request(IDP, SLO, "alice@example.com", &[]).rest);
     vec![
         post("post", None, plain().signed()),
-        post(
-            "no-session-index",
-            None,
-            request(|m| m.rest = Message::request(IDP, SLO, "alice@example.com", &[]).rest).signed(),
-        ),
+        post("no-session-index", None, all.signed()),
         query("redirect", None, plain().query(Some("opaque"))),
         soap("soap", None, plain().envelope()),
         answer("response", None, message("LogoutResponse").signed()),
+    ]
+}
+
+fn unsigned() -> Vec<Case> {
+    let nested = request(|m| {
+        let assertion = Spec::default().assertion_xml();
+        m.rest = format!("<samlp:Extensions>{assertion}</samlp:Extensions>{}", m.rest);
+    });
+    let changed = plain().signed().replace("alice@", "bob@");
+    vec![
         post("L-01-not-signed", Some("signature_missing"), plain().unsigned()),
         soap("L-01-not-signed", Some("signature_missing"), envelope(&plain().unsigned())),
         post("L-02-assertion-in-a-forged-request", Some("signature_misplaced"), nested.unsigned()),
-        post("L-02-changed", Some("digest_mismatch"), plain().signed().replace("alice@", "bob@")),
-        query("L-03-twice", Some("parameter_twice"), format!("{}&SigAlg=a", plain().query(None))),
-        query(
-            "L-03-another-spelling",
-            Some("parameter_encoding"),
-            format!("{}&Sig%41lg=a", plain().query(None)),
-        ),
-        query(
-            "L-03-changed",
-            Some("signature_invalid"),
-            plain().query(Some("a")).replace("RelayState=a", "RelayState=b"),
-        ),
-        query("L-04-both", Some("request_and_response"), format!("{}&SAMLResponse=a", plain().query(None))),
+        post("L-02-changed", Some("digest_mismatch"), changed),
+        soap("two-in-a-body", Some("soap_envelope"), envelope(&(plain().signed() + "<a></a>"))),
+    ]
+}
+
+fn queries() -> Vec<Case> {
+    let with = |more: &str| format!("{}{more}", plain().query(None));
+    let changed = plain().query(Some("a")).replace("RelayState=a", "RelayState=b");
+    let bomb = deflated(&vec![b' '; 256 * 1024]);
+    let trailing = [deflated(plain().unsigned().as_bytes()), vec![0]].concat();
+    let of = |octets: &[u8]| plain().query_of(octets, None);
+    vec![
+        query("L-03-twice", Some("parameter_twice"), with("&SigAlg=a")),
+        query("L-03-another-spelling", Some("parameter_encoding"), with("&Sig%41lg=a")),
+        query("L-03-changed", Some("signature_invalid"), changed),
+        query("L-04-both", Some("request_and_response"), with("&SAMLResponse=a")),
         query("neither", Some("message_missing"), "RelayState=a".into()),
-        query("S-67-bomb", Some("inflated_too_large"), plain().query_of(&bomb, None)),
-        query("S-67-trailing", Some("deflate_trailing"), plain().query_of(&trailing, None)),
-        query("S-67-not-deflate", Some("deflate_invalid"), plain().query_of(b"\xff\xff\xff", None)),
-        post("L-06-expired", Some("logout_expired"), changed("NotOnOrAfter", "2026-01-15T11:58:00Z")),
-        post("L-06-stale", Some("issue_instant_stale"), changed("IssueInstant", "2026-01-15T11:00:00Z")),
+        query("S-67-bomb", Some("inflated_too_large"), of(&bomb)),
+        query("S-67-trailing", Some("deflate_trailing"), of(&trailing)),
+        query("S-67-not-deflate", Some("deflate_invalid"), of(b"\xff\xff\xff")),
+    ]
+}
+
+fn messages() -> Vec<Case> {
+    let with =
+        |attribute, value: &str| request(|m| drop(m.attributes.insert(attribute, value.to_owned()))).signed();
+    let issuer = request(|m| m.issuer = m.issuer.replace("idp.", "idp2.")).signed();
+    let encrypted = format!("<saml:EncryptedID xmlns:saml=\"{SAML}\"></saml:EncryptedID>");
+    let many = request(|m| m.rest += &"<samlp:SessionIndex>_x</samlp:SessionIndex>".repeat(65)).signed();
+    let mut unasked = message("LogoutResponse");
+    unasked.attributes.insert("InResponseTo", "_other".into());
+    vec![
+        post("L-06-expired", Some("logout_expired"), with("NotOnOrAfter", "2026-01-15T11:58:00Z")),
+        post("L-06-stale", Some("issue_instant_stale"), with("IssueInstant", "2026-01-15T11:00:00Z")),
         post(
             "L-06-destination",
             Some("destination_mismatch"),
-            changed("Destination", "https://sp.example.com/saml/slo2"),
+            with("Destination", "https://sp.example.com/saml/slo2"),
         ),
-        post(
-            "L-06-issuer",
-            Some("response_issuer_mismatch"),
-            request(|m| m.issuer = m.issuer.replace("idp.", "idp2.")).signed(),
-        ),
-        answer("L-07-another-request", Some("request_unknown"), unasked),
+        post("L-06-issuer", Some("response_issuer_mismatch"), issuer),
+        answer("L-07-another-request", Some("request_unknown"), unasked.signed()),
         post("another-message", Some("not_logout"), Spec::default().xml()),
         post("no-name-id", Some("logout_shape"), request(|m| m.rest.clear()).signed()),
-        post("encrypted-id", Some("encrypted_part"), encrypted.signed()),
-        post("many-sessions", Some("session_indexes_exceeded"), many.signed()),
-        soap("two-in-a-body", Some("soap_envelope"), envelope(&(plain().signed() + "<a></a>"))),
+        post("encrypted-id", Some("encrypted_part"), request(|m| m.rest = encrypted).signed()),
+        post("many-sessions", Some("session_indexes_exceeded"), many),
     ]
 }
 

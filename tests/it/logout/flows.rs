@@ -29,6 +29,9 @@ async fn started_here(backend: Backend, binding: &'static str) {
     let gateway = gateway(backend, binding).await;
     let (mut browser, _) = gateway.signed_in("alice").await;
     let mut before = browser.clone();
+    let metadata = browser.open(&format!("{}/saml/metadata", gateway.url)).await.unwrap().body;
+    let service = format!("Location=\"{}\"", gateway.slo_url());
+    assert_eq!(metadata.matches(&service).count(), 3, "redirect, POST and SOAP: {metadata}");
     let at_idp = browser.open(&gateway.idp_url).await.unwrap();
     assert!(at_idp.body.contains("Sign Alice out everywhere"), "{}", at_idp.body);
 

@@ -23,6 +23,7 @@ mod forge_logout;
 mod refused;
 mod replicas;
 mod streams;
+mod tenants;
 
 use forge_logout::Message;
 

@@ -3,7 +3,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use portcullis::{demo::browser::Browser, edge::cookies};
 
 use super::{
-    Message, browser,
+    Message,
     forge_logout::{SUCCESS, at, code, deflated, envelope, escaped, form},
     gateway, token,
 };
@@ -254,62 +254,6 @@ async fn l_05_only_the_sessions_that_the_request_names_end() {
         assert!(gateway.identity(&mut alice).await.is_none());
         gateway.stop().await;
     }
-}
-
-const GLOBEX: &str = r#"
-[enterprise.globex]
-organizations = ["octo-org"]
-[enterprise.globex.saml]
-idp_entity_id = "https://idp.globex.example/metadata"
-sso_url = "https://idp.globex.example/sso"
-certificates = ["certs/development-idp.crt"]
-signing_keys = ["certs/development-sp-signing.pem"]
-slo_url = "https://idp.globex.example/slo"
-[route.globex]
-path = "/globex"
-origin = "http://127.0.0.1:1"
-enterprise = "globex"
-"#;
-
-/// Globex's IdP, even with the same key, has no say in the sessions of another enterprise, and its message does not pass at
-/// the other's address.
-#[tokio::test(flavor = "multi_thread")]
-async fn l_05_another_tenants_idp_ends_nothing() {
-    let mut setup = crate::support::gateway::Setup::new(Backend::Embedded);
-    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/saml/keys/idp-rsa.key.pem");
-    setup.idp.key_pem = std::fs::read(key).unwrap();
-    setup.idp.certificate_pem = crate::saml::forge::certificate("idp-rsa");
-    setup.single_logout = Some("redirect");
-    setup.tables = GLOBEX;
-    let gateway = TestGateway::set_up(setup).await;
-    let mut alice = browser();
-    let people = alice.open(&format!("{}/page", gateway.url)).await.unwrap();
-    let posting = alice.press(&people, "Sign in as Alice").await.unwrap();
-    assert_eq!(alice.press(&posting, "Continue").await.unwrap().status, 200);
-    let (ours, theirs) = (
-        format!("{}/enterprises/example/saml/slo", gateway.url),
-        format!("{}/enterprises/globex/saml/slo", gateway.url),
-    );
-    let send = |slo: &str, message: &Message| {
-        let path = slo.strip_prefix(&gateway.url).unwrap();
-        gateway.call("GET", &format!("{path}?{}", message.query(None)), "", "")
-    };
-    let globex = "https://idp.globex.example/metadata";
-    let message = |issuer: &str, slo: &str| Message::request(issuer, slo, "alice@example.com", &[]);
-    let (status, answer) = send(&theirs, &message(globex, &theirs));
-    assert_eq!(status, 303, "{answer}");
-    assert!(gateway.identity(&mut alice).await.is_some(), "another tenant's");
-    let mismatch = "response_issuer_mismatch";
-    gateway.owes(&mut alice, mismatch, "issuer", || send(&ours, &message(globex, &ours))).await;
-    gateway
-        .owes(&mut alice, "destination_mismatch", "address", || {
-            send(&ours, &message(&gateway.idp_entity_id, &theirs))
-        })
-        .await;
-    let (status, answer) = send(&ours, &message(&gateway.idp_entity_id, &ours));
-    assert_eq!(status, 303, "{answer}");
-    assert!(gateway.identity(&mut alice).await.is_none());
-    gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

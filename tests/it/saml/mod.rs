@@ -3,13 +3,17 @@ use portcullis::saml::Reason;
 
 mod accepted;
 mod attacks;
+mod ciphertexts;
 mod connection;
+mod decryption;
+mod encrypted;
 mod fixtures;
 pub mod forge;
 mod mutations;
 mod reasons;
 mod refused;
 mod request;
+pub mod seal;
 mod signatures;
 pub mod subjects;
 
@@ -42,8 +46,17 @@ impl Case {
 
 /// Every case there is.
 fn cases() -> Vec<Case> {
-    [accepted::cases(), refused::cases(), attacks::cases(), signatures::cases(), subjects::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        accepted::cases(),
+        encrypted::cases(),
+        refused::cases(),
+        attacks::cases(),
+        signatures::cases(),
+        subjects::cases(),
+        ciphertexts::cases(),
+        decryption::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

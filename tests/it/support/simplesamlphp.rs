@@ -2,6 +2,7 @@
 //! by PHP's built-in server on loopback.
 use std::{cell::RefCell, fs, path::Path, process::Command};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use openssl::{
     asn1::{Asn1Integer, Asn1Time},
     bn::BigNum,
@@ -115,6 +116,24 @@ impl SimpleSaml {
         format!("{}?ReturnTo={back}", self.slo_url)
     }
 
+    /// From now on answers the service provider with what it encrypts to this certificate: assertions, and if
+    /// `name_ids`, the NameIDs in them.
+    pub fn register_encrypting(
+        &self,
+        sp_entity_id: &str,
+        acs_url: &str,
+        certificate_pem: &[u8],
+        name_ids: bool,
+    ) {
+        let der = X509::from_pem(certificate_pem).expect("a certificate").to_der().expect("DER");
+        let more = format!(
+            "'assertion.encryption' => true, 'nameid.encryption' => {name_ids}, 'keys' => [['type' => 'X509Certificate',
+             'encryption' => true, 'signing' => false, 'X509Certificate' => {}]],",
+            php(&STANDARD.encode(der)),
+        );
+        write_service_provider(&self.folder.path().join("metadata"), sp_entity_id, acs_url, &more);
+    }
+
     /// Opens `url`, which must redirect to this IdP, types name and password, and gives the page that comes.
     pub async fn log_in(&self, browser: &mut Browser, url: &str, name: &str, password: &str) -> Page {
         let page = browser.open(url).await.expect("a page");
@@ -211,8 +230,8 @@ fn write_metadata(folder: &Path, port: u16) {
 
 fn write_service_provider(folder: &Path, sp_entity_id: &str, acs_url: &str, more: &str) {
     let sp = format!(
-        "<?php\n$metadata[{}] = ['AssertionConsumerService' => {}, 'NameIDFormat' => {PERSISTENT},
-         {more} 'saml20.sign.response' => true, 'saml20.sign.assertion' => true];\n",
+        "<?php\n$metadata[{}] = ['AssertionConsumerService' => {}, 'NameIDFormat' => {PERSISTENT}, {more}
+         'saml20.sign.response' => true, 'saml20.sign.assertion' => true];\n",
         php(sp_entity_id),
         php(acs_url),
     );
