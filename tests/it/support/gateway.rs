@@ -159,7 +159,7 @@ impl TestGateway {
         std::fs::write(&config, format!("{}\n{}", shipped(setup.idp_from_metadata), setup.tables)).unwrap();
         let running = Some(run(&config, &overrides, setup.wrap).await);
         let _stops = vec![stop_idp, stop_origin];
-        let (running, idp_sso_url) = (Some(running), sso_url);
+        let idp_sso_url = sso_url;
         Self {
             url,
             running,
