@@ -15,10 +15,10 @@ impl Namespace {
     pub(in crate::saml) const DS: Self = Self(4);
     pub(in crate::saml) const EXC_C14N: Self = Self(5);
     pub(in crate::saml) const XSI: Self = Self(6);
-    pub(in crate::saml) const SOAP: Self = Self(7);
     pub(in crate::saml) const XENC: Self = Self(7);
     pub(in crate::saml) const XENC11: Self = Self(8);
     pub(in crate::saml) const MD: Self = Self(9);
+    pub(in crate::saml) const SOAP: Self = Self(10);
     /// The names of the constants above, at their places.
     pub(super) const KNOWN: &'static [&'static str] = &[
         "",
@@ -28,10 +28,10 @@ impl Namespace {
         "http://www.w3.org/2000/09/xmldsig#",
         "http://www.w3.org/2001/10/xml-exc-c14n#",
         "http://www.w3.org/2001/XMLSchema-instance",
-        "http://schemas.xmlsoap.org/soap/envelope/",
         "http://www.w3.org/2001/04/xmlenc#",
         "http://www.w3.org/2009/xmlenc11#",
         "urn:oasis:names:tc:SAML:2.0:metadata",
+        "http://schemas.xmlsoap.org/soap/envelope/",
     ];
 }
 
