@@ -10,7 +10,7 @@ use super::{
 };
 use crate::domain::{NameId, StableId, Timestamp};
 
-const ENTITY_FORMAT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
+pub(super) const ENTITY_FORMAT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
 const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
 
 /// Where and when a response is judged.
@@ -294,6 +294,6 @@ impl Policy<'_> {
 }
 
 /// Byte for byte, as every comparison here.
-fn equal(found: &str, expected: &str, mismatch: Reason) -> Result<(), Refusal> {
+pub(super) fn equal(found: &str, expected: &str, mismatch: Reason) -> Result<(), Refusal> {
     if found == expected { Ok(()) } else { Err(Refusal::from(mismatch).expected(expected).found(found)) }
 }
