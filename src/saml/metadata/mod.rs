@@ -12,7 +12,7 @@ pub use error::MetadataError;
 pub use own::{OwnDescriptor, own_metadata};
 pub use read::read_metadata;
 
-use super::{Connection, ConnectionError, Settings};
+use super::{Connection, ConnectionError, RequestBinding, Settings};
 use crate::domain::Timestamp;
 
 /// What a document must agree with.
@@ -140,15 +140,24 @@ impl IdpMetadata {
 
     /// Where AuthnRequests go by the HTTP-Redirect binding.
     pub fn sso_url(&self) -> &str {
-        let redirect = self.single_sign_on.iter().find(|sso| sso.binding == MetadataBinding::Redirect);
-        redirect.map_or("", |sso| sso.location.as_str())
+        self.location(MetadataBinding::Redirect).unwrap_or_default()
+    }
+
+    fn location(&self, binding: MetadataBinding) -> Option<&str> {
+        let service = self.single_sign_on.iter().find(|sso| sso.binding == binding);
+        service.map(|sso| sso.location.as_str())
     }
 
     /// The configuration's settings with everything that the document says of the IdP. Algorithms are not among it: hints
     /// in a document never widen what is accepted (M-07).
     pub fn apply(&self, settings: &Settings) -> Settings {
         Settings {
-            sso_url: self.sso_url().to_owned(),
+            // An IdP that takes POSTs without saying so takes them where redirects go.
+            sso_url: match settings.request_binding {
+                RequestBinding::Redirect => self.sso_url(),
+                RequestBinding::Post => self.location(MetadataBinding::Post).unwrap_or(self.sso_url()),
+            }
+            .to_owned(),
             certificates: self.certificates.clone(),
             ..settings.clone()
         }
