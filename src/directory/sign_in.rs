@@ -10,7 +10,10 @@ use crate::{
         PendingSignIn, Person, PersonId, Profile, RequestId, Role, Session, SessionToken, Timestamp, digest,
     },
     provisioning::{self, Change, Current, Plan, Reading, UnusableAttribute},
-    saml::VerifiedAssertion,
+    saml::{
+        VerifiedAssertion,
+        guard::{Guard, stands},
+    },
     store::{Commit, Committed, Key, Op, Reply, Revision, StoreError, Versioned, Write, records},
 };
 
@@ -198,9 +201,11 @@ impl Directory {
         let replies: [Reply; 4] =
             replies.into_iter().take(4).collect::<Vec<_>>().try_into().map_err(|_| unexpected_reply())?;
         match replies {
-            [Reply::Value(None), ..] => Err(SignInError::RequestConsumed),
-            [_, Reply::Created(false), ..] => Err(SignInError::AssertionReplayed),
-            [Reply::Value(Some(_)), Reply::Created(true), Reply::Value(person), Reply::Done] => Ok(person),
+            [Reply::Value(None), ..] if stands(Guard::RequestOnce) => Err(SignInError::RequestConsumed),
+            [_, Reply::Created(false), ..] if stands(Guard::AssertionOnce) => {
+                Err(SignInError::AssertionReplayed)
+            }
+            [Reply::Value(_), Reply::Created(_), Reply::Value(person), Reply::Done] => Ok(person),
             _ => Err(unexpected_reply().into()),
         }
     }

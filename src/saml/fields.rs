@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use super::{
-    Reason, Refusal, instant,
+    Reason, Refusal,
+    guard::{Guard, stands},
+    instant,
     structure::{AssertionParts, ResponseParts, status_codes},
     xml::{Namespace, NodeId, Tape},
 };
@@ -120,10 +122,11 @@ impl<'s> AssertionFields<'s> {
     /// is no text is named instead of read: whether that matters depends on the name (S-23, S-95).
     fn read_attributes(&mut self, tape: &Tape<'s>, statement: NodeId) -> Result<(), Refusal> {
         for attribute in tape.children(statement) {
-            if !tape.is(attribute, Namespace::SAML, "Attribute") {
+            if stands(Guard::AttributeStatementShape) && !tape.is(attribute, Namespace::SAML, "Attribute") {
                 return Err(Refusal::from(Reason::AssertionShape).found(tape.local(attribute)));
             }
             let name = tape.attribute(attribute, "Name").filter(|name| !name.is_empty());
+            let name = name.or((!stands(Guard::AttributeName)).then_some(Cow::Borrowed("")));
             let name = name.ok_or(Reason::AttributeNameMissing)?.into_owned();
             match attribute_values(tape, attribute) {
                 Some(values) => self.attributes.push(Attribute { name, values }),
@@ -136,13 +139,13 @@ impl<'s> AssertionFields<'s> {
 
 /// The values of an attribute; `None` if one is not text or is nil.
 fn attribute_values(tape: &Tape<'_>, attribute: NodeId) -> Option<Vec<String>> {
-    if tape.has_stray_text(attribute) {
+    if stands(Guard::AttributeValues) && tape.has_stray_text(attribute) {
         return None;
     }
     let mut values = vec![];
     for value in tape.children(attribute) {
         let nil = tape.attributes(value).iter().any(|a| a.namespace == Namespace::XSI && a.local() == "nil");
-        if nil || !tape.is(value, Namespace::SAML, "AttributeValue") {
+        if (nil || !tape.is(value, Namespace::SAML, "AttributeValue")) && stands(Guard::AttributeValues) {
             return None;
         }
         values.push(tape.text(value)?.into_owned());
@@ -171,7 +174,10 @@ fn subject<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Subject<'s>, Refusal> {
                 subject.confirmations.push(confirmation(tape, child)?)
             }
             (Namespace::SAML, "BaseID") if subject.confirmations.is_empty() => {}
-            (_, local) => return Err(Refusal::from(Reason::AssertionShape).found(local)),
+            (_, local) if stands(Guard::SubjectShape) => {
+                return Err(Refusal::from(Reason::AssertionShape).found(local));
+            }
+            _ => {}
         }
     }
     Ok(subject)
@@ -181,7 +187,7 @@ fn confirmation<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Confirmation<'s>, Ref
     let mut data =
         tape.children(id).filter(|child| tape.is(*child, Namespace::SAML, "SubjectConfirmationData"));
     let (first, second) = (data.next(), data.next());
-    if second.is_some() {
+    if second.is_some() && stands(Guard::ConfirmationShape) {
         return Err(Refusal::from(Reason::AssertionShape).found("SubjectConfirmationData"));
     }
     let read = |data| {
@@ -219,6 +225,7 @@ fn audiences<'s>(tape: &Tape<'s>, restriction: NodeId) -> Result<Vec<Text<'s>>, 
     let children =
         tape.children(restriction).map(|child| match tape.is(child, Namespace::SAML, "Audience") {
             true => text(tape, child),
+            false if !stands(Guard::AudienceShape) => text(tape, child),
             false => Err(Refusal::from(Reason::AssertionShape).found(tape.local(child))),
         });
     children.collect()
@@ -226,7 +233,8 @@ fn audiences<'s>(tape: &Tape<'s>, restriction: NodeId) -> Result<Vec<Text<'s>>, 
 
 fn authn_statement<'s>(tape: &Tape<'s>, id: NodeId) -> Result<AuthnStatement<'s>, Refusal> {
     // SAML Core 2.7.2: AuthnContext is required.
-    if !tape.children(id).any(|child| tape.is(child, Namespace::SAML, "AuthnContext")) {
+    let context = tape.children(id).any(|child| tape.is(child, Namespace::SAML, "AuthnContext"));
+    if !context && stands(Guard::AuthnContext) {
         return Err(Refusal::from(Reason::AssertionShape).expected("AuthnContext"));
     }
     Ok(AuthnStatement {
@@ -251,5 +259,8 @@ fn optional_instant(tape: &Tape<'_>, id: NodeId, name: &str) -> Result<Option<Ti
     let wrong = || {
         Refusal::from(Reason::TimestampInvalid).found(&text).detail(format!("{name} of {}", tape.local(id)))
     };
-    instant::parse(&text).map(Some).ok_or_else(wrong)
+    match instant::parse(&text) {
+        None if stands(Guard::TimestampForm) => Err(wrong()),
+        instant => Ok(instant),
+    }
 }

@@ -18,6 +18,7 @@ mod check;
 mod connection;
 mod decode;
 mod fields;
+pub mod guard;
 mod instant;
 pub mod limits;
 mod name_id;

@@ -1,7 +1,12 @@
 //! Whether a NameID can name a person here: lasting, comparable byte for byte, and free of invisible characters.
 use unicode_normalization::is_nfc;
 
-use super::{Connection, Reason, Refusal, fields::NameIdFields, limits::NAME_ID_BYTES_MAX};
+use super::{
+    Connection, Reason, Refusal,
+    fields::NameIdFields,
+    guard::{Guard, stands},
+    limits::NAME_ID_BYTES_MAX,
+};
 use crate::domain::NameId;
 
 const UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
@@ -15,18 +20,18 @@ pub(super) fn check(name_id: &NameIdFields<'_>, connection: &Connection) -> Resu
         return Err(Reason::NameIdMissing.into());
     }
     let format = name_id.format.as_deref().unwrap_or(UNSPECIFIED);
-    if format == TRANSIENT {
+    if stands(Guard::NameIdTransient) && format == TRANSIENT {
         return Err(Refusal::from(Reason::NameIdTransient).found(format));
     }
-    if value.len() > NAME_ID_BYTES_MAX {
+    if stands(Guard::NameIdLength) && value.len() > NAME_ID_BYTES_MAX {
         return Err(Refusal::from(Reason::NameIdTooLong).found(value));
     }
-    if let Some(c) = value.chars().find(|c| is_invisible(*c)) {
+    if let Some(c) = value.chars().find(|c| stands(Guard::NameIdCharacters) && is_invisible(*c)) {
         return Err(Refusal::from(Reason::NameIdCharacter)
             .found(value)
             .detail(format!("U+{:04X}", u32::from(c))));
     }
-    if !is_nfc(value) {
+    if stands(Guard::NameIdNfc) && !is_nfc(value) {
         return Err(Refusal::from(Reason::NameIdNotNfc).found(value));
     }
     if format == PERSISTENT {
@@ -40,7 +45,7 @@ pub(super) fn check(name_id: &NameIdFields<'_>, connection: &Connection) -> Resu
 
 fn check_qualifier(found: Option<&str>, expected: &str) -> Result<(), Refusal> {
     match found {
-        Some(found) if found != expected => {
+        Some(found) if found != expected && stands(Guard::NameIdQualifiers) => {
             Err(Refusal::from(Reason::NameIdQualifier).expected(expected).found(found))
         }
         _ => Ok(()),

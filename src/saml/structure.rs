@@ -3,6 +3,7 @@ use std::borrow::Cow;
 
 use super::{
     Reason, Refusal,
+    guard::{Guard, stands},
     xml::{self, Namespace, NodeId, Tape},
 };
 
@@ -75,28 +76,33 @@ pub(super) fn check_ids(tape: &Tape<'_>) -> Result<(), Refusal> {
             let local = attribute.local();
             if local.eq_ignore_ascii_case("ID") {
                 let plain = attribute.namespace == Namespace::NONE && local == "ID";
-                if ids.len() > before || (identified && !plain) {
+                if (ids.len() > before || (identified && !plain)) && stands(Guard::IdForeign) {
                     return Err(Refusal::at(Reason::IdForeign, tape.offset(element)).found(local));
                 }
                 ids.push(attribute.value());
             }
             let foreign = ![Namespace::NONE, Namespace::XML, Namespace::XSI].contains(&attribute.namespace);
-            if own && foreign && OWN_ATTRIBUTES.iter().any(|name| local.eq_ignore_ascii_case(name)) {
+            let alike = own && foreign && OWN_ATTRIBUTES.iter().any(|name| local.eq_ignore_ascii_case(name));
+            if alike && stands(Guard::AttributeLookalikes) {
                 return Err(Refusal::at(Reason::AttributeLookalike, tape.offset(element)).found(local));
             }
         }
         match ids.get(before) {
-            Some(id) if !xml::is_ncname(id) => {
+            Some(id) if !xml::is_ncname(id) && stands(Guard::IdSyntax) => {
                 return Err(Refusal::at(Reason::IdInvalid, tape.offset(element)).found(id));
             }
-            None if identified => return Err(Refusal::at(Reason::IdMissing, tape.offset(element))),
+            None if identified && stands(Guard::IdThere) => {
+                return Err(Refusal::at(Reason::IdMissing, tape.offset(element)));
+            }
             _ => {}
         }
     }
     ids.sort_unstable();
     match ids.windows(2).find(|pair| pair.first() == pair.last()) {
-        Some(pair) => Err(Refusal::from(Reason::IdDuplicate).found(pair.first().map_or("", |id| id))),
-        None => Ok(()),
+        Some(pair) if stands(Guard::IdUnique) => {
+            Err(Refusal::from(Reason::IdDuplicate).found(pair.first().map_or("", |id| id)))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -104,15 +110,15 @@ pub(super) fn check_ids(tape: &Tape<'_>) -> Result<(), Refusal> {
 /// direct child.
 pub(super) fn response(tape: &Tape<'_>) -> Result<ResponseParts, Refusal> {
     let root = Tape::ROOT;
-    if !tape.is(root, Namespace::SAMLP, "Response") {
+    if stands(Guard::RootResponse) && !tape.is(root, Namespace::SAMLP, "Response") {
         return Err(Refusal::from(Reason::RootNotResponse).found(tape.local(root)));
     }
     check_version(tape, root)?;
     let census = Census::take(tape);
-    if census.assertions + census.encrypted > 1 {
+    if stands(Guard::OneAssertion) && census.assertions + census.encrypted > 1 {
         return Err(Reason::AssertionMultiple.into());
     }
-    if census.encrypted > 0 {
+    if stands(Guard::NotEncrypted) && census.encrypted > 0 {
         return Err(Reason::AssertionEncrypted.into());
     }
     if census.assertions == 0 {
@@ -121,13 +127,18 @@ pub(super) fn response(tape: &Tape<'_>) -> Result<ResponseParts, Refusal> {
     let assertion = tape
         .children(root)
         .find(|child| tape.is(*child, Namespace::SAML, "Assertion"))
+        .or_else(|| {
+            tape.elements()
+                .find(|id| !stands(Guard::AssertionPlace) && tape.is(*id, Namespace::SAML, "Assertion"))
+        })
         .ok_or(Reason::AssertionMisplaced)?;
     let signature = signature_of(tape, root);
     let placed = usize::from(signature.is_some()) + usize::from(signature_of(tape, assertion).is_some());
-    if census.signatures != placed {
+    if stands(Guard::SignaturePlace) && census.signatures != placed {
         return Err(Reason::SignatureMisplaced.into());
     }
-    check_order(tape, root, response_place).map_err(|found| found.refusal(Reason::ResponseShape))?;
+    check_order(tape, root, response_place, Guard::ResponseShape)
+        .map_err(|found| found.refusal(Reason::ResponseShape))?;
     let child = |local| tape.children(root).find(|child| tape.local(*child) == local);
     Ok(ResponseParts {
         element: root,
@@ -148,10 +159,11 @@ pub(super) fn assertion(tape: &Tape<'_>, element: NodeId) -> Result<AssertionPar
         tape.namespace(*id) == Namespace::SAML
             && matches!(tape.local(*id), "EncryptedID" | "EncryptedAttribute")
     };
-    if tape.distinct(element).any(|id| encrypted(&id)) {
+    if stands(Guard::NoEncryptedPart) && tape.distinct(element).any(|id| encrypted(&id)) {
         return Err(Reason::EncryptedPart.into());
     }
-    check_order(tape, element, assertion_place).map_err(|found| found.refusal(Reason::AssertionShape))?;
+    check_order(tape, element, assertion_place, Guard::AssertionShape)
+        .map_err(|found| found.refusal(Reason::AssertionShape))?;
     let child = |local| tape.children(element).find(|child| tape.local(*child) == local);
     Ok(AssertionParts {
         element,
@@ -227,7 +239,8 @@ pub(super) fn status_codes<'s>(tape: &Tape<'s>, status: NodeId) -> Vec<Cow<'s, s
 
 fn check_version(tape: &Tape<'_>, element: NodeId) -> Result<(), Refusal> {
     match tape.attribute(element, "Version") {
-        Some(version) if version == "2.0" => Ok(()),
+        Some(version) if version == "2.0" || !stands(Guard::Version) => Ok(()),
+        None if !stands(Guard::Version) => Ok(()),
         version => {
             Err(Refusal::from(Reason::VersionUnsupported).expected("2.0").found(&version.unwrap_or_default()))
         }
@@ -272,8 +285,8 @@ fn assertion_place(namespace: Namespace, local: &str) -> Option<(u8, bool)> {
 }
 
 /// Children stand in the order of their places, each once unless it may repeat, with nothing but white space between.
-fn check_order<'s>(tape: &Tape<'s>, parent: NodeId, place: Place) -> Result<(), Misplaced<'s>> {
-    if tape.has_stray_text(parent) {
+fn check_order<'s>(tape: &Tape<'s>, parent: NodeId, place: Place, guard: Guard) -> Result<(), Misplaced<'s>> {
+    if stands(guard) && tape.has_stray_text(parent) {
         return Err(Misplaced("text"));
     }
     let mut last = 0;
@@ -281,7 +294,8 @@ fn check_order<'s>(tape: &Tape<'s>, parent: NodeId, place: Place) -> Result<(), 
         let local = tape.local(child);
         match place(tape.namespace(child), local) {
             Some((here, repeats)) if here > last || (here == last && repeats) => last = here,
-            _ => return Err(Misplaced(local)),
+            _ if stands(guard) => return Err(Misplaced(local)),
+            _ => {}
         }
     }
     Ok(())

@@ -7,7 +7,10 @@ use super::{
     tape::{Kind, Tape},
     text,
 };
-use crate::saml::{Reason, Refusal};
+use crate::saml::{
+    Reason, Refusal,
+    guard::{Guard, stands},
+};
 
 /// Parses a text that [`super::scan`] let through.
 ///
@@ -15,7 +18,8 @@ use crate::saml::{Reason, Refusal};
 /// than to the five predefined entities and characters, and whatever exceeds a cap.
 pub(in crate::saml) fn parse(source: &str) -> Result<Tape<'_>, Refusal> {
     let mut reader = Reader::from_str(source);
-    reader.config_mut().check_comments = true;
+    reader.config_mut().check_comments = stands(Guard::CommentHyphens);
+    reader.config_mut().check_end_names = stands(Guard::EndTagNames);
     let mut builder = Builder::new(source);
     loop {
         let start = reader.buffer_position() as usize;
@@ -30,7 +34,10 @@ pub(in crate::saml) fn parse(source: &str) -> Result<Tape<'_>, Refusal> {
             Event::Empty(tag) => builder.start_tag(start, end, tag.name().as_ref().len(), true)?,
             Event::GeneralRef(name) => match text::reference(&name) {
                 Some(_) => builder.leaf(Kind::Reference, false, start, end)?,
-                None => return Err(Refusal::at(Reason::ReferenceInvalid, start).found(&name)),
+                None if stands(Guard::References) => {
+                    return Err(Refusal::at(Reason::ReferenceInvalid, start).found(&name));
+                }
+                None => {}
             },
             Event::CData(_) => builder.leaf(Kind::CData, false, start, end)?,
             Event::Comment(_) => builder.comment(start, end)?,

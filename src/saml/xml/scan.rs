@@ -1,26 +1,32 @@
 //! The raw scan, before any parser: encoding, declarations, forbidden characters.
 use memchr::memmem;
 
-use crate::saml::{Reason, Refusal};
+use crate::saml::{
+    Reason, Refusal,
+    guard::{Guard, stands},
+};
 
 /// Checks the octets of a message and returns the text from its root element on, the XML declaration cut off.
 ///
 /// A DTD can hide only behind an encoding, so UTF-8 comes first (S-60, S-61); what is left may hold `<!` only as a comment
 /// or CDATA, and no processing instruction but a leading XML declaration (S-21).
 pub(in crate::saml) fn scan(octets: &[u8]) -> Result<&str, Refusal> {
-    let text =
-        std::str::from_utf8(octets).map_err(|error| Refusal::at(Reason::NotUtf8, error.valid_up_to()))?;
-    if text.starts_with('\u{feff}') {
+    let text = match std::str::from_utf8(octets) {
+        Err(error) if stands(Guard::Utf8) => return Err(Refusal::at(Reason::NotUtf8, error.valid_up_to())),
+        text => text.unwrap_or_default(),
+    };
+    if stands(Guard::ByteOrderMark) && text.starts_with('\u{feff}') {
         return Err(Refusal::at(Reason::NotUtf8, 0));
     }
     check_characters(octets)?;
     let text = without_declaration(text)?;
-    if let Some(at) = memmem::find(text.as_bytes(), b"<?") {
+    if let Some(at) = memmem::find(text.as_bytes(), b"<?").filter(|_| stands(Guard::ProcessingInstructions)) {
         return Err(Refusal::at(Reason::ProcessingInstruction, at));
     }
     for at in memmem::find_iter(text.as_bytes(), b"<!") {
         let declaration = text.get(at..).unwrap_or_default();
-        if !declaration.starts_with("<!--") && !declaration.starts_with("<![CDATA[") {
+        let harmless = declaration.starts_with("<!--") || declaration.starts_with("<![CDATA[");
+        if !harmless && stands(Guard::MarkupDeclarations) {
             return Err(Refusal::at(Reason::MarkupDeclaration, at));
         }
     }
@@ -29,7 +35,10 @@ pub(in crate::saml) fn scan(octets: &[u8]) -> Result<&str, Refusal> {
 
 /// XML 1.0 2.2: only what `Char` lists.
 pub(super) fn check_characters(octets: &[u8]) -> Result<(), Refusal> {
-    if octets.iter().fold(false, |found, byte| found | is_control(*byte)) || has_noncharacter(octets) {
+    let control = octets.iter().fold(false, |found, byte| found | is_control(*byte));
+    if (control && stands(Guard::ControlCharacters))
+        || (stands(Guard::Noncharacters) && has_noncharacter(octets))
+    {
         return Err(Reason::CharacterForbidden.into());
     }
     Ok(())
@@ -61,7 +70,7 @@ fn without_declaration(text: &str) -> Result<&str, Refusal> {
         && encoding.is_none_or(|name| name.eq_ignore_ascii_case("utf-8"))
         && standalone.is_none_or(|value| value == "yes" || value == "no")
         && left.trim_matches(is_space).is_empty();
-    if !allowed {
+    if !allowed && stands(Guard::XmlDeclaration) {
         return Err(wrong()
             .expected("version 1.0, encoding UTF-8")
             .found(declaration.trim_matches(is_space)));

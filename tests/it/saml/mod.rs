@@ -6,11 +6,14 @@ mod attacks;
 mod connection;
 mod fixtures;
 pub mod forge;
+mod forgeries;
 mod mutations;
 mod reasons;
 mod refused;
 mod request;
 mod signatures;
+mod unlikely;
+mod wrapped;
 
 /// A message and the outcome that it is owed.
 pub struct Case {
@@ -40,9 +43,17 @@ impl Case {
 }
 
 /// Every case there is.
-fn cases() -> Vec<Case> {
-    [accepted::cases(), refused::cases(), attacks::cases(), signatures::cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+pub fn cases() -> Vec<Case> {
+    [
+        accepted::cases(),
+        refused::cases(),
+        attacks::cases(),
+        signatures::cases(),
+        wrapped::cases(),
+        forgeries::cases(),
+        unlikely::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -1,0 +1,119 @@
+//! The guards of `saml::decode` and `saml::verify`, over every case of the corpus.
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use portcullis::saml::{
+    Check, Connection, Reason, decode,
+    guard::{Guard, without},
+};
+
+use crate::saml::{
+    Case, cases,
+    forge::{connection, judge, usual_connection},
+};
+
+/// Cases named for a guard, at most.
+const SHOWN_MAX: usize = 3;
+
+/// Guards that stand before and after the verification.
+const ELSEWHERE: &[Guard] = &[
+    Guard::FormContentType,
+    Guard::FormNotInQuery,
+    Guard::FormSize,
+    Guard::FormParameters,
+    Guard::RequestOfTenant,
+    Guard::RelayState,
+    Guard::RequestOnce,
+    Guard::AssertionOnce,
+];
+
+/// What became of a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Outcome {
+    /// With everything that was read, in words.
+    Accepted(String),
+    Refused(&'static str),
+    Panicked,
+}
+
+struct Corpus {
+    cases: Vec<Case>,
+    usual: Connection,
+    rsa_only: Connection,
+}
+
+impl Corpus {
+    fn outcome(&self, case: &Case) -> Outcome {
+        let connection = match case.reason {
+            Some(Reason::KeyTypeMissing) => &self.rsa_only,
+            _ => &self.usual,
+        };
+        let is_form_value = case.reason.is_some_and(|reason| reason.check() == Check::Encoding);
+        let judged = catch_unwind(AssertUnwindSafe(|| match is_form_value {
+            true => judge(connection, &decode(&case.octets)?),
+            false => judge(connection, &case.octets),
+        }));
+        match judged {
+            Ok(Ok(verified)) => Outcome::Accepted(format!("{verified:?}")),
+            Ok(Err(refusal)) => Outcome::Refused(refusal.reason.code()),
+            Err(_) => Outcome::Panicked,
+        }
+    }
+}
+
+/// Takes each guard away; what is wrong.
+pub fn run() -> Vec<String> {
+    let corpus = Corpus { cases: cases(), usual: usual_connection(), rsa_only: connection(&["idp-rsa"]) };
+    let owed: Vec<Outcome> = corpus.cases.iter().map(|case| corpus.outcome(case)).collect();
+    let mut faults = vec![];
+    for (case, outcome) in corpus.cases.iter().zip(&owed) {
+        let code = case.reason.map(Reason::code);
+        let same = match outcome {
+            Outcome::Accepted(_) => code.is_none(),
+            Outcome::Refused(found) => code == Some(*found),
+            Outcome::Panicked => false,
+        };
+        if !same {
+            faults.push(format!("{} with every guard: {outcome:?}", case.name));
+        }
+    }
+    std::panic::set_hook(Box::new(|_| {}));
+    for guard in Guard::ALL.iter().filter(|guard| !ELSEWHERE.contains(guard)) {
+        let found =
+            without(&[*guard], || corpus.cases.iter().map(|case| corpus.outcome(case)).collect::<Vec<_>>());
+        faults.extend(report(*guard, &corpus, &owed, &found));
+    }
+    let _ = std::panic::take_hook();
+    faults
+}
+
+/// Prints the guard's line; what is wrong with it.
+fn report(guard: Guard, corpus: &Corpus, owed: &[Outcome], found: &[Outcome]) -> Vec<String> {
+    let mut faults = vec![];
+    let (mut accepted, mut shown) = (0, vec![]);
+    let mut differ = 0;
+    for ((case, owed), found) in corpus.cases.iter().zip(owed).zip(found).filter(|((_, a), b)| a != b) {
+        differ += 1;
+        let what = match found {
+            Outcome::Accepted(_) => {
+                accepted += 1;
+                "accepted".to_owned()
+            }
+            Outcome::Refused(reason) => (*reason).to_owned(),
+            Outcome::Panicked => {
+                faults.push(format!("{guard:?}: without it, {} panics", case.name));
+                "PANIC".to_owned()
+            }
+        };
+        if matches!((owed, found), (Outcome::Accepted(_), Outcome::Refused(_))) {
+            faults.push(format!("{guard:?}: without it, {} is no longer accepted", case.name));
+        }
+        shown.push((!what.starts_with("accepted"), format!("{} -> {what}", case.name)));
+    }
+    shown.sort();
+    let shown: Vec<String> = shown.into_iter().take(SHOWN_MAX).map(|(_, line)| line).collect();
+    println!("{:<24} {differ:>3} differ, {accepted:>3} accepted: {}", format!("{guard:?}"), shown.join("; "));
+    if differ == 0 {
+        faults.push(format!("{guard:?}: nothing comes out differently without it"));
+    }
+    faults
+}
