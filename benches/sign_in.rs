@@ -151,6 +151,7 @@ fn verification_nanos(world: &World, forms: &[Form]) -> f64 {
         certificates: vec![include_bytes!("../certs/development-idp.crt").to_vec()],
         signed: SignedElement::Either,
         clock_skew_seconds: 60,
+        ..saml::Settings::default()
     })
     .expect("the development certificate");
     let responses: Vec<(Vec<u8>, String)> = forms

@@ -12,7 +12,7 @@ use crate::{
     edge::{
         gate::{EnterpriseGate, Gate},
         listener::{self, ServeError, Workers},
-        router::{Router, UrlFault},
+        router::{Home, Router, UrlFault},
     },
     saml::{Connection, ConnectionError},
     store::{Store, Timed},
@@ -60,12 +60,12 @@ pub async fn start(
         enterprises.insert(enterprise.slug.clone(), Arc::new(open(enterprise)?));
     }
     export_certificates(&enterprises, Timestamp::now(), &metrics);
-    let acs_urls = settings.enterprises.iter();
-    let acs_urls = acs_urls.flat_map(|e| e.acs_urls.iter().map(|url| (&e.slug, url.as_str())));
+    let homes = settings.enterprises.iter();
+    let homes: Vec<_> = homes.map(|e| Home { enterprise: &e.slug, acs_urls: &e.acs_urls }).collect();
     let gate = Arc::new(Gate {
         directory: directory.clone(),
         routes: Routes::new(settings.routes.clone()).map_err(StartError::Routes)?,
-        own: Router::new(acs_urls)?,
+        own: Router::new(&homes)?,
         enterprises,
         settings: settings.edge.clone(),
         metrics: metrics.clone(),

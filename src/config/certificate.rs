@@ -4,7 +4,7 @@ use std::path::Path;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{read_text, reader::Reader, server::Ground, value::Placed};
-use crate::saml::{Connection, ConnectionError, Settings, SignedElement};
+use crate::saml::{Connection, ConnectionError, Settings};
 
 const CERTIFICATE_FILE_BYTES_MAX: u64 = 256 * 1024;
 
@@ -95,14 +95,8 @@ fn check_keys(reader: &mut Reader, path: &str, found: &[Block]) {
 
 /// What a connection with these certificates would be refused for; the other settings play no part in it.
 fn connection_error(found: &[Block]) -> Option<ConnectionError> {
-    let settings = Settings {
-        entity_id: String::new(),
-        idp_entity_id: String::new(),
-        sso_url: String::new(),
-        certificates: found.iter().map(|block| block.pem.clone()).collect(),
-        signed: SignedElement::Either,
-        clock_skew_seconds: 0,
-    };
+    let certificates = found.iter().map(|block| block.pem.clone()).collect();
+    let settings = Settings { certificates, ..Settings::default() };
     Connection::new(settings).err()
 }
 

@@ -18,6 +18,8 @@ use super::{
 
 /// More syntax faults than this are not worth reading at once.
 const SYNTAX_FAULTS_MAX: usize = 20;
+/// So many keys may be offered instead of an unknown one: more are not read.
+const SIBLINGS_SHOWN_MAX: usize = 10;
 /// The longest name of an enterprise or a route, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 
@@ -247,6 +249,8 @@ impl Document {
                 "" => "it stands at the top of the file, before the first table".into(),
                 home => format!("it stands in [{home}]"),
             }
+        } else if siblings.len() > SIBLINGS_SHOWN_MAX {
+            "remove it; the shipped config.toml explains every key".into()
         } else {
             format!("remove it, or use one of: {}", siblings.join(", "))
         };

@@ -1,7 +1,7 @@
 //! `config.toml` to each module's settings: parsed once, every fault reported at once.
 //!
 //! The way of a configuration: [`Source`] -> `document` (TOML and environment as one flat map of typed values, judged
-//! by `schema`) -> `reader` -> one small file for each part (`server`, `backend`, `enterprise`, `route`) -> [`Settings`].
+//! by `schema`) -> `reader` -> one small file for each part (`server`, `backend`, `enterprise`, `connection`, `route`) -> [`Settings`].
 use std::{
     fs::File,
     io::{self, Read},
@@ -17,10 +17,12 @@ use crate::{
 
 mod backend;
 mod certificate;
+mod connection;
 mod document;
 mod enterprise;
 mod fault;
 mod overrides;
+mod own_key;
 mod reader;
 mod route;
 mod schema;
@@ -132,7 +134,7 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
     let store = backend::store(reader_ref, &ground, &source.folder);
     let mut drafts = enterprise::read(reader_ref, &ground, &source.folder);
     let routes = route::read(reader_ref, &ground, &edge, &drafts);
-    enterprise::set_endpoints(reader_ref, &ground, &mut drafts, &routes);
+    connection::set_endpoints(reader_ref, &ground, &mut drafts, &routes);
     route::check_endpoints(reader_ref, &routes, &drafts);
 
     let enterprises = drafts.into_iter().map(|draft| draft.settings).collect();

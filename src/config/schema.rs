@@ -79,6 +79,8 @@ pub const KEYS: &[Key] = &[
     key("enterprise.*.saml.entity_id", Kind::Text),
     key("enterprise.*.saml.acs_url", Kind::Text),
     key("enterprise.*.saml.signed", Kind::Choice(&["either", "response", "assertion", "both"])),
+    key("enterprise.*.saml.signing_keys", Kind::Texts),
+    key("enterprise.*.saml.decryption_keys", Kind::Texts),
     key("enterprise.*.saml.clock_skew", Kind::Duration(0, 300)),
     key("enterprise.*.attributes.groups", Kind::Texts),
     key("enterprise.*.attributes.email", Kind::Texts),

@@ -142,8 +142,8 @@ impl Worker {
         screened: Screened,
         request_id: &str,
     ) -> Result<Response<Body>, Problem> {
-        if screened.request().method().as_str() != endpoint.method() {
-            return Err(Problem::Method { allow: endpoint.method() });
+        if !endpoint.allows(screened.request().method().as_str()) {
+            return Err(Problem::Method { allow: endpoint.methods() });
         }
         // Boxed, as below: what is rare does not make the common future larger.
         match endpoint {

@@ -13,6 +13,7 @@ use crate::{
     directory::{SignInError, StoreError},
     domain::EnterpriseSlug,
     proxy::{Body, ProxyError, RequestFault},
+    saml,
 };
 
 const PAGE: &str = include_str!("../../templates/edge/error.html");
@@ -55,6 +56,8 @@ pub enum Problem {
     Store(#[from] StoreError),
     #[error("no randomness from the operating system: {0}")]
     Random(#[from] getrandom::Error),
+    #[error("the AuthnRequest could not be signed: {0}")]
+    Signing(#[from] saml::SigningError),
     #[error("return_to is no path of this host")]
     ReturnTo,
     #[error("{0}")]
@@ -115,7 +118,7 @@ impl Problem {
                 Class(StatusCode::FORBIDDEN, "forbidden", "You are signed in, but not permitted to see this.")
             }
             Self::SignInRefused(refused) => refused_class(refused),
-            Self::Store(_) | Self::Random(_) => Class(
+            Self::Store(_) | Self::Random(_) | Self::Signing(_) => Class(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
                 "This cannot be answered at the moment.",

@@ -25,11 +25,16 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    pub fn method(&self) -> &'static str {
+    /// As the Allow field lists them.
+    pub fn methods(&self) -> &'static str {
         match self {
             Self::Acs { .. } => "POST",
             Self::Login { .. } => "GET",
         }
+    }
+
+    pub fn allows(&self, method: &str) -> bool {
+        self.methods().split(", ").any(|allowed| allowed == method)
     }
 }
 
@@ -61,27 +66,35 @@ pub enum UrlFault {
     Duplicate { url: String },
 }
 
+/// Where an enterprise's endpoints lie.
+#[derive(Debug, Clone)]
+pub struct Home<'a> {
+    pub enterprise: &'a EnterpriseSlug,
+    /// One for each host.
+    pub acs_urls: &'a [String],
+}
+
+/// The endpoints of an enterprise on one of its hosts, beside the ACS, under `/saml` or `/enterprises/{name}/saml`.
+fn endpoints(enterprise: &EnterpriseSlug, host: &str) -> [(&'static str, Endpoint); 1] {
+    let (enterprise, host) = (enterprise.clone(), host.to_owned());
+    [("login", Endpoint::Login { enterprise, host })]
+}
+
 impl Router {
-    /// The table of the enterprises' ACS URLs.
-    pub fn new<'a>(
-        acs_urls: impl IntoIterator<Item = (&'a EnterpriseSlug, &'a str)>,
-    ) -> Result<Self, UrlFault> {
-        let acs_urls: Vec<_> = acs_urls.into_iter().collect();
-        let is_alone = acs_urls.windows(2).all(|pair| pair[0].0 == pair[1].0);
+    pub fn new(homes: &[Home<'_>]) -> Result<Self, UrlFault> {
         let mut router = Self::default();
-        for (enterprise, url) in acs_urls {
-            let (host, path) = parts(url)?;
-            let login_path = if is_alone {
-                "/saml/login".to_owned()
-            } else {
-                format!("/enterprises/{enterprise}/saml/login")
-            };
-            let login = Endpoint::Login { enterprise: enterprise.clone(), host: host.clone() };
-            let acs = Endpoint::Acs { enterprise: enterprise.clone(), url: url.to_owned() };
-            let paths = router.hosts.entry(host).or_default();
-            paths.insert(login_path, login);
-            if paths.insert(path, acs).is_some() {
-                return Err(UrlFault::Duplicate { url: url.to_owned() });
+        for Home { enterprise, acs_urls } in homes {
+            let base =
+                if homes.len() == 1 { "/saml".into() } else { format!("/enterprises/{enterprise}/saml") };
+            for url in *acs_urls {
+                let (host, path) = parts(url)?;
+                let own = endpoints(enterprise, &host).map(|(name, own)| (format!("{base}/{name}"), own));
+                let paths = router.hosts.entry(host).or_default();
+                paths.extend(own);
+                let acs = Endpoint::Acs { enterprise: (*enterprise).clone(), url: url.clone() };
+                if paths.insert(path, acs).is_some() {
+                    return Err(UrlFault::Duplicate { url: url.clone() });
+                }
             }
         }
         Ok(router)
@@ -121,11 +134,17 @@ fn parts(url: &str) -> Result<(String, String), UrlFault> {
 mod tests {
     use super::*;
 
+    fn router(acs_urls: &[(&EnterpriseSlug, &str)]) -> Result<Router, UrlFault> {
+        let urls: Vec<_> = acs_urls.iter().map(|(slug, url)| (*slug, [(*url).to_owned()])).collect();
+        let homes: Vec<_> = urls.iter().map(|(enterprise, acs_urls)| Home { enterprise, acs_urls }).collect();
+        Router::new(&homes)
+    }
+
     #[test]
     fn p24_own_and_reserved_paths() {
         let acme = EnterpriseSlug::parse("acme").unwrap();
         let url = "https://App.example.com:443/sso/acs";
-        let router = Router::new([(&acme, url)]).unwrap();
+        let router = router(&[(&acme, url)]).unwrap();
         let find = |host: &str, path: &str| match router.find(host, &canonical_path(path).unwrap()) {
             Own::Endpoint(Endpoint::Acs { url, .. }) => url.clone(),
             other => format!("{other:?}"),
@@ -149,13 +168,13 @@ mod tests {
     fn acs_urls_are_checked() {
         let (acme, globex) =
             (EnterpriseSlug::parse("acme").unwrap(), EnterpriseSlug::parse("globex").unwrap());
-        let twice = Router::new([(&acme, "https://a.example/acs"), (&globex, "https://a.example/acs")]);
+        let twice = router(&[(&acme, "https://a.example/acs"), (&globex, "https://a.example/acs")]);
         assert!(matches!(twice, Err(UrlFault::Duplicate { .. })));
         for url in
             ["/acs", "ftp://a.example/acs", "https://a.example", "https://a.example/acs?x", "https://a b/acs"]
         {
-            assert!(Router::new([(&acme, url)]).is_err(), "{url}");
+            assert!(router(&[(&acme, url)]).is_err(), "{url}");
         }
-        assert!(matches!(Router::new([(&acme, "https://a.example//acs")]), Err(UrlFault::Path { .. })));
+        assert!(matches!(router(&[(&acme, "https://a.example//acs")]), Err(UrlFault::Path { .. })));
     }
 }

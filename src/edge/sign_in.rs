@@ -109,7 +109,7 @@ pub async fn start(
     handles.push(handle);
     gate.directory.open_sign_in(&pending, &evicted, now).await?;
     let url =
-        saml::authn_request_url(connection, &authn_request_id(request), acs_url, &pending.relay_state, now);
+        saml::authn_request_url(connection, &authn_request_id(request), acs_url, &pending.relay_state, now)?;
     let mut response = see_other(StatusCode::FOUND, &url)?;
     let cookie = cookies::set_pending_sign_ins(&handles, settings.sign_in_seconds_max);
     response.headers_mut().append(header::SET_COOKIE, cookie);

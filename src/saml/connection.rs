@@ -11,7 +11,7 @@ use openssl::{
 };
 
 use super::{
-    Reason, Refusal,
+    OwnKey, Reason, Refusal,
     algorithm::{KeyType, SignatureAlgorithm},
     guard::{Guard, stands},
     limits::{KEYS_PER_CONNECTION_MAX, RSA_BITS_MAX, RSA_BITS_MIN},
@@ -19,7 +19,7 @@ use super::{
 use crate::domain::Timestamp;
 
 /// What the configuration says of one SAML connection; keys as PEM certificates.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// Our entity id: what Audience must equal.
     pub entity_id: String,
@@ -31,11 +31,16 @@ pub struct Settings {
     pub signed: SignedElement,
     /// NotBefore and NotOnOrAfter are stretched by this much, in seconds.
     pub clock_skew_seconds: u32,
+    /// Our own: the first signs, all are in our metadata.
+    pub signing_keys: Vec<OwnKey>,
+    /// Our own, RSA: what one of them opens is decrypted, and all are in our metadata.
+    pub decryption_keys: Vec<OwnKey>,
 }
 
 /// Which element must carry a signature of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SignedElement {
+    #[default]
     Either,
     Response,
     Assertion,
@@ -78,6 +83,12 @@ pub enum ConnectionError {
     EcCurve { certificate: usize },
     #[error("certificate {certificate} holds the same key as an earlier one")]
     KeyTwice { certificate: usize },
+    /// RSA-OAEP is the only key transport. `key` counts from 0, in the order of the settings.
+    #[error("decryption key {key} is no RSA key")]
+    DecryptionKeyType { key: usize },
+    /// S-76: a key that decrypts must not answer as one that signs.
+    #[error("decryption key {key} is a signing key too")]
+    KeyForBoth { key: usize },
 }
 
 /// What a certificate says of itself, for warnings and for people to compare. Trust is in the key: an expired
@@ -120,6 +131,14 @@ impl Connection {
             }
             certificates.push(info(&parsed).ok_or_else(not_pem)?);
             keys.push(key);
+        }
+        for (key, own) in settings.decryption_keys.iter().enumerate() {
+            if !own.is_rsa() {
+                return Err(ConnectionError::DecryptionKeyType { key });
+            }
+            if settings.signing_keys.iter().any(|other| other.is_same_key(own)) {
+                return Err(ConnectionError::KeyForBoth { key });
+            }
         }
         Ok(Self { settings, keys, certificates })
     }
@@ -241,7 +260,7 @@ fn check_rsa(key: &PKey<Public>, certificate: usize) -> Result<(), ConnectionErr
     if small || !rsa.e().is_bit_set(0) { Err(ConnectionError::RsaExponent { certificate }) } else { Ok(()) }
 }
 
-fn info(certificate: &X509) -> Option<CertificateInfo> {
+pub(super) fn info(certificate: &X509) -> Option<CertificateInfo> {
     let fingerprint = certificate.digest(MessageDigest::sha256()).ok()?;
     let subject: Vec<String> = certificate
         .subject_name()

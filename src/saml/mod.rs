@@ -22,11 +22,13 @@ pub mod guard;
 mod instant;
 pub mod limits;
 mod name_id;
+mod own_key;
 mod policy;
 mod reason;
 mod refusal;
 mod request;
 mod signature;
+mod signing;
 mod structure;
 mod verify;
 mod xml;
@@ -34,9 +36,11 @@ mod xml;
 pub use check::{Check, NoTrail, Trail};
 pub use connection::{CertificateInfo, Connection, ConnectionError, Settings, SignedElement};
 pub use decode::decode;
+pub use own_key::{OwnKey, OwnKeyError};
 pub use reason::Reason;
 pub use refusal::Refusal;
 pub use request::authn_request_url;
+pub use signing::SigningError;
 pub use verify::{VerifiedAssertion, verify};
 
 /// A request that this browser has outstanding.

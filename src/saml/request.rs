@@ -9,21 +9,21 @@ use quick_xml::{
     events::{BytesText, Event},
 };
 
-use super::Connection;
+use super::{Connection, SigningError, signing::sign_query};
 use crate::domain::Timestamp;
 
 /// RFC 3986 2.3, unreserved: everything else is percent-encoded.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The redirect that starts a sign-in (SAML Bindings 3.4.4.1): the IdP's SSO URL with SAMLRequest and RelayState, an existing
-/// query kept. `request_id` is the whole ID, `_` included; it and `relay_state` are drawn by the caller.
+/// query kept; signed if the connection has a key for it. `request_id` is the whole ID, `_` included; it and `relay_state` are drawn by the caller.
 pub fn authn_request_url(
     connection: &Connection,
     request_id: &str,
     acs_url: &str,
     relay_state: &str,
     now: Timestamp,
-) -> String {
+) -> Result<String, SigningError> {
     let xml = authn_request(connection, request_id, acs_url, now).unwrap_or_default();
     let deflated = deflate(&xml).unwrap_or_default();
     let sso_url = &connection.settings().sso_url;
@@ -35,16 +35,20 @@ pub fn authn_request_url(
         Some(_) => "&",
     };
     let request = STANDARD.encode(deflated);
-    let mut url = format!(
-        "{base}{separator}SAMLRequest={}&RelayState={}",
+    let mut query = format!(
+        "SAMLRequest={}&RelayState={}",
         utf8_percent_encode(&request, RESERVED),
         utf8_percent_encode(relay_state, RESERVED),
     );
+    if let Some(key) = connection.settings().signing_keys.first() {
+        query = sign_query(key, query)?;
+    }
+    let mut url = format!("{base}{separator}{query}");
     if !fragment.is_empty() {
         url.push('#');
         url.push_str(fragment);
     }
-    url
+    Ok(url)
 }
 
 /// SAML Core 3.4.1. Writing to memory does not fail; the error type is the writer's.

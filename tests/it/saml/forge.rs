@@ -370,6 +370,7 @@ pub fn settings(certificates: &[&str]) -> Settings {
         certificates: certificates.iter().map(|name| certificate(name)).collect(),
         signed: SignedElement::Either,
         clock_skew_seconds: 60,
+        ..Settings::default()
     }
 }
 

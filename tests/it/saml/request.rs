@@ -10,7 +10,7 @@ fn url(sso_url: &str, entity_id: &str) -> String {
     let mut settings = settings(&["idp-rsa"]);
     settings.sso_url = sso_url.into();
     settings.entity_id = entity_id.into();
-    authn_request_url(&Connection::new(settings).unwrap(), "_id", ACS, "a b&c=d/+", now())
+    authn_request_url(&Connection::new(settings).unwrap(), "_id", ACS, "a b&c=d/+", now()).unwrap()
 }
 
 /// What an IdP reads: the request's XML and the RelayState.

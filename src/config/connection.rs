@@ -1,0 +1,183 @@
+//! The SAML connection of an enterprise: the IdP, our keys, and the URLs that the IdP knows us by.
+use std::path::Path;
+
+use super::{
+    EnterpriseSettings, certificate, enterprise::Draft, own_key, reader::Reader, route::Routes,
+    server::Ground, url::WebUrl, value::Placed,
+};
+use crate::{
+    access::canonical_path,
+    saml::{self, SignedElement},
+};
+
+/// Clocks that NTP keeps are closer; IdPs on neglected machines are not.
+const CLOCK_SKEW_SECONDS: u64 = 60;
+/// SAML Core 8.3.6: an entity identifier has at most 1024 characters.
+const ENTITY_ID_CHARACTERS_MAX: usize = 1024;
+
+/// Reads `[enterprise.NAME.saml]`; `path` is that of the enterprise.
+pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> saml::Settings {
+    let path = format!("{path}.saml");
+    let idp_hint = "copy the entity ID (issuer) from the IdP's metadata";
+    let idp_path = format!("{path}.idp_entity_id");
+    let idp_entity_id = reader.required(&idp_path, idp_hint);
+    if let Some(id) = &idp_entity_id {
+        check_entity_id(reader, &idp_path, id);
+    }
+    let certificates = certificate::read(reader, ground, folder, &format!("{path}.certificates"));
+    let sso_url = sso_url(reader, ground, &format!("{path}.sso_url"));
+    let signed = match reader.text_or(&format!("{path}.signed"), "either").value.as_str() {
+        "response" => SignedElement::Response,
+        "assertion" => SignedElement::Assertion,
+        "both" => SignedElement::Both,
+        _ => SignedElement::Either,
+    };
+    let signing_keys = own_key::read(reader, ground, folder, &format!("{path}.signing_keys"));
+    let decryption_path = format!("{path}.decryption_keys");
+    let decryption_keys = own_key::read(reader, ground, folder, &decryption_path);
+    own_key::check(reader, &decryption_path, &signing_keys, &decryption_keys);
+    let skew = reader.integer(&format!("{path}.clock_skew"), CLOCK_SKEW_SECONDS);
+    saml::Settings {
+        entity_id: String::new(),
+        idp_entity_id: idp_entity_id.map(|id| id.value).unwrap_or_default(),
+        sso_url,
+        certificates,
+        signed,
+        clock_skew_seconds: u32::try_from(skew).unwrap_or(0),
+        signing_keys,
+        decryption_keys,
+    }
+}
+
+fn check_entity_id(reader: &mut Reader, path: &str, id: &Placed<String>) {
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    if id.value.chars().any(odd) || id.value.chars().count() > ENTITY_ID_CHARACTERS_MAX {
+        let why = "has white space in it or is longer than 1024 characters";
+        reader.fault(&id.place, path, why, "copy it again; an entity ID is compared byte for byte");
+    }
+}
+
+/// M-06: where browsers are sent to sign in. Whether it is our own host is checked once the routes are known.
+fn sso_url(reader: &mut Reader, ground: &Ground, path: &str) -> String {
+    let hint = "copy the HTTP-Redirect SingleSignOnService location from the IdP's metadata";
+    let Some(text) = reader.required(path, hint) else { return String::new() };
+    let Some(url) = reader.url(path, &text, hint) else { return String::new() };
+    if !url.https && (ground.in_production() || !url.authority.is_loopback()) {
+        let why = format!("{:?} is not https", text.value);
+        reader.fault(&text.place, path, why, "use the IdP's https URL; http is for development on loopback");
+    }
+    text.value
+}
+
+/// S-91: an IdP that two tenants share could sign one's people in at the other.
+pub fn check_idps(reader: &mut Reader, drafts: &[Draft]) {
+    for (index, draft) in drafts.iter().enumerate() {
+        let id = &draft.settings.saml.idp_entity_id;
+        let earlier = drafts.iter().take(index).find(|earlier| earlier.settings.saml.idp_entity_id == *id);
+        if let Some(earlier) = earlier.filter(|_| !id.is_empty()) {
+            let path = format!("enterprise.{}.saml.idp_entity_id", draft.table);
+            let place = reader.place(&path);
+            let why = format!("is the IdP of the enterprise {} too", earlier.settings.slug);
+            reader.fault(
+                &place,
+                &path,
+                why,
+                "give every enterprise an IdP, or an IdP application, of its own",
+            );
+        }
+    }
+}
+
+/// Fills in the entity ids and ACS URLs and checks that no two enterprises share one (S-91).
+pub fn set_endpoints(reader: &mut Reader, ground: &Ground, drafts: &mut [Draft], routes: &Routes) {
+    let several = drafts.len() > 1;
+    for draft in drafts.iter_mut() {
+        let slug = &draft.settings.slug;
+        let home = if several { format!("/enterprises/{slug}/saml") } else { "/saml".to_owned() };
+        let base = format!("{}://{}{home}", ground.scheme(), ground.authority());
+        let path = format!("enterprise.{}.saml", draft.table);
+        draft.settings.saml.entity_id = entity_id(reader, &path, format!("{base}/metadata"));
+        let hosts = routes.hosts(slug);
+        draft.settings.acs_urls = acs_urls(reader, ground, &path, format!("{base}/acs"), &hosts);
+        check_sso_host(reader, ground, draft, routes);
+    }
+    let shares = |a: &EnterpriseSettings, b: &EnterpriseSettings| {
+        (a.saml.entity_id == b.saml.entity_id, a.acs_urls.iter().any(|url| b.acs_urls.contains(url)))
+    };
+    for (index, draft) in drafts.iter().enumerate() {
+        for earlier in drafts.iter().take(index) {
+            let (entity_id, acs_url) = shares(&draft.settings, &earlier.settings);
+            let taken = [(entity_id, "entity_id", "entity ID"), (acs_url, "acs_url", "ACS URL")];
+            for (_, key, what) in taken.iter().filter(|(shared, ..)| *shared) {
+                let path = format!("enterprise.{}.saml.{key}", draft.table);
+                let place = reader.place(&path);
+                let why = format!("the enterprise {} has the same {what}", earlier.settings.slug);
+                reader.fault(&place, &path, why, "give every enterprise its own");
+            }
+        }
+    }
+}
+
+fn entity_id(reader: &mut Reader, path: &str, default: String) -> String {
+    let path = format!("{path}.entity_id");
+    if !reader.has(&path) {
+        return default;
+    }
+    let hint = "write the entity ID (audience) that the IdP has for us, or remove the key";
+    let Some(id) = reader.required(&path, hint) else { return default };
+    check_entity_id(reader, &path, &id);
+    id.value
+}
+
+/// The configured or default ACS URL first, then the same path on every other host that the routes serve.
+fn acs_urls(
+    reader: &mut Reader,
+    ground: &Ground,
+    path: &str,
+    default: String,
+    hosts: &[String],
+) -> Vec<String> {
+    let path = format!("{path}.acs_url");
+    let hint = "write an absolute URL that the gateway serves, such as https://app.example.com/saml/acs";
+    let text = reader.text(&path);
+    let url = match &text {
+        None => WebUrl::parse(&default).ok(),
+        Some(text) => reader.url(&path, text, hint),
+    };
+    let Some(url) = url else { return vec![] };
+    let authority = url.authority.shown(url.https);
+    if let Some(text) = &text {
+        let shown = &text.value;
+        let canonical = canonical_path(&url.path).is_ok_and(|path| path.as_str() == url.path);
+        let wrong = if url.has_query || url.path == "/" {
+            Some("has a query, or no path")
+        } else if !canonical {
+            Some("has a path that is not in its canonical spelling")
+        } else if url.https != ground.https() {
+            Some("has another scheme than public_url")
+        } else if authority != ground.authority() && !hosts.contains(&authority) {
+            Some("is on a host that neither public_url nor a route of the enterprise serves")
+        } else {
+            None
+        };
+        if let Some(why) = wrong {
+            reader.fault(&text.place, &path, format!("{shown:?} {why}"), hint);
+        }
+    }
+    let first = text.map_or(default, |text| text.value);
+    let others = hosts.iter().filter(|host| **host != authority);
+    let others = others.map(|host| format!("{}://{host}{}", ground.scheme(), url.path));
+    std::iter::once(first).chain(others).collect()
+}
+
+/// M-06: a sign-in that leads back to ourselves never ends.
+fn check_sso_host(reader: &mut Reader, ground: &Ground, draft: &Draft, routes: &Routes) {
+    let Ok(url) = WebUrl::parse(&draft.settings.saml.sso_url) else { return };
+    let authority = url.authority.shown(url.https);
+    if authority == ground.authority() || routes.serves(&authority) {
+        let path = format!("enterprise.{}.saml.sso_url", draft.table);
+        let place = reader.place(&path);
+        let why = format!("{authority:?} is the gateway's own host");
+        reader.fault(&place, &path, why, "write the IdP's URL; an IdP cannot stand behind its own gateway");
+    }
+}
