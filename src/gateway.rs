@@ -53,13 +53,23 @@ pub async fn start(
     store: Arc<dyn Store>,
     metrics: Metrics,
 ) -> Result<Running, StartError> {
+    start_at(settings, store, metrics, Timestamp::now).await
+}
+
+/// [`start`] with a clock: messages are judged, and records expire, by it.
+pub async fn start_at(
+    settings: &config::Settings,
+    store: Arc<dyn Store>,
+    metrics: Metrics,
+    now: fn() -> Timestamp,
+) -> Result<Running, StartError> {
     let store = Arc::new(Timed::new(store, &metrics));
     let directory = Arc::new(Directory::new(store, settings.session.clone(), metrics.clone()));
     let mut enterprises = HashMap::new();
     for enterprise in &settings.enterprises {
         enterprises.insert(enterprise.slug.clone(), Arc::new(open(enterprise)?));
     }
-    export_certificates(&enterprises, Timestamp::now(), &metrics);
+    export_certificates(&enterprises, now(), &metrics);
     let homes = settings.enterprises.iter();
     let homes: Vec<_> = homes.map(|e| Home { enterprise: &e.slug, acs_urls: &e.acs_urls }).collect();
     let gate = Arc::new(Gate {
@@ -69,7 +79,7 @@ pub async fn start(
         enterprises,
         settings: settings.edge.clone(),
         metrics: metrics.clone(),
-        now: Timestamp::now,
+        now,
     });
 
     let listen = |address| move |source| StartError::Listen { address, source };

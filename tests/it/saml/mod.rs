@@ -36,7 +36,7 @@ impl Case {
     /// The accepted response, edited after signing. The edit must find something to change.
     fn edited(name: &str, reason: Option<Reason>, edit: impl FnOnce(&str) -> String) -> Self {
         let xml = forge::Spec::default().xml();
-        let edited = edit(&xml);
+        let edited = forge::aimed(&edit(&forge::unaimed(&xml)));
         assert_ne!(xml, edited, "{name} changes nothing");
         Self { name: name.into(), reason, octets: edited.into_bytes() }
     }

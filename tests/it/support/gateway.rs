@@ -41,6 +41,8 @@ pub struct Setup {
     /// The last word on the configuration.
     pub change: Box<dyn FnOnce(Overrides) -> Overrides>,
     pub wrap: Box<Wrap>,
+    /// The clock by which messages are judged.
+    pub now: fn() -> Timestamp,
 }
 
 impl Setup {
@@ -52,6 +54,7 @@ impl Setup {
             tables: "",
             change: Box::new(|overrides| overrides),
             wrap: Box::new(|store| store),
+            now: Timestamp::now,
         }
     }
 }
@@ -142,7 +145,9 @@ impl TestGateway {
             .and_then(|file| config::load(&file, &overrides));
         let loaded = loaded.unwrap_or_else(|faults| panic!("{faults:#?}"));
         let store = store::open(&loaded.settings.store).await.unwrap();
-        let running = gateway::start(&loaded.settings, (setup.wrap)(store), Metrics::new()).await.unwrap();
+        let running = gateway::start_at(&loaded.settings, (setup.wrap)(store), Metrics::new(), setup.now)
+            .await
+            .unwrap();
         let _stops = vec![stop_idp, stop_origin];
         Self { url, running: Some(running), people, idp_entity_id, config, overrides, redis, _stops, folder }
     }

@@ -1,0 +1,6 @@
+//! Every attack of the security checklist against the ACS over HTTP, and what is owed for each: an answer that says nothing,
+//! one audit event with the reason, and no effect anywhere.
+mod audit;
+mod store;
+mod table;
+pub mod world;

@@ -1,0 +1,61 @@
+//! A store that counts what is written to it.
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use portcullis::{
+    domain::Timestamp,
+    store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError},
+};
+
+pub struct Recording {
+    pub inner: Arc<dyn Store>,
+    pub log: Arc<Log>,
+}
+
+#[derive(Default)]
+pub struct Log {
+    writes: AtomicUsize,
+    /// One-time marks.
+    marks: Mutex<Vec<Key>>,
+}
+
+impl Log {
+    pub fn writes(&self) -> usize {
+        self.writes.load(Ordering::SeqCst)
+    }
+
+    /// The steps that take every one-time mark away.
+    pub fn unmark(&self) -> Vec<Op> {
+        self.marks.lock().unwrap().drain(..).map(Op::Delete).collect()
+    }
+}
+
+impl Store for Recording {
+    fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
+        let writes = ops.iter().filter(|op| !matches!(op, Op::Get(_))).count();
+        self.log.writes.fetch_add(writes, Ordering::SeqCst);
+        let marks = ops.iter().filter_map(|op| match op {
+            Op::PutOnce { key, .. } => Some(*key),
+            _ => None,
+        });
+        self.log.marks.lock().unwrap().extend(marks);
+        self.inner.batch(now, ops)
+    }
+    fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
+        self.log.writes.fetch_add(change.writes.len(), Ordering::SeqCst);
+        self.inner.commit(change)
+    }
+    fn members(
+        &self,
+        set: Key,
+        after: Option<Vec<u8>>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
+        self.inner.members(set, after, limit)
+    }
+    fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.inner.ready()
+    }
+}
