@@ -27,7 +27,12 @@ pub(super) fn record(
         groups: claim.known().unwrap_or_default(),
         ..AuditEvent::new(incoming.now, action, Trigger::Saml, incoming.enterprise.slug.as_str())
     };
-    audit(&event(AuditAction::SsoResponse));
+    // S-105: what a stolen key of the IdP would show in, beside the client's address in the access line of the request.
+    audit(&AuditEvent {
+        authn_instant: Some(incoming.assertion.authn_instant()),
+        session_index: incoming.assertion.session_index(),
+        ..event(AuditAction::SsoResponse)
+    });
     if is_new {
         audit(&event(AuditAction::ProvisionIdentity));
     }

@@ -2,7 +2,7 @@
 use portcullis::saml::Reason;
 
 use super::world::{CASES, World};
-use crate::saml::{Case, forge};
+use crate::saml::Case;
 
 const CERTIFICATES: &[&str] = &["idp-rsa", "idp-p256", "idp-p384"];
 const FORBIDDEN: u16 = 403;
@@ -23,8 +23,7 @@ async fn post_all(item: &str, cases: impl Iterator<Item = &'static Case>) {
             Some(reason) => world.expect_refused(&case.name, &seen, FORBIDDEN, reason.code()),
             None => {
                 world.expect_accepted(&case.name, &seen);
-                world.open_sign_ins("example", forge::ACS).await;
-                world.forget_assertions().await;
+                world.rewind().await;
             }
         }
     }
@@ -32,7 +31,7 @@ async fn post_all(item: &str, cases: impl Iterator<Item = &'static Case>) {
     // The control: what was refused consumed nothing, and the same browser signs in.
     let genuine = CASES.iter().find(|case| case.name == "assertion-signed").expect("a genuine response");
     world.expect_accepted("the genuine response", &world.post_case(genuine));
-    world.gateway.stop().await;
+    world.stop().await;
 }
 
 /// `S-01` of `S-01.1-response-in-signature`.
@@ -129,7 +128,7 @@ async fn a_signature_that_no_key_of_the_connection_could_have_made() {
     for case in CASES.iter().filter(|case| case.reason == Some(Reason::KeyTypeMissing)) {
         world.expect_refused(&case.name, &world.post_case(case), FORBIDDEN, "key_type_missing");
     }
-    world.gateway.stop().await;
+    world.stop().await;
 }
 
 /// A number that a case carries has a test of its own.

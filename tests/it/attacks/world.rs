@@ -23,8 +23,11 @@ use super::{
     store::{Log, Recording},
 };
 use crate::{
-    gate_rig::{Answer, Client, RecordingOrigin, answer_ok},
-    saml::{Case, cases, forge},
+    gate_rig::{Answer, Client, Recorded, RecordingOrigin, answer_ok},
+    saml::{
+        Case, cases,
+        forge::{self, Spec},
+    },
     support::gateway::{Backend, Setup, TestGateway},
 };
 
@@ -55,16 +58,28 @@ const REFLECTED: &[&str] = &[
 ];
 
 /// Every case, made for requests that the gateway really sent.
-pub static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
+pub static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| aimed(cases));
+
+/// What `make` makes, for requests that the gateway really sent.
+pub fn aimed<T: Send + 'static>(make: impl FnOnce() -> T + Send + 'static) -> T {
     let aim = || {
         let [first, second] =
             HANDLES.map(|handle| format!("_{}", RequestId::of(SignInHandle::from_bytes(handle))));
         forge::retarget(&[(forge::REQUEST, first), ("\"_other\"", format!("\"{second}\""))]);
-        cases()
+        make()
     };
     // In a thread of its own: what other tests make on this one stays as it is.
-    std::thread::spawn(aim).join().expect("the cases")
-});
+    std::thread::spawn(aim).join().expect("a message")
+}
+
+/// The form value of the accepted response, changed before it is signed.
+pub fn message<R>(change: impl FnOnce(&mut Spec) -> R + Send + 'static) -> String {
+    aimed(|| {
+        let mut spec = Spec::default();
+        change(&mut spec);
+        STANDARD.encode(spec.xml())
+    })
+}
 
 static REQUESTS: AtomicUsize = AtomicUsize::new(0);
 
@@ -166,6 +181,15 @@ impl World {
 
     /// Sends a POST and sees what it sets in motion.
     pub fn post(&self, post: &Post<'_>) -> Seen {
+        self.exchange(post, |client, octets| client.send(octets))
+    }
+
+    /// [`Self::post`] of a body that the gateway need not read to its end.
+    pub fn post_until_answer(&self, post: &Post<'_>) -> Seen {
+        self.exchange(post, |client, octets| drop(std::io::Write::write_all(&mut client.0, octets)))
+    }
+
+    fn exchange(&self, post: &Post<'_>, send: impl FnOnce(&mut Client, &[u8])) -> Seen {
         let request_id = format!("{}{}", audit::REQUEST_ID_PREFIX, REQUESTS.fetch_add(1, Ordering::SeqCst));
         let Post { host, path, fields, body } = post;
         let head = format!(
@@ -175,11 +199,36 @@ impl World {
         );
         let before = self.log.writes();
         let mut client = Client::new(self.gateway.running.as_ref().unwrap().public_address);
-        client.send(&[head.as_bytes(), body].concat());
+        send(&mut client, &[head.as_bytes(), body].concat());
         let answer = client.answer();
         let writes = self.log.writes() - before;
         let forwarded = self.origin.take().len();
         Seen { answer, writes, forwarded, audit: audit::take(&request_id), request_id }
+    }
+
+    /// What the origin server receives for a GET with the session that an answer opened.
+    pub fn forwarded_with(&self, accepted: &Seen) -> Recorded {
+        let session = accepted.answer.values("set-cookie").join("; ");
+        let session = session.split("; ").find(|pair| pair.starts_with(cookies::SESSION)).expect("a session");
+        let mut client = Client::new(self.gateway.running.as_ref().unwrap().public_address);
+        client.send(
+            format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nCookie: {session}\r\nConnection: close\r\n\r\n")
+                .as_bytes(),
+        );
+        let answer = client.answer();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        self.origin.one()
+    }
+
+    /// Stops the gateway; its store is free when this returns.
+    pub async fn stop(self) {
+        self.gateway.stop().await;
+    }
+
+    /// As if nothing had been answered.
+    pub async fn rewind(&self) {
+        self.open_sign_ins("example", forge::ACS).await;
+        self.forget_assertions().await;
     }
 
     /// Posts a case to the ACS as the browser that asked.
@@ -190,15 +239,17 @@ impl World {
     /// What is owed for every message that is refused: a class and an error id, one audit event with the reason, and nothing
     /// else anywhere.
     pub fn expect_refused(&self, name: &str, seen: &Seen, status: u16, reason: &str) {
-        let Seen { answer, request_id, writes, forwarded, audit } = seen;
+        self.expect_refusal(name, seen, status, reason);
+        assert_eq!(seen.writes, 0, "{name}: writes to the store");
+    }
+
+    /// [`Self::expect_refused`] where one-time marks were set on the way.
+    pub fn expect_refusal(&self, name: &str, seen: &Seen, status: u16, reason: &str) {
+        let Seen { answer, request_id, forwarded, audit, .. } = seen;
         let said: Vec<_> = audit.iter().map(|line| (&line["action"], &line["reason"])).collect();
         assert_eq!(said, [(&"saml.response_refused".into(), &reason.into())], "{name}");
         assert_eq!(answer.status, status, "{name}: {}", answer.body);
-        assert_eq!(
-            (*writes, *forwarded),
-            (0, 0),
-            "{name}: writes to the store, requests to the origin server"
-        );
+        assert_eq!(*forwarded, 0, "{name}: requests to the origin server");
         expect_bare(name, answer, request_id);
         let page = answer.body.replace(request_id.as_str(), "REQUEST-ID");
         let first = self.pages.lock().unwrap().entry(reason.into()).or_insert_with(|| page.clone()).clone();

@@ -206,6 +206,11 @@ impl TestGateway {
         PersonId::of(self.enterprise(), &self.idp_entity_id, name_id)
     }
 
+    /// Of a person of another IdP than the development one.
+    pub fn person_id_at(&self, idp_entity_id: &str, name_id: &str) -> PersonId {
+        PersonId::of(self.enterprise(), idp_entity_id, name_id)
+    }
+
     pub async fn person(&self, name_id: &str) -> Option<Person> {
         let directory = &self.running.as_ref().unwrap().directory;
         directory.person(self.enterprise(), self.person_id(name_id), Timestamp::now()).await.unwrap()
