@@ -4,8 +4,16 @@
 //! it, and fails for a guard without such a case: then a case is missing, or the guard has no reason to exist.
 #![allow(dead_code, unused_imports, reason = "shared with the integration tests, of which this runs a part")]
 
+#[path = "it/attacks/mod.rs"]
+mod attacks;
+#[path = "it/gate_rig.rs"]
+mod gate_rig;
+#[path = "ablation/over_http.rs"]
+mod over_http;
 #[path = "it/saml/mod.rs"]
 mod saml;
+#[path = "it/support/mod.rs"]
+mod support;
 #[path = "ablation/verification.rs"]
 mod verification;
 
@@ -13,6 +21,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut faults = verification::run();
+    faults.extend(over_http::run());
     faults.sort();
     for fault in &faults {
         eprintln!("FAILED {fault}");

@@ -11,6 +11,7 @@ mod inspect;
 mod provisioning;
 mod proxy;
 mod saml;
+mod security_tests;
 mod serve;
 mod sessions;
 mod sign_in;

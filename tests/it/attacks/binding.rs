@@ -8,11 +8,11 @@ use crate::gate_rig::{Answer, Client, read_head};
 
 const IDP: &[&str] = &["idp-rsa"];
 
-fn post(fields: &str, body: impl Into<Vec<u8>>) -> Post<'static> {
+pub fn post(fields: &str, body: impl Into<Vec<u8>>) -> Post<'static> {
     Post { host: HOST, path: ACS_PATH, fields: format!("{fields}{}", cookie()), body: body.into() }
 }
 
-fn encoded(pairs: &[(&str, &str)]) -> Vec<u8> {
+pub fn encoded(pairs: &[(&str, &str)]) -> Vec<u8> {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().into_bytes()
 }
 

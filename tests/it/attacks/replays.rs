@@ -1,4 +1,6 @@
 //! The same message again, and messages of other browsers (S-80, S-81, S-83, S-93, S-105).
+use std::sync::atomic::Ordering;
+
 use super::world::{HANDLES, Post, World, form, message};
 use crate::{
     saml::forge,
@@ -35,6 +37,16 @@ async fn s_81_an_assertion_in_another_response() {
     world.expect_refusal("again", &world.post(&form(&again)), 403, "assertion_replayed");
     // And what was tried is gone: the session that was being made, and the request.
     world.expect_refused("once more", &world.post(&form(&again)), 403, "request_unknown");
+    world.stop().await;
+}
+
+/// Two posts at once: both find the request outstanding, one takes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn s_80_another_was_faster() {
+    let world = World::new(IDP).await;
+    world.log.robbed.store(true, Ordering::SeqCst);
+    let seen = world.post(&form(&message(|_| {})));
+    world.expect_refusal("the slower one", &seen, 403, "request_consumed");
     world.stop().await;
 }
 

@@ -1,7 +1,7 @@
 //! A store that counts what is written to it.
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use portcullis::{
@@ -19,6 +19,8 @@ pub struct Log {
     writes: AtomicUsize,
     /// One-time marks.
     marks: Mutex<Vec<Key>>,
+    /// Whether another is always faster to take what is taken once.
+    pub robbed: AtomicBool,
 }
 
 impl Log {
@@ -41,7 +43,17 @@ impl Store for Recording {
             _ => None,
         });
         self.log.marks.lock().unwrap().extend(marks);
-        self.inner.batch(now, ops)
+        let taken = ops.iter().filter_map(|op| match op {
+            Op::Take(key) if self.log.robbed.load(Ordering::SeqCst) => Some(Op::Take(*key)),
+            _ => None,
+        });
+        let taken: Vec<Op> = taken.collect();
+        Box::pin(async move {
+            if !taken.is_empty() {
+                self.inner.batch(now, taken).await?;
+            }
+            self.inner.batch(now, ops).await
+        })
     }
     fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
         self.log.writes.fetch_add(change.writes.len(), Ordering::SeqCst);

@@ -23,7 +23,7 @@ const GLOBEX: &str = concat!(
     "/fixtures/saml/keys/attacker-rsa.cert.pem\"]\n"
 );
 
-async fn world() -> World {
+pub async fn world() -> World {
     let setup = Setup { tables: GLOBEX, ..Setup::new(Backend::Embedded) };
     World::with(setup, &["idp-rsa"], |overrides| overrides.set("enterprise.example.saml.acs_url", forge::ACS))
         .await
@@ -35,7 +35,7 @@ fn by_globex(spec: &mut Spec) {
 }
 
 /// What the IdP of globex sends to globex.
-fn for_globex(spec: &mut Spec) {
+pub fn for_globex(spec: &mut Spec) {
     by_globex(spec);
     spec.response.insert("Destination", GLOBEX_ACS.into());
     spec.confirmation.insert("Recipient", GLOBEX_ACS.into());
@@ -44,7 +44,7 @@ fn for_globex(spec: &mut Spec) {
     spec.restrictions = Some(forge::audience(&[GLOBEX_ENTITY]));
 }
 
-fn at_globex(value: &str) -> Post<'static> {
+pub fn at_globex(value: &str) -> Post<'static> {
     Post { path: GLOBEX_PATH, ..form(value) }
 }
 

@@ -62,10 +62,19 @@ pub static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| aimed(cases));
 
 /// What `make` makes, for requests that the gateway really sent.
 pub fn aimed<T: Send + 'static>(make: impl FnOnce() -> T + Send + 'static) -> T {
-    let aim = || {
-        let [first, second] =
-            HANDLES.map(|handle| format!("_{}", RequestId::of(SignInHandle::from_bytes(handle))));
-        forge::retarget(&[(forge::REQUEST, first), ("\"_other\"", format!("\"{second}\""))]);
+    let [first, second] =
+        HANDLES.map(|handle| format!("_{}", RequestId::of(SignInHandle::from_bytes(handle))));
+    make_for(vec![(forge::REQUEST.into(), first), ("\"_other\"".into(), format!("\"{second}\""))], make)
+}
+
+/// What `make` makes with the second of each pair in place of the first.
+pub fn make_for<T: Send + 'static>(
+    pairs: Vec<(String, String)>,
+    make: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let aim = move || {
+        let pairs: Vec<(&str, String)> = pairs.iter().map(|(from, to)| (from.as_str(), to.clone())).collect();
+        forge::retarget(&pairs);
         make()
     };
     // In a thread of its own: what other tests make on this one stays as it is.
@@ -87,7 +96,7 @@ pub struct World {
     pub gateway: TestGateway,
     origin: RecordingOrigin,
     store: Arc<Mutex<Option<Arc<dyn Store>>>>,
-    log: Arc<Log>,
+    pub log: Arc<Log>,
     /// What people see, by reason.
     pages: Mutex<HashMap<String, String>>,
 }

@@ -7,6 +7,7 @@ mod connection;
 mod fixtures;
 pub mod forge;
 mod forgeries;
+mod guard;
 mod mutations;
 mod reasons;
 mod refused;
@@ -27,7 +28,7 @@ pub struct Case {
 
 impl Case {
     /// A response that differs from the accepted one by `change`, made before signing.
-    fn made<R>(name: &str, reason: Option<Reason>, change: impl FnOnce(&mut forge::Spec) -> R) -> Self {
+    pub fn made<R>(name: &str, reason: Option<Reason>, change: impl FnOnce(&mut forge::Spec) -> R) -> Self {
         let mut spec = forge::Spec::default();
         change(&mut spec);
         Self { name: name.into(), reason, octets: spec.xml().into_bytes() }
