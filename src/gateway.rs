@@ -14,7 +14,7 @@ use crate::{
         listener::{self, ServeError, Workers},
         router::{Home, Router, UrlFault},
     },
-    saml::{Connection, ConnectionError},
+    saml::{Connection, ConnectionError, ConnectionSlot},
     store::{Store, Timed},
     telemetry::Metrics,
 };
@@ -118,7 +118,7 @@ fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
             id: EnterpriseId::of(&settings.slug),
             provisioning: settings.provisioning.clone(),
         },
-        connection: Connection::new(settings.saml.clone()).map_err(fault)?,
+        connection: ConnectionSlot::of(Connection::new(settings.saml.clone()).map_err(fault)?),
         acs_urls: settings.acs_urls.clone(),
     })
 }
@@ -132,7 +132,8 @@ fn export_certificates(
 ) {
     let mut expiries = Vec::new();
     for (slug, enterprise) in enterprises {
-        for certificate in enterprise.connection.certificates() {
+        let Ok(connection) = enterprise.connection(now) else { continue };
+        for certificate in connection.certificates() {
             let Some(end) = certificate.not_after else { continue };
             let fingerprint = certificate.fingerprint_sha256.get(..16).unwrap_or_default();
             expiries.push((format!("idp_signing:{slug}:{fingerprint}"), end.as_second()));

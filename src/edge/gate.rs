@@ -36,9 +36,17 @@ pub struct Gate {
 /// One enterprise, as sign-ins need it.
 pub struct EnterpriseGate {
     pub enterprise: directory::Enterprise,
-    pub connection: saml::Connection,
+    /// Filled from the configuration, or from the IdP's metadata as that changes.
+    pub connection: saml::ConnectionSlot,
     /// One for each host.
     pub acs_urls: Vec<String>,
+}
+
+impl EnterpriseGate {
+    /// The connection as it is at `now`. Load it once for each message, so that all checks see the same one.
+    pub fn connection(&self, now: Timestamp) -> Result<Arc<saml::Connection>, saml::NoConnection> {
+        self.connection.load(now)
+    }
 }
 
 impl Gate {

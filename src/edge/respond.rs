@@ -58,6 +58,8 @@ pub enum Problem {
     Random(#[from] getrandom::Error),
     #[error("the AuthnRequest could not be signed: {0}")]
     Signing(#[from] saml::SigningError),
+    #[error("{0}")]
+    NoConnection(#[from] saml::NoConnection),
     #[error("return_to is no path of this host")]
     ReturnTo,
     #[error("{0}")]
@@ -118,7 +120,7 @@ impl Problem {
                 Class(StatusCode::FORBIDDEN, "forbidden", "You are signed in, but not permitted to see this.")
             }
             Self::SignInRefused(refused) => refused_class(refused),
-            Self::Store(_) | Self::Random(_) | Self::Signing(_) => Class(
+            Self::Store(_) | Self::Random(_) | Self::Signing(_) | Self::NoConnection(_) => Class(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
                 "This cannot be answered at the moment.",
@@ -153,7 +155,8 @@ fn refused_class(refused: &Refused) -> Class {
         Refused::Query | Refused::BodyBroken | Refused::Parameters => {
             Class(StatusCode::BAD_REQUEST, "sign_in_unreadable", TRANSPORT)
         }
-        Refused::SignIn(SignInError::Store(_) | SignInError::Contended | SignInError::Random(_)) => {
+        Refused::NoConnection(_)
+        | Refused::SignIn(SignInError::Store(_) | SignInError::Contended | SignInError::Random(_)) => {
             Class(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Signing in is not possible at the moment.")
         }
         Refused::Saml(_)

@@ -47,6 +47,8 @@ pub enum Refused {
     #[error("RelayState is not the one that went with the request")]
     RelayState,
     #[error("{0}")]
+    NoConnection(#[from] saml::NoConnection),
+    #[error("{0}")]
     SignIn(#[from] SignInError),
 }
 
@@ -68,6 +70,7 @@ impl Refused {
             Self::Parameters => "parameters",
             Self::Saml(refusal) => refusal.reason.code(),
             Self::RelayState => "relay_state_mismatch",
+            Self::NoConnection(_) => "idp_unknown",
             Self::SignIn(error) => error.code(),
         }
     }
@@ -81,14 +84,16 @@ pub async fn start(
     return_to: &str,
     fields: &HeaderMap,
 ) -> Result<Response<Body>, Problem> {
-    let EnterpriseGate { connection, acs_urls, .. } = gate.enterprise(enterprise)?;
+    let tenant = gate.enterprise(enterprise)?;
     let settings = &gate.settings;
     let base = format!("{}://{host}/", settings.public_url.scheme);
-    let acs_url = acs_urls
+    let acs_url = tenant
+        .acs_urls
         .iter()
         .find(|url| url.starts_with(&base))
         .ok_or(Problem::NotConfigured(enterprise.clone()))?;
     let now = (gate.now)();
+    let connection = tenant.connection(now)?;
     let (handle, relay_state) = random_ids()?;
     let request = RequestId::of(handle);
     let lifetime = jiff::SignedDuration::from_secs(i64::from(settings.sign_in_seconds_max));
@@ -109,7 +114,7 @@ pub async fn start(
     handles.push(handle);
     gate.directory.open_sign_in(&pending, &evicted, now).await?;
     let url =
-        saml::authn_request_url(connection, &authn_request_id(request), acs_url, &pending.relay_state, now)?;
+        saml::authn_request_url(&connection, &authn_request_id(request), acs_url, &pending.relay_state, now)?;
     let mut response = see_other(StatusCode::FOUND, &url)?;
     let cookie = cookies::set_pending_sign_ins(&handles, settings.sign_in_seconds_max);
     response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -203,6 +208,7 @@ async fn accept(
     (request_id, now): (&str, Timestamp),
 ) -> Result<(SignedIn, PendingSignIn), Refused> {
     let form = read_form(gate, request).await?;
+    let connection = tenant.connection(now)?;
     let mut outstanding = gate.directory.outstanding(requests, now).await?;
     outstanding.retain(|pending| {
         let ours = pending.enterprise == tenant.enterprise.slug && pending.acs_url == acs_url;
@@ -213,7 +219,7 @@ async fn accept(
     let refused = |refusal| Refused::Saml(Box::new(refusal));
     let response = saml::decode(form.response.as_bytes()).map_err(refused)?;
     let assertion =
-        saml::verify(&response, &tenant.connection, acs_url, &asked, now, &mut NoTrail).map_err(refused)?;
+        saml::verify(&response, &connection, acs_url, &asked, now, &mut NoTrail).map_err(refused)?;
     let at =
         ids.iter().position(|id| id == assertion.in_response_to()).ok_or(SignInError::RequestConsumed)?;
     let pending = outstanding.swap_remove(at);
@@ -310,6 +316,7 @@ mod tests {
             Refused::Parameters,
             Refused::Saml(Box::new(Reason::SignatureInvalid.into())),
             Refused::RelayState,
+            Refused::NoConnection(saml::NoConnection),
             SignInError::RequestConsumed.into(),
             SignInError::AssertionReplayed.into(),
             SignInError::from(UnusableAttribute::Ambiguous { name: "email".into(), values: 2 }).into(),
@@ -329,6 +336,7 @@ mod tests {
                 | Refused::Parameters
                 | Refused::Saml(_)
                 | Refused::RelayState
+                | Refused::NoConnection(_)
                 | Refused::SignIn(
                     SignInError::RequestConsumed
                     | SignInError::AssertionReplayed

@@ -29,6 +29,7 @@ mod refusal;
 mod request;
 mod signature;
 mod signing;
+mod slot;
 mod structure;
 mod verify;
 mod xml;
@@ -41,6 +42,7 @@ pub use reason::Reason;
 pub use refusal::Refusal;
 pub use request::authn_request_url;
 pub use signing::SigningError;
+pub use slot::{ConnectionSlot, NoConnection};
 pub use verify::{VerifiedAssertion, verify};
 
 /// A request that this browser has outstanding.
