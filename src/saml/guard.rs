@@ -220,6 +220,8 @@ guards! {
     IssuedInFuture,
     /// IssueInstant is not long ago.
     IssuedLongAgo,
+    /// The NameID is not empty.
+    NameIdThere,
     /// The NameID is not transient.
     NameIdTransient,
     /// Bytes of a NameID.

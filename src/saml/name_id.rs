@@ -16,7 +16,7 @@ const TRANSIENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient";
 /// Checks a NameID (S-96). Its value is never trimmed, folded or normalized: two spellings are two people, or refused.
 pub(super) fn check(name_id: &NameIdFields<'_>, connection: &Connection) -> Result<NameId, Refusal> {
     let value = name_id.value.as_ref();
-    if value.is_empty() {
+    if stands(Guard::NameIdThere) && value.is_empty() {
         return Err(Reason::NameIdMissing.into());
     }
     let format = name_id.format.as_deref().unwrap_or(UNSPECIFIED);

@@ -146,8 +146,10 @@ async fn s_20_a_comment_cuts_no_name_short() {
     for comment in ["<!---->", "<!-- x -->", "<![CDATA[]]>"] {
         world.rewind().await;
         let value = super::world::aimed(move || {
-            let mut spec = forge::Spec::default();
-            spec.name_id = format!("<saml:NameID>{whole}</saml:NameID>");
+            let spec = forge::Spec {
+                name_id: format!("<saml:NameID>{whole}</saml:NameID>"),
+                ..forge::Spec::default()
+            };
             let xml = spec.xml().replacen(".evil.test", &format!("{comment}.evil.test"), 1);
             base64::Engine::encode(&base64::engine::general_purpose::STANDARD, xml)
         });

@@ -1,7 +1,7 @@
 //! The cases of `tests/it/saml`, number by number, posted to the ACS.
 use portcullis::saml::Reason;
 
-use super::world::{CASES, World};
+use super::world::{CASES, Seen, World};
 use crate::saml::Case;
 
 const CERTIFICATES: &[&str] = &["idp-rsa", "idp-p256", "idp-p384"];
@@ -127,6 +127,38 @@ async fn a_signature_that_no_key_of_the_connection_could_have_made() {
     let world = World::new(&["idp-rsa"]).await;
     for case in CASES.iter().filter(|case| case.reason == Some(Reason::KeyTypeMissing)) {
         world.expect_refused(&case.name, &world.post_case(case), FORBIDDEN, "key_type_missing");
+    }
+    world.stop().await;
+}
+
+/// Each thing that is owed can be missed, and is then found.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_expectation_can_fail() {
+    type Spoil = fn(&mut Seen);
+    let spoilt: &[(&str, Spoil)] = &[
+        ("a write", |seen| seen.writes = 1),
+        ("a request to the origin server", |seen| seen.forwarded = 1),
+        ("no audit event", |seen| seen.audit.clear()),
+        ("two audit events", |seen| seen.audit.push(seen.audit[0].clone())),
+        ("another reason", |seen| seen.audit[0]["reason"] = "status_not_success".into()),
+        ("a cookie", |seen| seen.answer.head += "set-cookie: a=b\r\n"),
+        ("a redirect", |seen| seen.answer.head += "location: /\r\n"),
+        ("another origin", |seen| seen.answer.head += "access-control-allow-origin: *\r\n"),
+        ("no policy", |seen| seen.answer.head = seen.answer.head.replace("default-src 'none'", "")),
+        ("something of the message", |seen| seen.answer.body += "<b>alice</b>"),
+        ("another page", |seen| seen.answer.body += " "),
+        ("no error id", |seen| seen.answer.body = seen.answer.body.replace(&seen.request_id, "")),
+        ("another status", |seen| seen.answer.status = 200),
+    ];
+    let world = World::new(CERTIFICATES).await;
+    let case = CASES.iter().find(|case| case.name == "not-signed").expect("a case");
+    world.expect_refused("as it is", &world.post_case(case), FORBIDDEN, "signature_missing");
+    for (name, spoil) in spoilt {
+        let mut seen = world.post_case(case);
+        spoil(&mut seen);
+        let expect = || world.expect_refused(name, &seen, FORBIDDEN, "signature_missing");
+        let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(expect));
+        assert!(found.is_err(), "{name} passes");
     }
     world.stop().await;
 }
