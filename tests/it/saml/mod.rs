@@ -9,6 +9,7 @@ pub mod forge;
 mod forgeries;
 mod guard;
 mod mutations;
+mod parts;
 mod reasons;
 mod refused;
 mod request;
@@ -53,6 +54,7 @@ pub fn cases() -> Vec<Case> {
         wrapped::cases(),
         forgeries::cases(),
         unlikely::cases(),
+        parts::cases(),
     ]
     .into_iter()
     .flatten()
