@@ -14,7 +14,7 @@ use portcullis::{
     demo::browser::{Browser, Form},
     domain::Timestamp,
     idp,
-    saml::{self, Connection, NoTrail, Outstanding, SignedElement},
+    saml::{self, Connection, NoTrail, Outstanding, SignedElement, SubjectKey},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -150,6 +150,7 @@ fn verification_nanos(world: &World, forms: &[Form]) -> f64 {
         sso_url: "http://localhost/sso".into(),
         certificates: vec![include_bytes!("../certs/development-idp.crt").to_vec()],
         signed: SignedElement::Either,
+        subject: SubjectKey::NameId,
         clock_skew_seconds: 60,
         ..saml::Settings::default()
     })

@@ -33,7 +33,7 @@ const HOUSE: &[Module] = &[
     module("domain", &[], &[]),
     module("saml", &["domain"], &["samael", "quick_xml", "openssl"]),
     module("scim", &["domain"], &[]),
-    module("provisioning", &["domain"], &[]),
+    module("provisioning", &["domain"], &["regex_lite"]),
     module("access", &["domain"], &[]),
     module("telemetry", &["domain"], &["tracing_subscriber", "prometheus_client"]),
     module("store", &["domain", "telemetry"], &["redis", "redb", "rustls", "rustls_openssl"]),

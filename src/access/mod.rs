@@ -95,6 +95,16 @@ pub fn is_navigation(facts: &RequestFacts<'_>) -> bool {
     matches!(facts.method, "GET" | "HEAD") && !fetched && !scripted && !wants_json
 }
 
+/// Whether an answer that says why something failed is read by a person: a navigation of any method, because a browser posts
+/// forms too. Whatever else asks gets JSON.
+pub fn wants_page(facts: &RequestFacts<'_>) -> bool {
+    let navigated = match facts.sec_fetch_mode {
+        Some(mode) => mode == "navigate",
+        None => facts.x_requested_with.is_none() && names(facts.accept.unwrap_or_default(), "text/html"),
+    };
+    navigated || is_navigation(facts)
+}
+
 /// Whether a field value contains a word, in any case.
 fn names(value: &str, word: &str) -> bool {
     value.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
@@ -198,6 +208,24 @@ mod tests {
             (RequestFacts { accept: Some("Application/Problem+JSON, */*"), ..get }, false),
         ] {
             assert_eq!(is_navigation(&facts), expected, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_form_that_a_person_posts_is_answered_by_a_page() {
+        let post = RequestFacts { method: "POST", ..RequestFacts::default() };
+        let html = Some("text/html,*/*;q=0.8");
+        for (facts, expected) in [
+            (post, false),
+            (RequestFacts { accept: html, ..post }, true),
+            (RequestFacts { accept: Some("*/*"), ..post }, false),
+            (RequestFacts { sec_fetch_mode: Some("navigate"), ..post }, true),
+            (RequestFacts { sec_fetch_mode: Some("cors"), accept: html, ..post }, false),
+            (RequestFacts { x_requested_with: Some("XMLHttpRequest"), accept: html, ..post }, false),
+            (RequestFacts { method: "GET", ..post }, true),
+            (RequestFacts { method: "GET", sec_fetch_mode: Some("cors"), ..post }, false),
+        ] {
+            assert_eq!(wants_page(&facts), expected, "{facts:?}");
         }
     }
 }

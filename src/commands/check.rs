@@ -97,6 +97,7 @@ fn enterprise_summary(out: &mut String, enterprise: &EnterpriseSettings) -> fmt:
         "  certificates     {certificates}, signed: {}, clock skew {skew} s",
         saml.signed.as_str()
     )?;
+    writeln!(out, "  identified by    {}", saml.subject.as_str())?;
     writeln!(out, "  our entity ID    {}", saml.entity_id)?;
     writeln!(out, "  our ACS          {}", enterprise.acs_urls.join(", "))?;
     writeln!(out, "  provisioning     {}", on(policy.provisioning))?;
@@ -111,6 +112,11 @@ fn enterprise_summary(out: &mut String, enterprise: &EnterpriseSettings) -> fmt:
         .collect();
     writeln!(out, "  organizations    {}", list(&organizations))?;
     writeln!(out, "  mappings         {}", provisioning.mappings.len())?;
+    let naming = &provisioning.naming;
+    let from = if naming.dn_leaf { "the leaf of the distinguished name" } else { "the value" };
+    let pattern =
+        naming.pattern.as_ref().map_or(String::new(), |pattern| format!(", by {}", pattern.as_str()));
+    writeln!(out, "  names of groups  {from}{pattern}")?;
     writeln!(out, "  owners           {}", list(&enterprise.owners))
 }
 
@@ -143,6 +149,11 @@ fn enterprise_report(enterprise: &EnterpriseSettings) -> Value {
         "organizations": slugs(&enterprise.organizations),
         "managed": slugs(&enterprise.provisioning.managed),
         "mappings": enterprise.provisioning.mappings.len(),
+        "subject": enterprise.saml.subject.as_str(),
+        "groups": {
+            "name": if enterprise.provisioning.naming.dn_leaf { "dn_leaf" } else { "value" },
+            "pattern": enterprise.provisioning.naming.pattern.as_ref().map(|pattern| pattern.as_str()),
+        },
         "owners": enterprise.owners,
     })
 }

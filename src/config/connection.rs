@@ -2,7 +2,7 @@
 use std::path::Path;
 
 use super::{
-    EnterpriseSettings, certificate, enterprise::Draft, own_key, reader::Reader, route::Routes,
+    EnterpriseSettings, attributes, certificate, enterprise::Draft, own_key, reader::Reader, route::Routes,
     server::Ground, url::WebUrl, value::Placed,
 };
 use crate::{
@@ -43,6 +43,7 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> 
         sso_url,
         certificates,
         signed,
+        subject: attributes::subject(reader, &format!("{path}.subject")),
         clock_skew_seconds: u32::try_from(skew).unwrap_or(0),
         signing_keys,
         decryption_keys,

@@ -200,7 +200,8 @@ impl Document {
                 self.fault(place, &path, why, value::MAPPING_HINT.into());
                 continue;
             };
-            let mut mapping = RawMapping { place, group: None, organization: None, role: None };
+            let mut mapping =
+                RawMapping { place, group: None, organization: None, role: None, matches: None };
             for (name, value) in table.iter() {
                 self.mapping_field(text, &path, &mut mapping, name, value);
             }
@@ -224,6 +225,7 @@ impl Document {
             "group" => &mut mapping.group,
             "organization" => &mut mapping.organization,
             "role" => &mut mapping.role,
+            "match" => &mut mapping.matches,
             _ => {
                 let hint = value::MAPPING_HINT.to_owned();
                 return self.fault(place, &what, "is no key of a mapping", hint);

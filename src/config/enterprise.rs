@@ -3,45 +3,16 @@ use std::path::Path;
 
 use crate::{
     domain::{EnterpriseSlug, OrganizationSlug, Role},
-    provisioning::{self, GroupMatch, Mapping, Policy},
+    provisioning::{self, Mapping, Policy},
 };
 
 use super::{
-    EnterpriseSettings, connection,
+    EnterpriseSettings, attributes, connection,
     fault::Place,
     reader::Reader,
     server::Ground,
     value::{Placed, RawMapping},
 };
-
-/// Under these names Okta, Entra ID and AD FS send groups.
-const GROUPS: &[&str] = &[
-    "groups",
-    "http://schemas.microsoft.com/ws/2008/06/identity/claims/groups",
-    "http://schemas.xmlsoap.org/claims/Group",
-];
-/// Plain names, the LDAP attribute `mail`, the WS-Federation claim.
-const EMAIL: &[&str] = &[
-    "email",
-    "emails",
-    "mail",
-    "urn:oid:0.9.2342.19200300.100.1.3",
-    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
-];
-/// Plain names, the LDAP attribute `displayName`, Entra ID's claim.
-const DISPLAY_NAME: &[&str] = &[
-    "displayName",
-    "full_name",
-    "urn:oid:2.16.840.1.113730.3.1.241",
-    "http://schemas.microsoft.com/identity/claims/displayname",
-];
-/// Plain names, the LDAP attribute `uid`, the WS-Federation claim.
-const PREFERRED_USERNAME: &[&str] = &[
-    "uid",
-    "username",
-    "urn:oid:0.9.2342.19200300.100.1.1",
-    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name",
-];
 
 /// An enterprise whose entity id and ACS URLs are still to come: they depend on the other enterprises and the routes.
 pub struct Draft {
@@ -92,14 +63,10 @@ fn draft(reader: &mut Reader, ground: &Ground, folder: &Path, table: String, slu
         reader.warn(&place, &path, "provisioning is on and manages no organization", hint);
     }
     let owners = texts(reader, &format!("{path}.owners")).unwrap_or_default();
-    let attributes = provisioning::AttributeNames {
-        groups: attribute(reader, &path, "groups", GROUPS),
-        email: attribute(reader, &path, "email", EMAIL),
-        display_name: attribute(reader, &path, "display_name", DISPLAY_NAME),
-        preferred_username: attribute(reader, &path, "preferred_username", PREFERRED_USERNAME),
-    };
+    let attributes = attributes::names(reader, &path);
+    let naming = attributes::naming(reader, &path);
     let saml = connection::read(reader, ground, folder, &path);
-    let provisioning = provisioning::Settings { policy, managed, mappings, attributes };
+    let provisioning = provisioning::Settings { policy, managed, mappings, naming, attributes };
     let settings = EnterpriseSettings { slug, owners, organizations, saml, acs_urls: vec![], provisioning };
     Draft { settings, table }
 }
@@ -216,7 +183,9 @@ fn mapping(reader: &mut Reader, path: &str, raw: RawMapping, all: &[Organization
         }
         Some(slug)
     });
-    Some(Mapping { group: GroupMatch::Exact(group?.value), organization: organization?, role: role? })
+    let group = attributes::group_match(reader, path, group?, raw.matches)?;
+    attributes::warn_of_loose_owners(reader, path, &raw.place, &group, role);
+    Some(Mapping { group, organization: organization?, role: role? })
 }
 
 fn mapping_field(
@@ -237,11 +206,7 @@ fn mapping_field(
     }
 }
 
-fn attribute(reader: &mut Reader, path: &str, name: &str, default: &[&str]) -> Vec<String> {
-    texts(reader, &format!("{path}.attributes.{name}"))
-        .unwrap_or_else(|| default.iter().map(|name| (*name).to_owned()).collect())
-}
-
-fn texts(reader: &mut Reader, path: &str) -> Option<Vec<String>> {
+/// The texts of a list, without their places.
+pub fn texts(reader: &mut Reader, path: &str) -> Option<Vec<String>> {
     Some(reader.texts(path)?.into_iter().map(|text| text.value).collect())
 }

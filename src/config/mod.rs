@@ -15,6 +15,7 @@ use crate::{
     edge, provisioning, proxy, saml, store, telemetry,
 };
 
+mod attributes;
 mod backend;
 mod certificate;
 mod connection;
@@ -23,6 +24,7 @@ mod enterprise;
 mod fault;
 mod overrides;
 mod own_key;
+mod pages;
 mod reader;
 mod route;
 mod schema;
@@ -126,7 +128,7 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
     let reader_ref = &mut reader;
 
     let ground = server::ground(reader_ref);
-    let edge = server::edge(reader_ref, &ground);
+    let edge = server::edge(reader_ref, &ground, &source.folder);
     let admin = server::admin(reader_ref, &ground, &edge);
     let proxy = server::proxy(reader_ref);
     let session = server::session(reader_ref);

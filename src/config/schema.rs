@@ -17,7 +17,7 @@ pub enum Kind {
     Texts,
     /// A list of texts, or the text `"*"`.
     TextsOrAll,
-    /// A list of `{ group, organization, role }`.
+    /// A list of `{ group, organization, role, match }`.
     Mappings,
 }
 
@@ -55,6 +55,7 @@ pub const KEYS: &[Key] = &[
     key("store.url", Kind::Text),
     key("store.url_file", Kind::Text),
     key("store.timeout_ms", Kind::Integer(10, 60_000)),
+    key("pages.folder", Kind::Text),
     key("log.format", Kind::Choice(&["text", "json"])),
     key("log.level", Kind::Text),
     key("proxy.connect_ms_max", Kind::Integer(10, 120_000)),
@@ -82,10 +83,13 @@ pub const KEYS: &[Key] = &[
     key("enterprise.*.saml.signing_keys", Kind::Texts),
     key("enterprise.*.saml.decryption_keys", Kind::Texts),
     key("enterprise.*.saml.clock_skew", Kind::Duration(0, 300)),
+    key("enterprise.*.saml.subject", Kind::Text),
     key("enterprise.*.attributes.groups", Kind::Texts),
     key("enterprise.*.attributes.email", Kind::Texts),
     key("enterprise.*.attributes.display_name", Kind::Texts),
     key("enterprise.*.attributes.preferred_username", Kind::Texts),
+    key("enterprise.*.groups.name", Kind::Choice(&["value", "dn_leaf"])),
+    key("enterprise.*.groups.pattern", Kind::Text),
     key("route.*.path", Kind::Text),
     key("route.*.host", Kind::Text),
     key("route.*.origin", Kind::Text),

@@ -1,11 +1,12 @@
 //! The gateway's own side: mode, public URL, listeners, limits, sessions, proxy, log.
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path};
 
 use crate::{admin, directory, edge, proxy, telemetry};
 
 use super::{
     Mode,
     fault::Place,
+    pages,
     reader::Reader,
     url::{Authority, WebUrl},
 };
@@ -108,7 +109,7 @@ pub fn ground(reader: &mut Reader) -> Ground {
 }
 
 /// Reads `[listen]` and `[limits]`.
-pub fn edge(reader: &mut Reader, ground: &Ground) -> edge::Settings {
+pub fn edge(reader: &mut Reader, ground: &Ground, folder: &Path) -> edge::Settings {
     let listen = address(reader, ground, "listen.public", PUBLIC_LISTEN);
     let workers = match reader.integer("listen.workers", WORKERS) {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -124,6 +125,7 @@ pub fn edge(reader: &mut Reader, ground: &Ground) -> edge::Settings {
         acs_body_read_millis_max: reader.integer("limits.acs_body_read_ms_max", ACS_BODY_READ_MS_MAX),
         sign_in_seconds_max: seconds(reader.integer("limits.sign_in_seconds_max", SIGN_IN_SECONDS_MAX)),
         pending_sign_ins_max: size(reader.integer("limits.pending_sign_ins_max", PENDING_SIGN_INS_MAX)),
+        pages: pages::read(reader, folder),
     }
 }
 

@@ -24,6 +24,8 @@ pub struct RawMapping {
     pub group: Option<Placed<String>>,
     pub organization: Option<Placed<String>>,
     pub role: Option<Placed<String>>,
+    /// `match`; exact if left out.
+    pub matches: Option<Placed<String>>,
 }
 
 /// Why a value is refused, and how to mend it.

@@ -19,7 +19,7 @@ pub(super) fn record(
     let claim = &incoming.claim;
     let event = |action| AuditEvent {
         person: Some(&person),
-        user: Some(&incoming.assertion.name_id().value),
+        user: Some(incoming.assertion.stable_id().value()),
         issuer: Some(incoming.assertion.issuer()),
         request_id: Some(request_id),
         assertion_id: Some(incoming.assertion.assertion_id()),

@@ -64,6 +64,29 @@ impl SignInError {
             Self::Store(_) => "store_unavailable",
         }
     }
+
+    /// What an administrator should do, as `docs/REASONS.md` says it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::RequestConsumed => {
+                "A double click does this; if it is frequent, look for a proxy that repeats POSTs."
+            }
+            Self::AssertionReplayed => {
+                "Treat it as an attack, unless a failover of the store lost a write at that moment."
+            }
+            Self::Attribute(UnusableAttribute::Ambiguous { .. }) => {
+                "Release one value of it at the identity provider, or map another attribute in the configuration."
+            }
+            Self::Attribute(UnusableAttribute::NotText { .. }) => {
+                "Release it as text at the identity provider, or map another attribute in the configuration."
+            }
+            Self::Contended => {
+                "Let the person sign in again; if it stays, something writes to the same person all the time."
+            }
+            Self::Random(_) => "Look at the system's log.",
+            Self::Store(_) => "Look at `/readyz` and at the store's own log.",
+        }
+    }
 }
 
 /// Everything that a sign-in says, before the store is asked anything.
@@ -136,11 +159,11 @@ impl Directory {
     ) -> Result<SignedIn, SignInError> {
         let names = &enterprise.provisioning.attributes;
         let (attributes, structured) = (assertion.attributes(), assertion.structured_attributes());
-        let Reading { profile, claim } = Reading::of(assertion.name_id(), attributes, structured, names)?;
+        let Reading { profile, claim } = Reading::of(assertion.stable_id(), attributes, structured, names)?;
         let incoming = Incoming {
             enterprise,
             assertion: &assertion,
-            person: PersonId::of(enterprise.id, assertion.issuer(), &assertion.name_id().value),
+            person: PersonId::of_stable_id(enterprise.id, assertion.issuer(), assertion.stable_id()),
             profile,
             claim,
             now,
@@ -319,7 +342,10 @@ impl Incoming<'_> {
 
     /// Brings the record up to what this sign-in says of the person.
     fn refresh(&self, person: &mut Person) {
-        person.name_id = self.assertion.name_id().clone();
+        // A transient NameID is another one each time and says nothing of the person: the first one stays.
+        if !self.assertion.name_id().is_transient() {
+            person.name_id = self.assertion.name_id().clone();
+        }
         person.profile = self.profile.clone();
         if let Some(groups) = self.claim.known() {
             // Sorted, so that an IdP that sends them in another order each time changes nothing.

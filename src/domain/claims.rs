@@ -8,6 +8,42 @@ pub struct NameId {
     pub format: String,
 }
 
+impl NameId {
+    /// SAML Core 8.3.8: made for one sign-in.
+    pub const TRANSIENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient";
+
+    pub fn is_transient(&self) -> bool {
+        self.format == Self::TRANSIENT
+    }
+}
+
+/// What tells a person from everybody else at one IdP, for good. The two kinds are namespaces of their own: a NameID and an
+/// attribute's value that are equal as texts are two people (V-07), and so are equal values of two attributes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StableId {
+    /// The NameID's value.
+    NameId(String),
+    /// The one value of the attribute of this `Name`.
+    Attribute { name: String, value: String },
+}
+
+impl StableId {
+    /// How origin servers, logs and the configuration's `owners` know the person.
+    pub fn value(&self) -> &str {
+        match self {
+            Self::NameId(value) | Self::Attribute { value, .. } => value,
+        }
+    }
+
+    /// The attribute's name; `None` for a NameID.
+    pub fn attribute(&self) -> Option<&str> {
+        match self {
+            Self::NameId(_) => None,
+            Self::Attribute { name, .. } => Some(name),
+        }
+    }
+}
+
 /// An attribute (SAML Core 2.7.3.1) with its text values in document order; several of one name are kept apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attribute {
@@ -55,7 +91,7 @@ impl GroupClaim {
 /// How a person is shown to origin servers. Only `user` identifies; the rest is for display and search (V-08).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Profile {
-    /// The NameID's value.
+    /// The value of the [`StableId`].
     pub user: String,
     pub email: Option<String>,
     pub display_name: Option<String>,

@@ -4,6 +4,8 @@ use std::{fmt, marker::PhantomData};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
+use super::StableId;
+
 /// 128 bits: either drawn at random or the truncated SHA-256 of length-prefixed parts. The type says of what.
 pub struct Id<Of> {
     bytes: [u8; 16],
@@ -22,7 +24,7 @@ pub mod of {
 
 pub type EnterpriseId = Id<of::Enterprise>;
 pub type OrganizationId = Id<of::Organization>;
-/// Derived from the enterprise, the IdP and the NameID, so that a sign-in finds the person without an index.
+/// Derived from the enterprise, the IdP and the stable id, so that a sign-in finds the person without an index.
 pub type PersonId = Id<of::Person>;
 pub type InvitationId = Id<of::Invitation>;
 /// The part of an AuthnRequest's ID that tells it apart. It travels through the browser and the IdP, so it is no secret.
@@ -92,9 +94,24 @@ impl RequestId {
 }
 
 impl PersonId {
-    /// Byte-exact in the NameID (S-96), bound to the tenant and its IdP (S-91, S-92).
+    /// Whom a NameID names: byte-exact (S-96), bound to the tenant and its IdP (S-91, S-92).
     pub fn of(enterprise: EnterpriseId, idp_entity_id: &str, name_id: &str) -> Self {
         Self::derived(&[b"person", enterprise.as_bytes(), idp_entity_id.as_bytes(), name_id.as_bytes()])
+    }
+
+    /// Whom a stable id of either kind names. An attribute's name is hashed too, under a word of its own: whoever chooses
+    /// a NameID or another attribute's value cannot hit the id of a person whom this one names (V-07).
+    pub fn of_stable_id(enterprise: EnterpriseId, idp_entity_id: &str, stable_id: &StableId) -> Self {
+        match stable_id {
+            StableId::NameId(value) => Self::of(enterprise, idp_entity_id, value),
+            StableId::Attribute { name, value } => Self::derived(&[
+                b"person by attribute",
+                enterprise.as_bytes(),
+                idp_entity_id.as_bytes(),
+                name.as_bytes(),
+                value.as_bytes(),
+            ]),
+        }
     }
 }
 
@@ -220,6 +237,33 @@ mod tests {
         assert_ne!(id(&[b"a:b", b"c"]), id(&[b"a", b"b:c"]));
         assert_ne!(id(&[b"ab", b""]), id(&[b"a", b"b"]));
         assert_eq!(id(&[b"a", b"b"]), id(&[b"a", b"b"]));
+    }
+
+    #[test]
+    fn v_07_a_name_id_and_an_attribute_of_equal_text_are_two_people() {
+        let enterprise = EnterpriseId::from_bytes([1; 16]);
+        let attribute =
+            |name: &str, value: &str| StableId::Attribute { name: name.into(), value: value.into() };
+        let ids = [
+            StableId::NameId("alice".into()),
+            StableId::NameId("oidalice".into()),
+            attribute("oid", "alice"),
+            attribute("uid", "alice"),
+            attribute("oida", "lice"),
+            attribute("oid", "Alice"),
+            attribute("alice", "oid"),
+        ];
+        let person = |id: &StableId| PersonId::of_stable_id(enterprise, "https://idp.example.com", id);
+        for (index, one) in ids.iter().enumerate() {
+            for other in &ids[index + 1..] {
+                assert_ne!(person(one), person(other), "{one:?} {other:?}");
+            }
+        }
+        assert_eq!(person(&ids[0]), PersonId::of(enterprise, "https://idp.example.com", "alice"));
+        let elsewhere = EnterpriseId::from_bytes([2; 16]);
+        let by_oid = |enterprise, idp| PersonId::of_stable_id(enterprise, idp, &ids[2]);
+        assert_ne!(by_oid(elsewhere, "https://idp.example.com"), person(&ids[2]));
+        assert_ne!(by_oid(enterprise, "https://idp.example.org"), person(&ids[2]));
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod membership;
 mod session;
 mod text;
 
-pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile};
+pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile, StableId};
 pub(crate) use ids::digest;
 pub use ids::{
     EnterpriseId, Id, InvitationId, OrganizationId, PersonId, RequestId, SessionId, SessionToken,

@@ -86,14 +86,20 @@ impl Worker {
     pub async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
         let record = Record::begin(&request, peer.address.ip(), (self.gate.now)(), &self.recorder);
         let request_id = self.request_ids.of(request.headers());
-        let navigation = is_navigation(&request);
+        let wants_page = access::wants_page(&request_facts(&request));
         let mut facts = Facts::default();
         let mut response = match self.answer(request, peer, &request_id, &mut facts).await {
             Ok(response) => response,
             Err(problem) => {
                 facts.decision = problem.code();
-                tracing::debug!(?request_id, %problem, "refused");
-                respond::problem(&problem, navigation, text(&request_id))
+                facts.reason = Some(problem.reason());
+                // A refused sign-in has its line already.
+                let is_told = matches!(problem, Problem::SignInRefused(_));
+                if problem.status().is_server_error() && !is_told {
+                    tracing::warn!(request_id = text(&request_id), code = problem.code(), %problem, "failed");
+                }
+                let pages = &self.gate.settings.pages;
+                respond::problem(pages, &problem, wants_page, text(&request_id))
             }
         };
         response.headers_mut().insert(X_REQUEST_ID, request_id.clone());
@@ -281,13 +287,17 @@ fn target_authority(uri: &Uri) -> Result<Option<&str>, Problem> {
 }
 
 fn is_navigation<B>(request: &Request<B>) -> bool {
+    access::is_navigation(&request_facts(request))
+}
+
+fn request_facts<B>(request: &Request<B>) -> RequestFacts<'_> {
     let field = |name: &HeaderName| request.headers().get(name).map(|v| v.to_str().unwrap_or_default());
-    access::is_navigation(&RequestFacts {
+    RequestFacts {
         method: request.method().as_str(),
         sec_fetch_mode: field(&SEC_FETCH_MODE),
         x_requested_with: field(&X_REQUESTED_WITH),
         accept: field(&header::ACCEPT),
-    })
+    }
 }
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -1,13 +1,15 @@
 //! The public listener: every request from the internet enters here.
 //!
 //! `listener` accepts, `framing` watches the octets, `gate` leads a request through, `router` knows our own endpoints, `record` tells of what was done,
-//! `respond` has every error.
+//! `respond` has every error, `pages` what people read of it.
 use std::net::SocketAddr;
 
 pub mod cookies;
 pub mod framing;
 pub mod gate;
+mod hints;
 pub mod listener;
+pub mod pages;
 pub mod record;
 pub mod respond;
 pub mod router;
@@ -29,6 +31,8 @@ pub struct Settings {
     pub sign_in_seconds_max: u32,
     /// Sign-ins that one browser may have under way; the oldest gives way.
     pub pending_sign_ins_max: usize,
+    /// What people read when something did not work.
+    pub pages: pages::Pages,
 }
 
 /// Where browsers reach the gateway. Every URL that we hand out is built from it, never from a Host field (P-40).

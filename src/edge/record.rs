@@ -27,6 +27,8 @@ pub struct Facts<'a> {
     pub origin_duration: Option<Duration>,
     /// `forward`, `sign_in`, `own`, or the stable code of a problem.
     pub decision: &'static str,
+    /// Why a request did not get what it wanted.
+    pub reason: Option<String>,
 }
 
 /// A request from its beginning to the end of its response.
@@ -72,6 +74,7 @@ impl Record {
         let counts = self.recorder.route(route);
         let (route, session) = (route.to_owned(), facts.session.clone());
         let (origin_duration, decision) = (facts.origin_duration, facts.decision);
+        let reason = facts.reason.clone();
         response.map(|body| {
             body.on_end(move |response_bytes| {
                 let duration = self.begun.elapsed();
@@ -92,6 +95,7 @@ impl Record {
                     user: session.as_ref().map(|active| active.session.profile.user.as_str()),
                     session: session.as_ref().map(|active| active.session.id),
                     decision,
+                    reason: reason.as_deref(),
                 });
             })
         })

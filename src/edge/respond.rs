@@ -1,24 +1,20 @@
 //! Every error that leaves the public listener: one table from reason to status and words.
 //!
 //! Outside, a class and a request id; inside, [`Problem`]'s text has the reason. Nothing of the request is reflected.
-use std::sync::LazyLock;
-
-use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use sha2::{Digest, Sha256};
 
-use super::{framing::FramingFault, sign_in::Refused};
+use super::{
+    framing::FramingFault,
+    pages::{Class, Pages},
+    sign_in::Refused,
+};
 use crate::{
     access::{HostFault, PathFault},
     directory::{SignInError, StoreError},
     domain::EnterpriseSlug,
     proxy::{Body, ProxyError, RequestFault},
-    saml,
+    saml::{self, Check, Reason},
 };
-
-const PAGE: &str = include_str!("../../templates/edge/error.html");
-/// Stands within the page, so that it looks as it should whatever else is out of order.
-const STYLE: &str = include_str!("../../templates/style.css");
 
 /// Why a request did not get what it wanted. The text is for the log.
 #[derive(Debug, thiserror::Error)]
@@ -70,32 +66,33 @@ pub enum Problem {
     Proxy(#[from] ProxyError),
 }
 
-/// Status, stable code and words of one class.
-#[derive(Clone, Copy)]
-struct Class(StatusCode, &'static str, &'static str);
-
 impl Problem {
     pub fn status(&self) -> StatusCode {
-        self.class().0
+        self.answer().0
     }
 
     /// Stable, for logs and for clients that read JSON.
     pub fn code(&self) -> &'static str {
-        self.class().1
+        self.answer().1.code()
     }
 
-    fn class(&self) -> Class {
-        const BAD: &str = "The request could not be understood.";
-        const ORIGIN: &str = "The application did not answer properly.";
+    /// For the log: of a refused sign-in the reason's code, whose particulars are logged where it was refused.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::SignInRefused(refused) => refused.code().to_owned(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The table: which status, and what the person reads.
+    fn answer(&self) -> (StatusCode, Class) {
         match self {
             Self::Request(RequestFault::Expectation) => {
-                Class(StatusCode::EXPECTATION_FAILED, "expectation_failed", BAD)
+                (StatusCode::EXPECTATION_FAILED, Class::ExpectationFailed)
             }
-            Self::Request(RequestFault::SpoofedField(_) | RequestFault::ProtectedHop(_)) => Class(
-                StatusCode::BAD_REQUEST,
-                "field_refused",
-                "The request carries a field that it may not carry.",
-            ),
+            Self::Request(RequestFault::SpoofedField(_) | RequestFault::ProtectedHop(_)) => {
+                (StatusCode::BAD_REQUEST, Class::FieldRefused)
+            }
             Self::Framing(_)
             | Self::HostCount
             | Self::Host(_)
@@ -105,79 +102,93 @@ impl Problem {
             | Self::AmbiguousPath
             | Self::ReturnTo
             | Self::Request(_)
-            | Self::Proxy(ProxyError::ClientBody(_)) => Class(StatusCode::BAD_REQUEST, "bad_request", BAD),
-            Self::UnknownHost => {
-                Class(StatusCode::MISDIRECTED_REQUEST, "unknown_host", "This host is not served here.")
+            | Self::Proxy(ProxyError::ClientBody(_)) => (StatusCode::BAD_REQUEST, Class::BadRequest),
+            Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, Class::UnknownHost),
+            Self::NoRoute => (StatusCode::NOT_FOUND, Class::NotFound),
+            Self::Method { .. } => (StatusCode::METHOD_NOT_ALLOWED, Class::MethodNotAllowed),
+            Self::SignInRequired { .. } => (StatusCode::UNAUTHORIZED, Class::SignInRequired),
+            Self::Forbidden => (StatusCode::FORBIDDEN, Class::Forbidden),
+            Self::SignInRefused(refused) => refused_answer(refused),
+            Self::Store(_) | Self::Random(_) | Self::Signing(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, Class::Unavailable)
             }
-            Self::NoRoute => Class(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address."),
-            Self::Method { .. } => {
-                Class(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This method is not served here.")
-            }
-            Self::SignInRequired { .. } => {
-                Class(StatusCode::UNAUTHORIZED, "sign_in_required", "Please sign in first.")
-            }
-            Self::Forbidden => {
-                Class(StatusCode::FORBIDDEN, "forbidden", "You are signed in, but not permitted to see this.")
-            }
-            Self::SignInRefused(refused) => refused_class(refused),
-            Self::Store(_) | Self::Random(_) | Self::Signing(_) | Self::NoConnection(_) => Class(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "This cannot be answered at the moment.",
-            ),
+            Self::NoConnection(_) => (StatusCode::SERVICE_UNAVAILABLE, Class::SignInUnavailable),
             Self::NotConfigured(_)
             | Self::Proxy(
                 ProxyError::IdentityTooLong { .. } | ProxyError::Target | ProxyError::Unrepeatable,
-            ) => Class(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something is wrong on our side."),
+            ) => (StatusCode::INTERNAL_SERVER_ERROR, Class::Internal),
             Self::Proxy(ProxyError::Connect(_)) => {
-                Class(StatusCode::SERVICE_UNAVAILABLE, "origin_unavailable", ORIGIN)
+                (StatusCode::SERVICE_UNAVAILABLE, Class::OriginUnavailable)
             }
             Self::Proxy(ProxyError::ConnectTimeout(_) | ProxyError::ResponseHeadTimeout(_)) => {
-                Class(StatusCode::GATEWAY_TIMEOUT, "origin_timeout", ORIGIN)
+                (StatusCode::GATEWAY_TIMEOUT, Class::OriginTimeout)
             }
             Self::Proxy(
                 ProxyError::Closed(_)
                 | ProxyError::Response(_)
                 | ProxyError::AmbiguousLength
                 | ProxyError::Switched,
-            ) => Class(StatusCode::BAD_GATEWAY, "origin_failed", ORIGIN),
+            ) => (StatusCode::BAD_GATEWAY, Class::OriginFailed),
         }
     }
 }
 
-/// A refused sign-in: whose fault it is, and nothing that tells a forger how far a message came.
-fn refused_class(refused: &Refused) -> Class {
-    const TRANSPORT: &str = "The sign-in message could not be read.";
+fn refused_answer(refused: &Refused) -> (StatusCode, Class) {
     match refused {
-        Refused::ContentType => Class(StatusCode::UNSUPPORTED_MEDIA_TYPE, "sign_in_unreadable", TRANSPORT),
-        Refused::BodyTooLarge => Class(StatusCode::PAYLOAD_TOO_LARGE, "sign_in_unreadable", TRANSPORT),
-        Refused::BodyTimeout => Class(StatusCode::REQUEST_TIMEOUT, "sign_in_unreadable", TRANSPORT),
+        Refused::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, Class::SignInUnreadable),
+        Refused::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Class::SignInUnreadable),
+        Refused::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, Class::SignInUnreadable),
         Refused::Query | Refused::BodyBroken | Refused::Parameters => {
-            Class(StatusCode::BAD_REQUEST, "sign_in_unreadable", TRANSPORT)
+            (StatusCode::BAD_REQUEST, Class::SignInUnreadable)
         }
         Refused::NoConnection(_)
         | Refused::SignIn(SignInError::Store(_) | SignInError::Contended | SignInError::Random(_)) => {
-            Class(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Signing in is not possible at the moment.")
+            (StatusCode::SERVICE_UNAVAILABLE, Class::SignInUnavailable)
         }
-        Refused::Saml(_)
-        | Refused::RelayState
-        | Refused::SignIn(
-            SignInError::RequestConsumed | SignInError::AssertionReplayed | SignInError::Attribute(_),
-        ) => Class(
-            StatusCode::FORBIDDEN,
-            "sign_in_refused",
-            "The identity provider's answer was not accepted.",
-        ),
+        Refused::SignIn(SignInError::RequestConsumed | SignInError::AssertionReplayed) => {
+            (StatusCode::FORBIDDEN, Class::SignInExpired)
+        }
+        Refused::SignIn(SignInError::Attribute(_)) => (StatusCode::FORBIDDEN, Class::SignInNotSetUp),
+        Refused::RelayState => (StatusCode::FORBIDDEN, Class::SignInRefused),
+        Refused::Saml(refusal) => (StatusCode::FORBIDDEN, saml_class(refusal.reason)),
+    }
+}
+
+/// What a person can do about a refused response. Nothing tells a forger how far a message came: whatever fails before the
+/// signature was verified, or while something was decrypted, is one class; the others take a message that the IdP signed,
+/// or, for a status that is no success, the word of whoever sent it.
+fn saml_class(reason: Reason) -> Class {
+    match reason {
+        Reason::StatusNotSuccess => Class::SignInDenied,
+        Reason::Unsolicited => Class::SignInUnsolicited,
+        Reason::RequestUnknown
+        | Reason::IssueInstantStale
+        | Reason::ConfirmationExpired
+        | Reason::ConditionsExpired
+        | Reason::SessionExpired => Class::SignInExpired,
+        other => match other.check() {
+            Check::Issuer
+            | Check::Destination
+            | Check::InResponseTo
+            | Check::IssueInstant
+            | Check::Subject
+            | Check::SubjectConfirmation
+            | Check::Conditions
+            | Check::Audience
+            | Check::AuthnStatement
+            | Check::Attributes => Class::SignInNotSetUp,
+            _ => Class::SignInRefused,
+        },
     }
 }
 
 /// The answer: a page for a person's navigation, JSON for everything else.
-pub fn problem(problem: &Problem, navigation: bool, request_id: &str) -> Response<Body> {
-    let class = problem.class();
-    let Class(status, code, message) = class;
+pub fn problem(pages: &Pages, problem: &Problem, navigation: bool, request_id: &str) -> Response<Body> {
+    let (status, class) = problem.answer();
     let mut response = if navigation {
-        page(&class, request_id)
+        page(pages, status, class, request_id)
     } else {
+        let (code, message) = (class.code(), &pages.texts(class).message);
         let location = match problem {
             Problem::SignInRequired { location } => Some(location),
             _ => None,
@@ -198,48 +209,10 @@ pub fn problem(problem: &Problem, navigation: bool, request_id: &str) -> Respons
     response
 }
 
-/// A title, and what a person can do about it.
-fn advice(code: &str) -> (&'static str, &'static str) {
-    match code {
-        "sign_in_refused" | "sign_in_unreadable" => (
-            "You are not signed in",
-            "Please start again. If it happens again, give your administrator the request id.",
-        ),
-        "forbidden" => (
-            "No access",
-            "If you should have access, ask your administrator for it, and give the request id.",
-        ),
-        "not_found" => ("Nothing here", "Please check the address."),
-        "unavailable" | "origin_unavailable" | "origin_timeout" | "origin_failed" => (
-            "Not available right now",
-            "Please try again in a moment. If it stays so, give your administrator the request id.",
-        ),
-        "internal" => ("Something went wrong", "Please give your administrator the request id."),
-        _ => (
-            "That did not work",
-            "Please go back and try again. If it happens again, give your administrator the request id.",
-        ),
-    }
-}
-
-/// A small page of our own. Title, message and advice are ours, `request_id` was checked; none is escaped.
-fn page(class: &Class, request_id: &str) -> Response<Body> {
-    static PAGE_STYLED: LazyLock<String> = LazyLock::new(|| PAGE.replace("{{style}}", STYLE));
-    static POLICY: LazyLock<String> = LazyLock::new(|| {
-        let style = BASE64_STANDARD.encode(Sha256::digest(STYLE));
-        format!(
-            "default-src 'none'; style-src 'sha256-{style}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-        )
-    });
-    let Class(status, code, message) = class;
-    let (title, advice) = advice(code);
-    let text =
-        PAGE_STYLED.replace("{{title}}", title).replace("{{message}}", message).replace("{{advice}}", advice);
-    let mut response =
-        answer(*status, "text/html; charset=utf-8", text.replace("{{request_id}}", request_id));
-    if let Ok(policy) = HeaderValue::from_str(&POLICY) {
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
+/// A page of our own about a class, with the policy of its template.
+pub fn page(pages: &Pages, status: StatusCode, class: Class, request_id: &str) -> Response<Body> {
+    let mut response = answer(status, "text/html; charset=utf-8", pages.html(class, request_id));
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, pages.policy().clone());
     response
 }
 
@@ -272,7 +245,7 @@ mod tests {
     use super::*;
 
     fn render(problem: &Problem, navigation: bool) -> (StatusCode, String) {
-        let response = super::problem(problem, navigation, "id-1");
+        let response = super::problem(&Pages::default(), problem, navigation, "id-1");
         assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
         assert!(response.headers().contains_key(header::CONTENT_SECURITY_POLICY));
         let status = response.status();
@@ -294,15 +267,34 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_allows_the_style_of_the_page_and_no_other() {
-        let response = super::problem(&Problem::Forbidden, true, "id-1");
-        let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+    fn s_102_a_page_carries_the_policy_of_its_template() {
+        let response = super::problem(&Pages::default(), &Problem::Forbidden, true, "id-1");
+        let policy = &response.headers()[header::CONTENT_SECURITY_POLICY];
+        assert_eq!(policy, Pages::default().policy());
         let (_, page) = render(&Problem::Forbidden, true);
-        let style = page.split_once("<style>").and_then(|(_, rest)| rest.split_once("</style>")).unwrap().0;
-        let hash = BASE64_STANDARD.encode(Sha256::digest(style));
-        assert!(policy.contains(&format!("default-src 'none'; style-src 'sha256-{hash}';")), "{policy}");
         assert_eq!(page.matches("<style").count() + page.matches("<script").count(), 1);
         assert!(!page.contains("style=") && !page.contains("{{"));
+    }
+
+    /// A forger learns nothing of how far a message came before its signature was verified.
+    #[test]
+    fn what_comes_before_a_verified_signature_is_one_class() {
+        for reason in Reason::ALL.iter().filter(|reason| reason.check() <= Check::Fields) {
+            let class = saml_class(*reason);
+            assert!(matches!(class, Class::SignInRefused), "{reason:?}: {class:?}");
+        }
+        for (reason, class) in [
+            (Reason::StatusNotSuccess, Class::SignInDenied),
+            (Reason::Unsolicited, Class::SignInUnsolicited),
+            (Reason::RequestUnknown, Class::SignInExpired),
+            (Reason::ConditionsExpired, Class::SignInExpired),
+            (Reason::ConditionsNotYetValid, Class::SignInNotSetUp),
+            (Reason::AudienceMismatch, Class::SignInNotSetUp),
+            (Reason::NameIdTransient, Class::SignInNotSetUp),
+            (Reason::SubjectAttributeMissing, Class::SignInNotSetUp),
+        ] {
+            assert_eq!(saml_class(reason), class, "{reason:?}");
+        }
     }
 
     #[test]

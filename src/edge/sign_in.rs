@@ -174,7 +174,9 @@ pub async fn consume(
         Ok(accepted) => accepted,
         Err(refused) => {
             gate.metrics.saml_refused(refused.code());
-            tracing::warn!(request_id, enterprise = enterprise.as_str(), code = refused.code(), %refused, "sign-in refused");
+            let (expected, found) = refused.expected_and_found();
+            let (code, hint) = (refused.code(), refused.hint());
+            tracing::warn!(request_id, enterprise = enterprise.as_str(), code, expected, found, hint, %refused, "sign-in refused");
             audit(&AuditEvent {
                 request_id: Some(request_id),
                 reason: Some(refused.code()),
@@ -347,7 +349,9 @@ mod tests {
                 ) => {}
             }
             let entry = format!("\n- `{}`", refused.code());
-            assert!(include_str!("../../docs/REASONS.md").contains(&entry), "{entry}");
+            let (_, after) = include_str!("../../docs/REASONS.md").split_once(&entry).expect(&entry);
+            let line = after.lines().next().unwrap();
+            assert!(line.ends_with(refused.hint()), "{entry}: {}", refused.hint());
         }
     }
 

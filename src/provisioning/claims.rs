@@ -1,5 +1,5 @@
 //! Groups and profile, read from an assertion's attributes by exact attribute name (A19).
-use crate::domain::{Attribute, GroupClaim, NameId, Profile};
+use crate::domain::{Attribute, GroupClaim, Profile, StableId};
 
 /// Entra ID sends this instead of the groups when there are too many of them.
 const OVERAGE_POINTERS: &[&str] = &[
@@ -39,13 +39,13 @@ pub struct Reading {
 impl Reading {
     /// Reads the attributes that `names` lists. `structured` names those that have a value that is not text.
     pub fn of(
-        name_id: &NameId,
+        stable_id: &StableId,
         attributes: &[Attribute],
         structured: &[String],
         names: &AttributeNames,
     ) -> Result<Self, UnusableAttribute> {
         screen(structured, names)?;
-        let profile = profile(name_id, attributes, names)?;
+        let profile = profile(stable_id, attributes, names)?;
         let is_pointer = |name: &String| OVERAGE_POINTERS.contains(&name.as_str());
         let claim = match structured.iter().any(is_pointer) {
             true => GroupClaim::Overage,
@@ -86,12 +86,12 @@ fn group_claim(attributes: &[Attribute], names: &AttributeNames) -> GroupClaim {
 
 /// How the person is shown to origin servers.
 fn profile(
-    name_id: &NameId,
+    stable_id: &StableId,
     attributes: &[Attribute],
     names: &AttributeNames,
 ) -> Result<Profile, UnusableAttribute> {
     Ok(Profile {
-        user: name_id.value.clone(),
+        user: stable_id.value().to_owned(),
         email: single(attributes, &names.email)?,
         display_name: single(attributes, &names.display_name)?,
         preferred_username: single(attributes, &names.preferred_username)?,
@@ -162,8 +162,8 @@ mod tests {
 
     #[test]
     fn s_95_a_single_valued_attribute_with_two_values_is_refused() {
-        let name_id = NameId { value: "alice".into(), format: String::new() };
-        let read = |attributes: &[Attribute]| profile(&name_id, attributes, &names()).map(|p| p.email);
+        let stable_id = StableId::NameId("alice".into());
+        let read = |attributes: &[Attribute]| profile(&stable_id, attributes, &names()).map(|p| p.email);
         assert_eq!(read(&[]), Ok(None));
         assert_eq!(read(&[attribute("mail", &["a@example.com"])]), Ok(Some("a@example.com".into())));
         assert_eq!(
@@ -182,9 +182,9 @@ mod tests {
 
     #[test]
     fn v_13_a_pointer_is_one_whatever_its_value_is() {
-        let name_id = NameId { value: "alice".into(), format: String::new() };
+        let stable_id = StableId::NameId("alice".into());
         let attributes = [attribute("groups", &["a"])];
-        let reading = Reading::of(&name_id, &attributes, &[OVERAGE_POINTERS[0].into()], &names()).unwrap();
+        let reading = Reading::of(&stable_id, &attributes, &[OVERAGE_POINTERS[0].into()], &names()).unwrap();
         assert_eq!(reading.claim, GroupClaim::Overage);
     }
 

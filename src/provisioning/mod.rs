@@ -1,16 +1,19 @@
 //! Membership decisions, pure: a group claim and what a person has now, in; the smallest set of changes, out.
 //!
 //! `claims` reads groups and profile out of an assertion's attributes, `correspondence` says which organizations those
-//! groups stand for, `plan` compares that with what the person has,
+//! groups stand for (`dn` and `pattern` help it to read their names), `plan` compares that with what the person has,
 //! and `apply` carries the plan out on records.
 mod apply;
 mod claims;
 mod correspondence;
+mod dn;
+mod pattern;
 mod plan;
 
 pub use apply::{apply, touches_owners};
 pub use claims::{AttributeNames, Reading, UnusableAttribute};
-pub use correspondence::{Correspondence, GroupMatch, Mapping, Match};
+pub use correspondence::{Correspondence, GroupMatch, GroupNaming, Mapping, Match};
+pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternError};
 pub use plan::{Change, Current, Plan, plan};
 
 use crate::domain::OrganizationSlug;
@@ -22,6 +25,7 @@ pub struct Settings {
     /// The organizations whose membership the IdP's groups decide (A3). All others are never touched.
     pub managed: Vec<OrganizationSlug>,
     pub mappings: Vec<Mapping>,
+    pub naming: GroupNaming,
     pub attributes: AttributeNames,
 }
 

@@ -11,7 +11,7 @@ use openssl::{
 };
 
 use super::{
-    OwnKey, Reason, Refusal,
+    OwnKey, Reason, Refusal, SubjectKey,
     algorithm::{KeyType, SignatureAlgorithm},
     guard::{Guard, stands},
     limits::{KEYS_PER_CONNECTION_MAX, RSA_BITS_MAX, RSA_BITS_MIN},
@@ -29,6 +29,8 @@ pub struct Settings {
     /// PEM, one certificate each.
     pub certificates: Vec<Vec<u8>>,
     pub signed: SignedElement,
+    /// What identifies people.
+    pub subject: SubjectKey,
     /// NotBefore and NotOnOrAfter are stretched by this much, in seconds.
     pub clock_skew_seconds: u32,
     /// Our own: the first signs, all are in our metadata.

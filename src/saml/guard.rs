@@ -224,12 +224,14 @@ guards! {
     NameIdThere,
     /// The NameID is not transient.
     NameIdTransient,
-    /// Bytes of a NameID.
-    NameIdLength,
-    /// No invisible character in a NameID.
-    NameIdCharacters,
-    /// A NameID is in normalization form C.
-    NameIdNfc,
+    /// The NameID names no system.
+    NameIdEntity,
+    /// Bytes of what identifies a person.
+    SubjectLength,
+    /// No invisible character in it.
+    SubjectCharacters,
+    /// It is in normalization form C.
+    SubjectNfc,
     /// A persistent NameID is meant for this pair of providers.
     NameIdQualifiers,
     /// A confirmation is of the bearer method.
@@ -262,6 +264,13 @@ guards! {
     AuthnInstant,
     /// The session at the IdP is not over.
     SessionEnd,
+
+    /// The attribute that identifies people holds text.
+    SubjectText,
+    /// It is there once, with one value.
+    SubjectOne,
+    /// It is not blank.
+    SubjectThere,
 
     /// RelayState comes back as it was sent.
     RelayState,

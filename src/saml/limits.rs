@@ -35,6 +35,8 @@ pub const SIGNATURE_TEXT_BYTES_MAX: usize = 4096;
 
 /// The longest NameID value. SAML allows 256 characters for persistent ones.
 pub const NAME_ID_BYTES_MAX: usize = 1024;
+/// The longest value of an attribute that identifies people: as for NameIDs, which it stands in for.
+pub const STABLE_ID_BYTES_MAX: usize = NAME_ID_BYTES_MAX;
 /// Digits after the decimal point of a timestamp: nanoseconds.
 pub const FRACTION_DIGITS_MAX: usize = 9;
 /// How long after its IssueInstant a message is still taken, in seconds, clock skew aside. An IdP issues the assertion

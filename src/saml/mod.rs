@@ -31,6 +31,7 @@ mod signature;
 mod signing;
 mod slot;
 mod structure;
+mod subject;
 mod verify;
 mod xml;
 
@@ -43,6 +44,7 @@ pub use refusal::Refusal;
 pub use request::authn_request_url;
 pub use signing::SigningError;
 pub use slot::{ConnectionSlot, NoConnection};
+pub use subject::SubjectKey;
 pub use verify::{VerifiedAssertion, verify};
 
 /// A request that this browser has outstanding.

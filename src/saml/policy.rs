@@ -7,8 +7,9 @@ use super::{
     limits::ISSUE_AGE_SECONDS_MAX,
     name_id,
     structure::STATUS_SUCCESS,
+    subject,
 };
-use crate::domain::{NameId, Timestamp};
+use crate::domain::{NameId, StableId, Timestamp};
 
 const ENTITY_FORMAT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
 const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
@@ -27,6 +28,7 @@ pub(super) struct Policy<'a> {
 pub(super) struct Accepted {
     pub in_response_to: String,
     pub name_id: NameId,
+    pub stable_id: StableId,
     pub session_index: Option<String>,
     pub authn_instant: Timestamp,
     pub session_not_on_or_after: Option<Timestamp>,
@@ -53,9 +55,8 @@ impl Policy<'_> {
         self.check_issue_instant(response.issue_instant, "Response")?;
         self.check_issue_instant(assertion.issue_instant, "Assertion")?;
         trail.passed(Check::IssueInstant, &|| assertion.issue_instant.to_string());
-        let subject = assertion.subject.as_ref().ok_or(Reason::SubjectMissing)?;
-        let name_id =
-            name_id::check(subject.name_id.as_ref().ok_or(Reason::NameIdMissing)?, self.connection)?;
+        let fields = assertion.subject.as_ref().ok_or(Reason::SubjectMissing)?;
+        let name_id = name_id::check(fields.name_id.as_ref().ok_or(Reason::NameIdMissing)?, self.connection)?;
         trail.passed(Check::Subject, &|| format!("{} ({})", name_id.value, name_id.format));
         let deliverable_until = self.check_confirmation(assertion, request)?;
         trail.passed(Check::SubjectConfirmation, &|| format!("bearer, until {deliverable_until}"));
@@ -67,13 +68,20 @@ impl Policy<'_> {
         trail.passed(Check::Audience, &|| self.connection.settings().entity_id.clone());
         let (authn, session_not_on_or_after) = self.check_authn_statements(assertion)?;
         trail.passed(Check::AuthnStatement, &|| format!("signed in at {}", authn.authn_instant));
-        trail.passed(Check::Attributes, &|| format!("{} attributes", assertion.attributes.len()));
+        let stable_id = subject::stable_id(&name_id, assertion, self.connection)?;
+        trail.passed(Check::Attributes, &|| {
+            let count = assertion.attributes.len();
+            stable_id.attribute().map_or(format!("{count} attributes"), |name| {
+                format!("{count} attributes, {name} identifies the person")
+            })
+        });
         // Acceptance ends at the latest with the age of the signed IssueInstant, whatever the other bounds say.
         let age_end = shifted(assertion.issue_instant, ISSUE_AGE_SECONDS_MAX);
         let latest = deliverable_until.max(valid_until.unwrap_or(deliverable_until)).min(age_end);
         Ok(Accepted {
             in_response_to: request.to_owned(),
             name_id,
+            stable_id,
             session_index: authn.session_index.as_deref().map(str::to_owned),
             authn_instant: authn.authn_instant,
             session_not_on_or_after,

@@ -129,8 +129,9 @@ reasons! {
     IssueInstantStale: IssueInstant, "issue_instant_stale", "SAML Core 1.3.3", "The message was issued too long ago.", CLOCK;
 
     SubjectMissing: Subject, "subject_missing", "SAML Profiles 4.1.4.2", "The Assertion has no Subject.", BROKEN;
-    NameIdMissing: Subject, "name_id_missing", "SAML Core 2.2.3", "The Subject has no NameID, or an empty one.", "Choose a name identifier for this application at the identity provider that every person has.";
-    NameIdTransient: Subject, "name_id_transient", "SAML Core 8.3.8", "The NameID is transient: it changes at every sign-in and cannot hold memberships.", "Choose a persistent or another lasting name identifier for this application at the identity provider.";
+    NameIdMissing: Subject, "name_id_missing", "SAML Core 2.2.3", "The Subject has no NameID, or a blank one.", "Choose a name identifier for this application at the identity provider that every person has.";
+    NameIdTransient: Subject, "name_id_transient", "SAML Core 8.3.8", "The NameID is transient: it changes at every sign-in and cannot hold memberships.", "Choose a persistent or another lasting name identifier for this application at the identity provider, or set the connection's `subject` to an attribute that stays the same for ever, such as an object id.";
+    NameIdEntity: Subject, "name_id_entity", "SAML Core 8.3.6", "The NameID is in the entity format: it names a system and no person.", "Choose a name identifier of the person for this application at the identity provider.";
     NameIdTooLong: Subject, "name_id_too_long", "SAML Core 8.3.7", "The NameID is too long.", "Choose a shorter name identifier for this application at the identity provider.";
     NameIdCharacter: Subject, "name_id_character", "SAML Core 2.2.3", "The NameID holds a control, format or line-separating character.", "Look at the person's record at the identity provider for an invisible character or a line break.";
     NameIdNotNfc: Subject, "name_id_not_nfc", "Unicode Standard Annex 15", "The NameID is not in Unicode normalization form C.", "Look at the person's record at the identity provider, and have the name identifier stored in normalization form C.";
@@ -157,6 +158,12 @@ reasons! {
     SessionExpired: AuthnStatement, "session_expired", "SAML Core 2.7.2", "The session at the identity provider is already over.", AGAIN;
 
     AttributeNameMissing: Attributes, "attribute_name_missing", "SAML Core 2.7.3.1", "An Attribute has no Name.", BROKEN;
+    SubjectAttributeMissing: Attributes, "subject_attribute_missing", "SAML Core 2.7.3.1", "The attribute that identifies people is not there, or blank.", "Release the attribute that the connection's `subject` names for every person at the identity provider, under exactly this name.";
+    SubjectAttributeAmbiguous: Attributes, "subject_attribute_ambiguous", "SAML Core 2.7.3.1", "The attribute that identifies people is there more than once, or has several values.", "Release exactly one value of the attribute that the connection's `subject` names at the identity provider, or name another one.";
+    SubjectAttributeNotText: Attributes, "subject_attribute_not_text", "SAML Core 2.7.3.1", "The attribute that identifies people has a value that holds elements, or is nil.", "Release the attribute that the connection's `subject` names as text at the identity provider, or name another one.";
+    SubjectAttributeTooLong: Attributes, "subject_attribute_too_long", "SAML Core 2.7.3.1", "The value that identifies the person is too long.", "Name an attribute with a shorter value in the connection's `subject`.";
+    SubjectAttributeCharacter: Attributes, "subject_attribute_character", "SAML Core 2.7.3.1", "The value that identifies the person holds a control, format or line-separating character.", "Look at the person's record at the identity provider for an invisible character or a line break.";
+    SubjectAttributeNotNfc: Attributes, "subject_attribute_not_nfc", "Unicode Standard Annex 15", "The value that identifies the person is not in Unicode normalization form C.", "Look at the person's record at the identity provider, and have the value stored in normalization form C.";
 }
 
 #[cfg(test)]

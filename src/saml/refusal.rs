@@ -22,6 +22,11 @@ impl Refusal {
         self
     }
 
+    /// Says where, if nothing was said yet.
+    pub(super) fn detail_unless_given(self, detail: &str) -> Self {
+        if self.detail.is_none() { self.detail(detail) } else { self }
+    }
+
     pub(super) fn expected(mut self, value: &str) -> Self {
         self.expected = Some(shown(value));
         self

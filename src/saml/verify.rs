@@ -8,7 +8,7 @@ use super::{
     signature, structure,
     xml::{self, Tape},
 };
-use crate::domain::{Attribute, NameId, Timestamp};
+use crate::domain::{Attribute, NameId, StableId, Timestamp};
 
 /// What an accepted response says. Only [`verify`] makes one; every field comes from octets that were digested.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,7 @@ pub struct VerifiedAssertion {
     issuer: String,
     in_response_to: String,
     name_id: NameId,
+    stable_id: StableId,
     session_index: Option<String>,
     authn_instant: Timestamp,
     session_not_on_or_after: Option<Timestamp>,
@@ -38,8 +39,13 @@ impl VerifiedAssertion {
     pub fn in_response_to(&self) -> &str {
         &self.in_response_to
     }
+    /// The name of the person, or of the person's session, at the IdP: what logout messages go by.
     pub fn name_id(&self) -> &NameId {
         &self.name_id
+    }
+    /// Who the person is, by what the connection says identifies people.
+    pub fn stable_id(&self) -> &StableId {
+        &self.stable_id
     }
     pub fn session_index(&self) -> Option<&str> {
         self.session_index.as_deref()
@@ -114,6 +120,7 @@ fn verified(assertion: AssertionFields<'_>, accepted: Accepted) -> VerifiedAsser
         issuer: assertion.issuer.value.into_owned(),
         in_response_to: accepted.in_response_to,
         name_id: accepted.name_id,
+        stable_id: accepted.stable_id,
         session_index: accepted.session_index,
         authn_instant: accepted.authn_instant,
         session_not_on_or_after: accepted.session_not_on_or_after,

@@ -66,7 +66,7 @@ pub struct AuditEvent<'a> {
     /// The person's id, as hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub person: Option<&'a str>,
-    /// The NameID's value.
+    /// The stable id's value: the NameID's, or that of the attribute that identifies people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<&'a str>,
     #[serde(rename = "org", skip_serializing_if = "Option::is_none")]
@@ -152,6 +152,9 @@ pub struct AccessLine<'a> {
     pub session: Option<SessionId>,
     /// `forward`, `sign_in`, `forbid`, `own`, or the stable code of a refusal.
     pub decision: &'a str,
+    /// Why the request did not get what it wanted, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'a str>,
 }
 
 /// Writes an audit event to the log.
@@ -297,6 +300,7 @@ mod tests {
             user: None,
             session: Some(SessionId::from_bytes([0xab; 32])),
             decision: "forward",
+            reason: None,
         };
         let text = logged(LogFormat::Text, "info", || access_log(&line));
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -304,6 +308,7 @@ mod tests {
         assert_eq!(json["duration_us"], 2000);
         assert_eq!(json["session"], "ab".repeat(32));
         assert!(json.get("user").is_none() && json.get("origin_us").is_none());
+        assert!(json.get("reason").is_none());
     }
 
     #[test]

@@ -5,19 +5,16 @@ use std::{
 };
 
 use portcullis::saml::{
-    Check, Connection, Reason, decode,
+    Check, Connection, Reason, Refusal, VerifiedAssertion, decode,
     guard::{Guard, without},
 };
 
 use crate::{
     over_http,
-    saml::{
-        Case, cases,
-        forge::{connection, judge, usual_connection},
-    },
+    saml::{Case, cases, fixtures, forge},
 };
 
-/// Cases longer than this, refused while they are parsed, are left out for the guards of later checks, which they do not reach.
+/// What counts as a long message.
 const LONG_BYTES_MIN: usize = 16 * 1024;
 /// The last guard of the parser.
 const PARSED: Guard = Guard::BoundPrefixes;
@@ -37,103 +34,114 @@ enum Outcome {
     Panicked,
 }
 
-struct Corpus {
-    cases: Vec<Case>,
-    usual: Connection,
-    rsa_only: Connection,
+/// A case, and what it is owed with every guard in place.
+struct Trial {
+    case: Case,
+    owed: Outcome,
+    /// It is made for the connection that most cases are made for.
+    is_usual: bool,
 }
 
-impl Corpus {
-    fn outcome(&self, case: &Case) -> Outcome {
-        let connection = match case.reason {
-            Some(Reason::KeyTypeMissing) => &self.rsa_only,
-            _ => &self.usual,
-        };
-        let is_form_value = case.reason.is_some_and(|reason| reason.check() == Check::Encoding);
-        let judged = catch_unwind(AssertUnwindSafe(|| match is_form_value {
-            true => judge(connection, &decode(&case.octets)?),
-            false => judge(connection, &case.octets),
-        }));
-        match judged {
-            Ok(Ok(verified)) => Outcome::Accepted(format!("{verified:?}")),
-            Ok(Err(refusal)) => Outcome::Refused(refusal.reason.code()),
-            Err(_) => Outcome::Panicked,
+impl Trial {
+    fn new(case: Case, usual: &Connection) -> Self {
+        let owed = at(usual, &case);
+        let is_usual = owed.is_owed_to(&case);
+        let mut trial = Self { case, owed, is_usual };
+        if !is_usual {
+            trial.owed = trial.outcome(usual);
         }
+        trial
+    }
+
+    /// Judges the case as the fixtures are judged. The usual connection is made once: it costs more than a message.
+    fn outcome(&self, usual: &Connection) -> Outcome {
+        let case = &self.case;
+        if self.is_usual { at(usual, case) } else { caught(|| fixtures::outcome(case.reason, &case.octets)) }
+    }
+
+    /// Refused while it is parsed, and long: left out for the guards of later checks, which it does not reach.
+    fn is_beyond(&self, guard: Guard) -> bool {
+        let ends_early = self.case.reason.is_some_and(|reason| reason.check() <= Check::WellFormed);
+        guard > PARSED && ends_early && self.case.octets.len() > LONG_BYTES_MIN
+    }
+}
+
+impl Outcome {
+    fn is_owed_to(&self, case: &Case) -> bool {
+        match (self, case.reason) {
+            (Self::Accepted(_), None) => true,
+            (Self::Refused(code), Some(reason)) => *code == reason.code(),
+            _ => false,
+        }
+    }
+}
+
+fn at(connection: &Connection, case: &Case) -> Outcome {
+    caught(|| match case.reason.is_some_and(|reason| reason.check() == Check::Encoding) {
+        true => forge::judge(connection, &decode(&case.octets)?),
+        false => forge::judge(connection, &case.octets),
+    })
+}
+
+fn caught(judge: impl FnOnce() -> Result<VerifiedAssertion, Refusal>) -> Outcome {
+    match catch_unwind(AssertUnwindSafe(judge)) {
+        Ok(Ok(verified)) => Outcome::Accepted(format!("{verified:?}")),
+        Ok(Err(refusal)) => Outcome::Refused(refusal.reason.code()),
+        Err(_) => Outcome::Panicked,
     }
 }
 
 /// Takes each guard away; what is wrong.
 pub fn run() -> Vec<String> {
-    let corpus = Corpus { cases: cases(), usual: usual_connection(), rsa_only: connection(&["idp-rsa"]) };
-    let owed: Vec<Outcome> = corpus.cases.iter().map(|case| corpus.outcome(case)).collect();
-    let mut faults = vec![];
-    for (case, outcome) in corpus.cases.iter().zip(&owed) {
-        let code = case.reason.map(Reason::code);
-        let same = match outcome {
-            Outcome::Accepted(_) => code.is_none(),
-            Outcome::Refused(found) => code == Some(*found),
-            Outcome::Panicked => false,
-        };
-        if !same {
-            faults.push(format!("{} with every guard: {outcome:?}", case.name));
-        }
-    }
+    let usual = forge::usual_connection();
+    let trials: Vec<Trial> = cases().into_iter().map(|case| Trial::new(case, &usual)).collect();
+    let wrong = trials.iter().filter(|trial| !trial.owed.is_owed_to(&trial.case));
+    let mut faults: Vec<String> =
+        wrong.map(|trial| format!("{} with every guard: {:?}", trial.case.name, trial.owed)).collect();
     let mut changed: BTreeSet<Reason> = ABSENCES.iter().copied().collect();
     std::panic::set_hook(Box::new(|_| {}));
     for guard in Guard::ALL.iter().filter(|guard| !over_http::GUARDS.contains(guard)) {
-        let found = without(&[*guard], || {
-            let judge = |(case, owed): (&Case, &Outcome)| match guard > &PARSED && ends_early(case) {
-                true => owed.clone(),
-                false => corpus.outcome(case),
-            };
-            corpus.cases.iter().zip(&owed).map(judge).collect::<Vec<_>>()
+        let different = without(&[*guard], || {
+            let reached = trials.iter().filter(|trial| !trial.is_beyond(*guard));
+            let found = reached.map(|trial| (trial, trial.outcome(&usual)));
+            found.filter(|(trial, found)| *found != trial.owed).collect::<Vec<_>>()
         });
-        let differ =
-            |((case, a), b): ((&Case, &Outcome), &Outcome)| (a != b).then_some(case.reason).flatten();
-        changed.extend(corpus.cases.iter().zip(&owed).zip(&found).filter_map(differ));
-        faults.extend(report(*guard, &corpus, &owed, &found));
+        changed.extend(different.iter().filter_map(|(trial, _)| trial.case.reason));
+        faults.extend(report(*guard, &different));
     }
     let _ = std::panic::take_hook();
     let unguarded = Reason::ALL.iter().filter(|reason| !changed.contains(reason));
-    faults.extend(
-        unguarded.map(|reason| format!("{}: no guard that can be taken away stands for it", reason.code())),
-    );
+    faults.extend(unguarded.map(|reason| format!("{}: no guard for it can be taken away", reason.code())));
     faults
 }
 
-fn ends_early(case: &Case) -> bool {
-    case.octets.len() > LONG_BYTES_MIN
-        && case.reason.is_some_and(|reason| reason.check() <= Check::WellFormed)
-}
-
 /// Prints the guard's line; what is wrong with it.
-fn report(guard: Guard, corpus: &Corpus, owed: &[Outcome], found: &[Outcome]) -> Vec<String> {
-    let mut faults = vec![];
-    let (mut accepted, mut shown) = (0, vec![]);
-    let mut differ = 0;
-    for ((case, owed), found) in corpus.cases.iter().zip(owed).zip(found).filter(|((_, a), b)| a != b) {
-        differ += 1;
+fn report(guard: Guard, different: &[(&Trial, Outcome)]) -> Vec<String> {
+    let (mut faults, mut shown, mut accepted) = (vec![], vec![], 0);
+    for (trial, found) in different {
+        let name = &trial.case.name;
         let what = match found {
             Outcome::Accepted(_) => {
                 accepted += 1;
-                "accepted".to_owned()
+                "accepted"
             }
-            Outcome::Refused(reason) => (*reason).to_owned(),
+            Outcome::Refused(reason) => reason,
             Outcome::Panicked => {
-                faults.push(format!("{guard:?}: without it, {} panics", case.name));
-                "PANIC".to_owned()
+                faults.push(format!("{guard:?}: without it, {name} panics"));
+                "PANIC"
             }
         };
-        if matches!((owed, found), (Outcome::Accepted(_), Outcome::Refused(_))) {
-            faults.push(format!("{guard:?}: without it, {} is no longer accepted", case.name));
+        if matches!((&trial.owed, found), (Outcome::Accepted(_), Outcome::Refused(_))) {
+            faults.push(format!("{guard:?}: without it, {name} is no longer accepted"));
         }
-        shown.push((!what.starts_with("accepted"), format!("{} -> {what}", case.name)));
+        shown.push((what != "accepted", format!("{name} -> {what}")));
+    }
+    if different.is_empty() {
+        faults.push(format!("{guard:?}: nothing comes out differently without it"));
     }
     shown.sort();
     let shown: Vec<String> = shown.into_iter().take(SHOWN_MAX).map(|(_, line)| line).collect();
-    println!("{:<24} {differ:>3} differ, {accepted:>3} accepted: {}", format!("{guard:?}"), shown.join("; "));
-    if differ == 0 {
-        faults.push(format!("{guard:?}: nothing comes out differently without it"));
-    }
+    let (name, count) = (format!("{guard:?}"), different.len());
+    println!("{name:<24} {count:>3} differ, {accepted:>3} accepted: {}", shown.join("; "));
     faults
 }

@@ -137,6 +137,7 @@ pub fn edge_settings(workers: usize) -> edge::Settings {
         acs_body_read_millis_max: 10_000,
         sign_in_seconds_max: 600,
         pending_sign_ins_max: 8,
+        pages: edge::pages::Pages::default(),
     }
 }
 

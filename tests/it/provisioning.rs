@@ -6,8 +6,8 @@ use portcullis::domain::{
     NameId, Organization, OrganizationId, OrganizationSlug, Person, PersonId, Profile, Role, Timestamp,
 };
 use portcullis::provisioning::{
-    AttributeNames, Change, Correspondence, Current, GroupMatch, Mapping, Plan, Policy, Settings, apply,
-    plan, touches_owners,
+    AttributeNames, Change, Correspondence, Current, GroupMatch, GroupNaming, Mapping, Plan, Policy,
+    Settings, apply, plan, touches_owners,
 };
 use proptest::prelude::*;
 
@@ -29,6 +29,7 @@ fn at(second: i64) -> Timestamp {
 fn settings(provisioning: bool, deprovisioning: bool) -> Settings {
     Settings {
         policy: Policy { provisioning, deprovisioning },
+        naming: GroupNaming::default(),
         managed: MANAGED.iter().map(|o| slug(o)).collect(),
         mappings: vec![Mapping {
             group: GroupMatch::Exact("octo-owners".into()),

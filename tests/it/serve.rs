@@ -10,7 +10,8 @@ use crate::support::{
 };
 
 /// Starts `serve` on the shipped configuration before an origin server, with a store of its own.
-async fn serve(folder: &std::path::Path) -> (Process, u16, u16) {
+/// `more` are further variables.
+pub async fn serve(folder: &std::path::Path, more: &[(&str, &str)]) -> (Process, u16, u16) {
     let origin = Origin::bind("127.0.0.1:0".parse().unwrap(), "http://localhost:1").await.unwrap();
     let origin_url = format!("http://{}", origin.address());
     tokio::spawn(origin.run(std::future::pending()));
@@ -28,7 +29,8 @@ async fn serve(folder: &std::path::Path) -> (Process, u16, u16) {
                 .env("PORTCULLIS_STORE_PATH", &store)
                 .env("PORTCULLIS_LOG_FORMAT", "json")
                 .env("PORTCULLIS_ROUTE_APP_ORIGIN", &origin_url)
-                .env("PORTCULLIS_ROUTE_PUBLIC_ORIGIN", &origin_url);
+                .env("PORTCULLIS_ROUTE_PUBLIC_ORIGIN", &origin_url)
+                .envs(more.iter().copied());
             command
         },
         |port| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok(),
@@ -37,14 +39,14 @@ async fn serve(folder: &std::path::Path) -> (Process, u16, u16) {
     (process, port, private)
 }
 
-fn lines(log: &str, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+pub fn lines(log: &str, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
     log.lines().filter_map(|line| serde_json::from_str(line).ok()).filter(wanted).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_request_leaves_one_line_and_one_count_and_a_refusal_one_audit_event() {
     let folder = tempfile::tempdir().unwrap();
-    let (process, port, private) = serve(folder.path()).await;
+    let (process, port, private) = serve(folder.path(), &[]).await;
     let mut browser = Browser::new();
     let page = browser.open(&format!("http://localhost:{port}/public/a%20b?token=hunter2")).await.unwrap();
     assert_eq!(page.status, 200, "{}", page.body);

@@ -120,24 +120,25 @@ fn accepted(
     (person, owners): &(Option<Person>, Owners),
 ) -> Report {
     let settings = &enterprise.provisioning;
+    let id = person_id(assertion, enterprise);
     let names = &settings.attributes;
     let (attributes, structured) = (assertion.attributes(), assertion.structured_attributes());
-    let claim = match Reading::of(assertion.name_id(), attributes, structured, names) {
+    let claim = match Reading::of(assertion.stable_id(), attributes, structured, names) {
         Ok(reading) => reading.claim,
-        Err(error) => return Report::unusable(trail, assertion, &error),
+        Err(error) => return Report::unusable(trail, (assertion, id), &error),
     };
     let current = Current {
-        person: person_id(assertion, enterprise),
+        person: id,
         memberships: person.as_ref().map_or(&[], |p| &p.memberships),
         invitations: person.as_ref().map_or(&[], |p| &p.invitations),
         owners,
     };
     let plan = provisioning::plan(&current, &claim, settings);
-    Report::accepted(trail, assertion, &claim, settings, &plan)
+    Report::accepted(trail, (assertion, id), &claim, settings, &plan)
 }
 
 fn person_id(assertion: &VerifiedAssertion, enterprise: &config::EnterpriseSettings) -> PersonId {
-    PersonId::of(EnterpriseId::of(&enterprise.slug), assertion.issuer(), &assertion.name_id().value)
+    PersonId::of_stable_id(EnterpriseId::of(&enterprise.slug), assertion.issuer(), assertion.stable_id())
 }
 
 /// The captured octets.

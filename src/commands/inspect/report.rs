@@ -2,9 +2,9 @@
 use serde::Serialize;
 
 use crate::{
-    domain::GroupClaim,
+    domain::{GroupClaim, PersonId},
     provisioning::{Correspondence, Plan, Settings, UnusableAttribute},
-    saml::{Check, Refusal, VerifiedAssertion},
+    saml::{Check, Refusal, SubjectKey, VerifiedAssertion},
 };
 
 /// The whole report. Field names are stable.
@@ -45,11 +45,22 @@ pub struct CheckReport {
 /// What the assertion says, from the octets that were digested.
 #[derive(Debug, Serialize)]
 pub struct ClaimsReport {
+    pub subject: SubjectReport,
     pub name_id: NameIdReport,
     pub session_index: Option<String>,
     pub authn_instant: String,
     pub session_not_on_or_after: Option<String>,
     pub attributes: Vec<AttributeReport>,
+}
+
+/// Who the person is to the gateway.
+#[derive(Debug, Serialize)]
+pub struct SubjectReport {
+    /// `name_id`, or the name of the attribute that the connection identifies people by.
+    pub key: String,
+    pub value: String,
+    /// The person's id in the log and in the store.
+    pub person: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -130,7 +141,7 @@ impl Report {
     /// The assertion is good, but an attribute that the configuration names cannot be used (S-23, S-95).
     pub(super) fn unusable(
         trail: &[(Check, String)],
-        assertion: &VerifiedAssertion,
+        (assertion, person): (&VerifiedAssertion, PersonId),
         error: &UnusableAttribute,
     ) -> Self {
         let (code, found) = match error {
@@ -150,7 +161,7 @@ impl Report {
                 hint: "Release one text value of this attribute at the identity provider, or map another one in the configuration.",
                 clause: "SAML Core 2.7.3.1",
             }),
-            claims: Some(ClaimsReport::of(assertion)),
+            claims: Some(ClaimsReport::of(assertion, person)),
             groups: None,
             plan: Vec::new(),
             judged: String::new(),
@@ -159,7 +170,7 @@ impl Report {
 
     pub(super) fn accepted(
         trail: &[(Check, String)],
-        assertion: &VerifiedAssertion,
+        (assertion, person): (&VerifiedAssertion, PersonId),
         claim: &GroupClaim,
         settings: &Settings,
         plan: &Plan,
@@ -179,7 +190,7 @@ impl Report {
             verdict: "accepted",
             reason: None,
             checks: passed(trail),
-            claims: Some(ClaimsReport::of(assertion)),
+            claims: Some(ClaimsReport::of(assertion, person)),
             groups: Some(GroupsReport {
                 state: claim.state(),
                 matched: matched.collect(),
@@ -192,10 +203,16 @@ impl Report {
 }
 
 impl ClaimsReport {
-    fn of(assertion: &VerifiedAssertion) -> Self {
+    fn of(assertion: &VerifiedAssertion, person: PersonId) -> Self {
         let name_id = assertion.name_id();
         let attributes = assertion.attributes().iter();
+        let subject = assertion.stable_id();
         Self {
+            subject: SubjectReport {
+                key: subject.attribute().unwrap_or(SubjectKey::NAME_ID).to_owned(),
+                value: subject.value().to_owned(),
+                person: person.to_string(),
+            },
             name_id: NameIdReport { value: name_id.value.clone(), format: name_id.format.clone() },
             session_index: assertion.session_index().map(str::to_owned),
             authn_instant: assertion.authn_instant().to_string(),

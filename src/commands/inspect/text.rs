@@ -1,6 +1,8 @@
 //! The report for people: the verdict first, then what to do about it, then everything in order.
 use std::fmt::Write as _;
 
+use crate::saml::SubjectKey;
+
 use super::report::{ChangeReport, CheckReport, ClaimsReport, GroupsReport, ReasonReport, Report};
 
 /// Values of an attribute, and groups without organization, that are listed before the rest is counted.
@@ -15,7 +17,7 @@ pub(super) fn write(report: &Report) -> String {
     match (&report.reason, &report.claims) {
         (Some(reason), _) => write_reason(&mut out, reason),
         (None, Some(claims)) => {
-            let name = tame(&claims.name_id.value);
+            let name = tame(&claims.subject.value);
             line(&mut out, format_args!("ACCEPTED\n  The gateway would sign {name} in.\n\n"));
         }
         (None, None) => out.push_str("ACCEPTED\n\n"),
@@ -80,6 +82,14 @@ fn write_claims(out: &mut String, claims: &ClaimsReport) {
     out.push_str("\nPerson\n");
     row(out, "NameID", &tame(&claims.name_id.value));
     row(out, "format", &tame(&claims.name_id.format));
+    match claims.subject.key.as_str() {
+        SubjectKey::NAME_ID => row(out, "identified by", "the NameID"),
+        name => {
+            row(out, "identified by", &tame(name));
+            row(out, "subject", &tame(&claims.subject.value));
+        }
+    }
+    row(out, "person", &claims.subject.person);
     row(out, "signed in at", &claims.authn_instant);
     if let Some(end) = &claims.session_not_on_or_after {
         row(out, "session until", end);

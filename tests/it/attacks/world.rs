@@ -41,7 +41,7 @@ const BODY_BYTES_MAX: &str = "1048576";
 /// Nothing of a message, and nothing of what it is made of, may come back.
 const REFLECTED: &[&str] = &[
     "alice",
-    "admin",
+    "admin@",
     "example.com",
     "_assertion",
     "_response",

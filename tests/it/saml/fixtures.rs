@@ -7,11 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use portcullis::saml::{Check, Connection, Reason, Refusal, VerifiedAssertion, decode};
+use portcullis::saml::{Check, Reason, Refusal, VerifiedAssertion, decode};
 
 use super::{
     Case, cases,
     forge::{connection, judge, usual_connection},
+    subjects::by_object_id,
 };
 
 fn root() -> PathBuf {
@@ -34,18 +35,16 @@ fn is_repeatable(octets: &[u8]) -> bool {
     !String::from_utf8_lossy(octets).contains("ecdsa-sha")
 }
 
-fn outcome(reason: Option<Reason>, octets: &[u8]) -> Result<VerifiedAssertion, Refusal> {
-    let rsa_only: Connection;
-    let usual = usual_connection();
-    let connection = if reason == Some(Reason::KeyTypeMissing) {
-        rsa_only = connection(&["idp-rsa"]);
-        &rsa_only
-    } else {
-        &usual
+/// What becomes of a case, at the connection that it is made for.
+pub fn outcome(reason: Option<Reason>, octets: &[u8]) -> Result<VerifiedAssertion, Refusal> {
+    let connection = match reason {
+        Some(Reason::KeyTypeMissing) => connection(&["idp-rsa"]),
+        Some(reason) if reason.code().starts_with("subject_attribute") => by_object_id(),
+        _ => usual_connection(),
     };
     match reason {
-        Some(reason) if reason.check() == Check::Encoding => judge(connection, &decode(octets)?),
-        _ => judge(connection, octets),
+        Some(reason) if reason.check() == Check::Encoding => judge(&connection, &decode(octets)?),
+        _ => judge(&connection, octets),
     }
 }
 

@@ -10,7 +10,10 @@ use openssl::{
 };
 use portcullis::{
     domain::Timestamp,
-    saml::{Connection, NoTrail, Outstanding, Refusal, Settings, SignedElement, VerifiedAssertion, verify},
+    saml::{
+        Connection, NoTrail, Outstanding, Refusal, Settings, SignedElement, SubjectKey, VerifiedAssertion,
+        verify,
+    },
 };
 
 pub const NOW: &str = "2026-01-15T12:00:00Z";
@@ -389,6 +392,7 @@ pub fn settings(certificates: &[&str]) -> Settings {
         sso_url: "https://idp.example.com/sso".into(),
         certificates: certificates.iter().map(|name| certificate(name)).collect(),
         signed: SignedElement::Either,
+        subject: SubjectKey::NameId,
         clock_skew_seconds: 60,
         ..Settings::default()
     }

@@ -4,7 +4,7 @@ use portcullis::saml::Reason;
 mod accepted;
 mod attacks;
 mod connection;
-mod fixtures;
+pub mod fixtures;
 pub mod forge;
 mod forgeries;
 mod guard;
@@ -14,6 +14,7 @@ mod reasons;
 mod refused;
 mod request;
 mod signatures;
+pub mod subjects;
 mod unlikely;
 mod wrapped;
 
@@ -55,6 +56,7 @@ pub fn cases() -> Vec<Case> {
         forgeries::cases(),
         unlikely::cases(),
         parts::cases(),
+        subjects::cases(),
     ]
     .into_iter()
     .flatten()
