@@ -1,18 +1,34 @@
 //! What a verification costs, as CPU time of this thread, beside its floor: one RSA-2048 verification, SHA-256 over the
-//! message, one pass of the tokenizer over it.
+//! message, one pass of the tokenizer over it. For an encrypted assertion the floor has one RSA-2048 decryption and the AES
+//! over the assertion on top.
 //!
 //! `cargo bench --bench verify`. Ours and the floor run in many alternating rounds and the median of each counts, so that
-//! another process's noise does not. The tokenizer's pass reads events to the end and the attributes of each tag, since
+//! another process's noise does not. Both use the gateway's allocator, and the floor keeps its verification context as ours
+//! does. The tokenizer's pass reads events to the end and the attributes of each tag, since
 //! quick-xml finds those only when asked, and does nothing with them.
 #[path = "../tests/it/saml/forge.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod forge;
+#[path = "../tests/it/saml/seal.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod seal;
 
 use std::{fs, hint::black_box};
 
 use forge::{Sign, Spec};
-use openssl::{md::Md, pkey::PKey, pkey_ctx::PkeyCtx, rsa::Padding, x509::X509};
+use openssl::{
+    md::Md,
+    pkey::{PKey, Private, Public},
+    pkey_ctx::PkeyCtx,
+    rsa::Padding,
+    symm::{self, Cipher},
+    x509::X509,
+};
 use quick_xml::{Reader, events::Event};
+use seal::Seal;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ROUNDS: usize = 101;
 /// Bytes that go through one round: long enough for the scheduler's count, short enough to fall between its ticks.
@@ -32,7 +48,51 @@ fn main() {
     ] {
         // Namespaces are declared on the root, as IdPs do it, so that the canonical form has to add declarations.
         let xml = natural(&spec.xml());
-        measure(name, xml.as_bytes());
+        measure(name, xml.as_bytes(), xml.as_bytes(), || ());
+    }
+    for (name, count) in [("20 groups, encrypted", 20), ("500 groups, encrypted", 500)] {
+        let spec = forge::with_groups(count);
+        let plain = natural(&spec.xml());
+        let opener = Opener::new(&spec);
+        measure(name, Seal::default().response(&spec).as_bytes(), plain.as_bytes(), || opener.open());
+    }
+}
+
+/// The least that opening an encrypted assertion takes.
+struct Opener {
+    key: PKey<Private>,
+    content_key: Vec<u8>,
+    wrapped: Vec<u8>,
+    text: Vec<u8>,
+    tag: [u8; 16],
+}
+
+impl Opener {
+    fn new(spec: &Spec) -> Self {
+        let seal = Seal::default();
+        let key = PKey::private_key_from_pem(&seal::pair(seal.to)).expect("a key");
+        let rsa = key.rsa().expect("RSA");
+        let mut wrapped = vec![0; rsa.size() as usize];
+        rsa.public_encrypt(&seal.content_key, &mut wrapped, Padding::PKCS1_OAEP).expect("encryption");
+        let mut tag = [0; 16];
+        let plaintext = spec.assertion_xml();
+        let (cipher, iv) = (Cipher::aes_256_gcm(), [7; 12]);
+        let text =
+            symm::encrypt_aead(cipher, &seal.content_key, Some(&iv), &[], plaintext.as_bytes(), &mut tag)
+                .expect("AES");
+        Self { key, content_key: seal.content_key, wrapped, text, tag }
+    }
+
+    fn open(&self) {
+        let mut context = PkeyCtx::new(&self.key).expect("context");
+        context.decrypt_init().expect("init");
+        context.set_rsa_padding(Padding::PKCS1_OAEP).expect("padding");
+        let mut content_key = vec![];
+        context.decrypt_to_vec(black_box(&self.wrapped), &mut content_key).expect("RSA");
+        assert_eq!(content_key, self.content_key);
+        let cipher = Cipher::aes_256_gcm();
+        let text = symm::decrypt_aead(cipher, &content_key, Some(&[7; 12]), &[], &self.text, &self.tag);
+        black_box(text.expect("AES"));
     }
 }
 
@@ -57,12 +117,13 @@ fn natural(xml: &str) -> String {
     bare.replacen("<samlp:Response", &format!("<samlp:Response{declaration}"), 1)
 }
 
-fn measure(name: &str, xml: &[u8]) {
-    let connection = forge::connection(&["idp-rsa"]);
+/// `plain` is what the message says when nothing is encrypted, `open` what it takes to see it.
+fn measure(name: &str, xml: &[u8], plain: &[u8], open: impl Fn()) {
+    let connection = forge::usual_connection();
     let certificate = X509::from_pem(&forge::certificate("idp-rsa")).expect("certificate");
-    let key = certificate.public_key().expect("key");
-    let digest = openssl::sha::sha256(xml);
-    let signature = forge::sign_octets("idp-rsa", "rsa-sha256", xml);
+    let mut context = rsa_context(&certificate.public_key().expect("key"));
+    let digest = openssl::sha::sha256(plain);
+    let signature = forge::sign_octets("idp-rsa", "rsa-sha256", plain);
     forge::judge(&connection, xml).expect("accepted");
     let runs = (BYTES_PER_ROUND / xml.len()).max(1);
     let (mut ours, mut floor) = (vec![], vec![]);
@@ -71,9 +132,10 @@ fn measure(name: &str, xml: &[u8]) {
             black_box(forge::judge(&connection, black_box(xml)).is_ok());
         }));
         floor.push(cpu_ns(runs, || {
-            assert!(rsa_verify(&key, &digest, &signature));
-            black_box(openssl::sha::sha256(black_box(xml)));
-            black_box(tokens(black_box(xml)));
+            assert!(context.verify(&digest, &signature).expect("verification"));
+            black_box(openssl::sha::sha256(black_box(plain)));
+            black_box(tokens(black_box(plain)));
+            open();
         }));
     }
     let [ours, floor] = [ours, floor].map(|rounds| median(rounds) / runs as f64 / 1000.0);
@@ -85,12 +147,12 @@ fn median(mut rounds: Vec<u64>) -> f64 {
     rounds[rounds.len() / 2] as f64
 }
 
-fn rsa_verify(key: &PKey<openssl::pkey::Public>, digest: &[u8], signature: &[u8]) -> bool {
+fn rsa_context(key: &PKey<Public>) -> PkeyCtx<Public> {
     let mut context = PkeyCtx::new(key).expect("context");
     context.verify_init().expect("init");
     context.set_rsa_padding(Padding::PKCS1).expect("padding");
     context.set_signature_md(Md::sha256()).expect("digest");
-    context.verify(digest, signature).expect("verification")
+    context
 }
 
 fn tokens(xml: &[u8]) -> usize {

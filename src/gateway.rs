@@ -1,8 +1,15 @@
 //! The composition root: settings in, a running gateway out.
+mod certificates;
+
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
 
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
 
+use self::certificates::{Certificates, OwnCertificates};
 use crate::{
     access::{RouteFault, Routes},
     admin,
@@ -12,15 +19,14 @@ use crate::{
     edge::{
         gate::{EnterpriseGate, Gate},
         listener::{self, ServeError, Workers},
+        metadata::OwnMetadata,
         router::{Home, Router, UrlFault},
     },
+    metadata,
     saml::{Connection, ConnectionError, ConnectionSlot},
     store::{Store, Timed},
     telemetry::Metrics,
 };
-
-/// A certificate is warned about when it has less than this to go.
-const EXPIRY_WARNING_SECONDS: i64 = 30 * 24 * 60 * 60;
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +48,8 @@ pub struct Running {
     pub public_address: SocketAddr,
     pub private_address: SocketAddr,
     pub directory: Arc<Directory>,
+    /// Of the enterprises whose IdP is described by metadata.
+    pub metadata: HashMap<EnterpriseSlug, metadata::Handle>,
     stop: watch::Sender<bool>,
     workers: Workers,
     admin: JoinHandle<io::Result<()>>,
@@ -63,20 +71,19 @@ pub async fn start_at(
     metrics: Metrics,
     now: fn() -> Timestamp,
 ) -> Result<Running, StartError> {
-    let store = Arc::new(Timed::new(store, &metrics));
-    let directory = Arc::new(Directory::new(store, settings.session.clone(), metrics.clone()));
+    let store: Arc<dyn Store> = Arc::new(Timed::new(store, &metrics));
+    let directory = Arc::new(Directory::new(store.clone(), settings.session.clone(), metrics.clone()));
     let mut enterprises = HashMap::new();
     for enterprise in &settings.enterprises {
         enterprises.insert(enterprise.slug.clone(), Arc::new(open(enterprise)?));
     }
-    export_certificates(&enterprises, now(), &metrics);
     let homes = settings.enterprises.iter();
     let homes: Vec<_> = homes.map(|e| Home { enterprise: &e.slug, acs_urls: &e.acs_urls }).collect();
     let gate = Arc::new(Gate {
         directory: directory.clone(),
         routes: Routes::new(settings.routes.clone()).map_err(StartError::Routes)?,
         own: Router::new(&homes)?,
-        enterprises,
+        enterprises: enterprises.clone(),
         settings: settings.edge.clone(),
         metrics: metrics.clone(),
         now,
@@ -89,6 +96,7 @@ pub async fn start_at(
     let public = listener::bind(&settings.edge).map_err(listen(settings.edge.listen))?;
     let public_address = public.local_addr();
     let (stop, stopping) = watch::channel(false);
+    let metadata = watch_idps(settings, &enterprises, &store, &metrics, &stopping).await;
     let workers = public.serve(&gate, &settings.proxy, &stopping)?;
     let mut admin_stopping = stopping.clone();
     let admin_stop = async move {
@@ -96,7 +104,7 @@ pub async fn start_at(
         let _ = admin_stopping.wait_for(|stop| *stop).await;
     };
     let admin = tokio::spawn(admin::serve(admin_listener, directory.clone(), metrics, admin_stop));
-    Ok(Running { public_address, private_address, directory, stop, workers, admin })
+    Ok(Running { public_address, private_address, directory, metadata, stop, workers, admin })
 }
 
 impl Running {
@@ -110,6 +118,42 @@ impl Running {
     }
 }
 
+/// Starts what keeps connections up to date and looks after certificates; ends when `stopping` says so. What is at hand
+/// without the network is in use when this returns.
+async fn watch_idps(
+    settings: &config::Settings,
+    enterprises: &HashMap<EnterpriseSlug, Arc<EnterpriseGate>>,
+    store: &Arc<dyn Store>,
+    metrics: &Metrics,
+    stopping: &watch::Receiver<bool>,
+) -> HashMap<EnterpriseSlug, metadata::Handle> {
+    let changed = Arc::new(Notify::new());
+    let mut handles = HashMap::new();
+    let mut own = vec![];
+    for enterprise in &settings.enterprises {
+        let slug = &enterprise.slug;
+        let saml = &enterprise.saml;
+        own.push((slug.clone(), OwnCertificates::of(&saml.signing_keys, &saml.decryption_keys)));
+        let (Some(metadata), Some(gate)) = (&enterprise.metadata, enterprises.get(slug)) else { continue };
+        let home = metadata::Home {
+            enterprise: gate.enterprise.id,
+            slug: slug.clone(),
+            saml: saml.clone(),
+            slot: gate.connection.clone(),
+            store: store.clone(),
+            metrics: metrics.clone(),
+            changed: changed.clone(),
+        };
+        let (watch, handle) = metadata::Watch::open(metadata.clone(), home).await;
+        tokio::spawn(watch.run(stopping.clone()));
+        handles.insert(slug.clone(), handle);
+    }
+    let certificates = Certificates { enterprises: enterprises.clone(), own, metrics: metrics.clone() };
+    certificates.export(Timestamp::now());
+    tokio::spawn(certificates.watch(changed, stopping.clone()));
+    handles
+}
+
 fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
     let fault = |source| StartError::Connection { enterprise: settings.slug.clone(), source };
     Ok(EnterpriseGate {
@@ -118,29 +162,15 @@ fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
             id: EnterpriseId::of(&settings.slug),
             provisioning: settings.provisioning.clone(),
         },
-        connection: ConnectionSlot::of(Connection::new(settings.saml.clone()).map_err(fault)?),
+        connection: match settings.metadata {
+            None => ConnectionSlot::of(Connection::new(settings.saml.clone()).map_err(fault)?),
+            Some(_) => ConnectionSlot::default(),
+        },
+        own_metadata: OwnMetadata::new(
+            settings.saml.clone(),
+            settings.own_descriptor(),
+            settings.own_metadata_validity_seconds,
+        ),
         acs_urls: settings.acs_urls.clone(),
     })
-}
-
-/// When each certificate expires, as a metric, and as a warning where that is near or past: an expired one verifies all the
-/// same, because the key is what is trusted (S-58).
-fn export_certificates(
-    enterprises: &HashMap<EnterpriseSlug, Arc<EnterpriseGate>>,
-    now: Timestamp,
-    metrics: &Metrics,
-) {
-    let mut expiries = Vec::new();
-    for (slug, enterprise) in enterprises {
-        let Ok(connection) = enterprise.connection(now) else { continue };
-        for certificate in connection.certificates() {
-            let Some(end) = certificate.not_after else { continue };
-            let fingerprint = certificate.fingerprint_sha256.get(..16).unwrap_or_default();
-            expiries.push((format!("idp_signing:{slug}:{fingerprint}"), end.as_second()));
-            if end.as_second() - now.as_second() < EXPIRY_WARNING_SECONDS {
-                tracing::warn!(enterprise = slug.as_str(), subject = certificate.subject, %end, "a certificate of the IdP expires soon or has expired");
-            }
-        }
-    }
-    metrics.set_certificate_expiries(expiries);
 }

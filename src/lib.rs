@@ -19,6 +19,9 @@ pub mod store;
 
 pub mod directory;
 
+/// The IdP's metadata, fetched and kept up to date.
+pub mod metadata;
+
 // What the network sees.
 pub mod proxy;
 

@@ -59,10 +59,52 @@ enum Command {
         /// The key's certificate as PEM
         #[arg(long, value_name = "FILE", requires = "key")]
         certificate: Option<PathBuf>,
+        /// PEM file with the service provider's certificate: assertions are encrypted to it
+        #[arg(long, value_name = "FILE")]
+        encrypt_to: Option<PathBuf>,
+    },
+    /// Print our own SAML metadata, or import an identity provider's
+    #[command(args_conflicts_with_subcommands = true)]
+    Metadata {
+        #[command(flatten)]
+        config: ConfigArguments,
+        /// The enterprise whose metadata it is; may be left out if there is only one
+        #[arg(long, value_name = "NAME")]
+        enterprise: Option<String>,
+        #[command(subcommand)]
+        command: Option<MetadataCommand>,
     },
     /// Look into SAML messages
     #[command(subcommand)]
     Saml(SamlCommand),
+}
+
+#[derive(Subcommand)]
+enum MetadataCommand {
+    /// Turn an identity provider's metadata into configuration, with warnings
+    Import {
+        /// A file, or an https URL
+        #[arg(value_name = "FILE|URL")]
+        source: String,
+        /// The entity ID that the document must describe
+        #[arg(long, value_name = "ID")]
+        entity_id: Option<String>,
+        /// The name in the table that is printed
+        #[arg(long, value_name = "NAME", default_value = "example")]
+        enterprise: String,
+        /// Write the certificates into this folder and name them, so that nothing changes by itself
+        #[arg(long, value_name = "DIR")]
+        certificates: Option<PathBuf>,
+        /// A certificate that must have signed the document; may be given several times
+        #[arg(long = "signer", value_name = "FILE")]
+        signers: Vec<PathBuf>,
+        /// The authorities that vouch for the server, as PEM; those of the system if left out
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
+        /// An internal network that the URL may lead to; may be given several times
+        #[arg(long = "internal-network", value_name = "ADDRESS/BITS")]
+        internal_networks: Vec<String>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -120,9 +162,32 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Serve(config) => commands::serve(&config.path()),
         Command::Check { config, format } => commands::check(&config.path(), format.into()),
         Command::Demo { check, folder } => commands::demo(&folder, check),
-        Command::Idp { listen, url, people, service_providers, key, certificate } => {
+        Command::Idp { listen, url, people, service_providers, key, certificate, encrypt_to } => {
             let key = key.zip(certificate);
-            commands::idp(commands::Idp { listen, url, people, service_providers, key })
+            commands::idp(commands::Idp { listen, url, people, service_providers, key, encrypt_to })
+        }
+        Command::Metadata { config, enterprise, command: None } => {
+            commands::metadata(&config.path(), enterprise.as_deref())
+        }
+        Command::Metadata { command: Some(command), .. } => {
+            let MetadataCommand::Import {
+                source,
+                entity_id,
+                enterprise,
+                certificates,
+                signers,
+                ca,
+                internal_networks,
+            } = command;
+            commands::import(&commands::Import {
+                source,
+                entity_id,
+                enterprise,
+                certificates,
+                signers,
+                ca,
+                internal_networks,
+            })
         }
         Command::Saml(SamlCommand::Inspect { file, config, enterprise, at, request_ids, person, format }) => {
             commands::inspect(commands::Inspect {

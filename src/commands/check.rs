@@ -12,6 +12,7 @@ use crate::{
     access::{Route, Rule},
     config::{EnterpriseSettings, Fault, Mode, Settings},
     domain::OrganizationSlug,
+    metadata::{self, Source, Trust},
     store,
 };
 
@@ -90,8 +91,16 @@ fn enterprise_summary(out: &mut String, enterprise: &EnterpriseSettings) -> fmt:
     let provisioning = &enterprise.provisioning;
     let policy = provisioning.policy;
     writeln!(out, "\nenterprise {}", enterprise.slug)?;
-    writeln!(out, "  IdP              {} at {}", saml.idp_entity_id, saml.sso_url)?;
-    let (certificates, skew) = (saml.certificates.len(), saml.clock_skew_seconds);
+    let at = if saml.sso_url.is_empty() { "a URL from its metadata" } else { &saml.sso_url };
+    writeln!(out, "  IdP              {} at {at}", saml.idp_entity_id)?;
+    if let Some(metadata) = &enterprise.metadata {
+        writeln!(out, "  metadata         {}", metadata_summary(metadata))?;
+    }
+    let certificates = match (&enterprise.metadata, saml.certificates.len()) {
+        (Some(_), 0) => "from metadata".to_owned(),
+        (_, count) => count.to_string(),
+    };
+    let skew = saml.clock_skew_seconds;
     writeln!(
         out,
         "  certificates     {certificates}, signed: {}, clock skew {skew} s",
@@ -120,6 +129,19 @@ fn enterprise_summary(out: &mut String, enterprise: &EnterpriseSettings) -> fmt:
     writeln!(out, "  owners           {}", list(&enterprise.owners))
 }
 
+/// Where it comes from, and who vouches for it.
+fn metadata_summary(metadata: &metadata::Settings) -> String {
+    let vouched = match (&metadata.signers, &metadata.source, metadata.trust) {
+        (Some(_), ..) => "signed by a pinned certificate",
+        (None, Source::File(_), _) => "not signed",
+        (None, Source::Url(_), Trust::Overlap) => "new keys beside a known one",
+        (None, Source::Url(_), Trust::Tls) => "new keys on the word of TLS",
+    };
+    let fetched = if matches!(metadata.source, Source::Url(_)) { ", not fetched by check" } else { "" };
+    let hours = metadata.refresh_seconds.div_ceil(3600);
+    format!("{}, {vouched}, refreshed every {hours} h or sooner{fetched}", metadata.source.shown())
+}
+
 fn report(settings: &Settings, warnings: &[Fault]) -> Value {
     let url = &settings.edge.public_url;
     json!({
@@ -142,6 +164,7 @@ fn enterprise_report(enterprise: &EnterpriseSettings) -> Value {
         "sso_url": enterprise.saml.sso_url,
         "entity_id": enterprise.saml.entity_id,
         "acs_urls": enterprise.acs_urls,
+        "metadata": enterprise.metadata.as_ref().map(|metadata| metadata.source.shown()),
         "certificates": enterprise.saml.certificates.len(),
         "signed": enterprise.saml.signed.as_str(),
         "provisioning": enterprise.provisioning.policy.provisioning,

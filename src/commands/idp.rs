@@ -16,6 +16,8 @@ pub struct Idp {
     pub service_providers: Vec<String>,
     /// PEM files of a key and its certificate.
     pub key: Option<(PathBuf, PathBuf)>,
+    /// A PEM file with the certificate that assertions are encrypted to.
+    pub encrypt_to: Option<PathBuf>,
 }
 
 /// Runs the development IdP until it is told to stop. It asks nobody for a password.
@@ -70,6 +72,7 @@ fn settings(arguments: Idp) -> Result<Settings, Failure> {
         settings.key_pem = read(&key)?;
         settings.certificate_pem = read(&certificate)?;
     }
+    settings.encryption_certificate_pem = arguments.encrypt_to.as_ref().map(read).transpose()?;
     Ok(settings)
 }
 

@@ -4,18 +4,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::config::{self, CONFIG_VARIABLE, Fault, Loaded, Overrides, Source};
+use crate::{
+    config::{self, CONFIG_VARIABLE, EnterpriseSettings, Fault, Loaded, Overrides, Source},
+    domain::EnterpriseSlug,
+};
 
 mod check;
 mod demo;
 mod idp;
 mod inspect;
+mod metadata;
 mod serve;
 
 pub use check::check;
 pub use demo::demo;
 pub use idp::{Idp, idp};
 pub use inspect::{Inspect, inspect};
+pub use metadata::{Import, import, metadata};
 pub use serve::serve;
 
 /// How a command ended that said on standard output what there is to say.
@@ -62,6 +67,27 @@ pub fn default_config() -> PathBuf {
 pub fn load(file: &Path) -> Result<Loaded, Failure> {
     let source = Source::file(file).map_err(|fault| Failure::Config(vec![fault]))?;
     config::load(&source, &Overrides::from_env()).map_err(Failure::Config)
+}
+
+/// The enterprise of that name, or the only one there is; else why there is none, as `what: why: how to mend it`.
+fn choose_enterprise<'s>(
+    settings: &'s config::Settings,
+    name: Option<&str>,
+) -> Result<&'s EnterpriseSettings, String> {
+    let all = &settings.enterprises;
+    let names: Vec<&str> = all.iter().map(|enterprise| enterprise.slug.as_str()).collect();
+    let unusable = |why: String| {
+        format!("--enterprise: {why}: name one of the configuration's enterprises with --enterprise")
+    };
+    match (name, all.as_slice()) {
+        (Some(name), _) => {
+            let slug = EnterpriseSlug::parse(name).map_err(|error| unusable(error.to_string()))?;
+            let found = all.iter().find(|enterprise| enterprise.slug == slug);
+            found.ok_or_else(|| unusable(format!("there is no {slug} among {}", names.join(", "))))
+        }
+        (None, [only]) => Ok(only),
+        (None, _) => Err(unusable(format!("there are several: {}", names.join(", ")))),
+    }
 }
 
 /// The runtime of a command: the gateway's workers have runtimes of their own.

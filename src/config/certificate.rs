@@ -9,7 +9,7 @@ use crate::saml::{Connection, ConnectionError, Settings};
 const CERTIFICATE_FILE_BYTES_MAX: u64 = 256 * 1024;
 
 /// The certificates in `certs/`, whose keys everybody has.
-const DEVELOPMENT_CERTIFICATES: &[&str] = &[include_str!("../../certs/development-idp.crt")];
+pub const DEVELOPMENT_CERTIFICATES: &[&str] = &[include_str!("../../certs/development-idp.crt")];
 
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";

@@ -2,8 +2,8 @@
 use std::path::Path;
 
 use super::{
-    EnterpriseSettings, attributes, certificate, enterprise::Draft, own_key, reader::Reader, route::Routes,
-    server::Ground, url::WebUrl, value::Placed,
+    EnterpriseSettings, attributes, certificate, encryption, enterprise::Draft, metadata, own_key,
+    reader::Reader, route::Routes, server::Ground, url::WebUrl, value::Placed,
 };
 use crate::{
     access::canonical_path,
@@ -24,8 +24,13 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> 
     if let Some(id) = &idp_entity_id {
         check_entity_id(reader, &idp_path, id);
     }
-    let certificates = certificate::read(reader, ground, folder, &format!("{path}.certificates"));
-    let sso_url = sso_url(reader, ground, &format!("{path}.sso_url"));
+    // Else both come from there.
+    let (certificates, sso_url) = if reader.has(&format!("{path}.metadata")) {
+        (vec![], String::new())
+    } else {
+        let certificates = certificate::read(reader, ground, folder, &format!("{path}.certificates"));
+        (certificates, sso_url(reader, ground, &format!("{path}.sso_url")))
+    };
     let signed = match reader.text_or(&format!("{path}.signed"), "either").value.as_str() {
         "response" => SignedElement::Response,
         "assertion" => SignedElement::Assertion,
@@ -37,7 +42,7 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> 
     let decryption_keys = own_key::read(reader, ground, folder, &decryption_path);
     own_key::check(reader, &decryption_path, &signing_keys, &decryption_keys);
     let skew = reader.integer(&format!("{path}.clock_skew"), CLOCK_SKEW_SECONDS);
-    saml::Settings {
+    let mut settings = saml::Settings {
         entity_id: String::new(),
         idp_entity_id: idp_entity_id.map(|id| id.value).unwrap_or_default(),
         sso_url,
@@ -47,7 +52,10 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> 
         clock_skew_seconds: u32::try_from(skew).unwrap_or(0),
         signing_keys,
         decryption_keys,
-    }
+        ..saml::Settings::default()
+    };
+    encryption::read(reader, &path, &mut settings);
+    settings
 }
 
 fn check_entity_id(reader: &mut Reader, path: &str, id: &Placed<String>) {
@@ -101,6 +109,7 @@ pub fn set_endpoints(reader: &mut Reader, ground: &Ground, drafts: &mut [Draft],
         let hosts = routes.hosts(slug);
         draft.settings.acs_urls = acs_urls(reader, ground, &path, format!("{base}/acs"), &hosts);
         check_sso_host(reader, ground, draft, routes);
+        metadata::finish(reader, ground, draft, routes);
     }
     let shares = |a: &EnterpriseSettings, b: &EnterpriseSettings| {
         (a.saml.entity_id == b.saml.entity_id, a.acs_urls.iter().any(|url| b.acs_urls.contains(url)))

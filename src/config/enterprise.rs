@@ -9,6 +9,7 @@ use crate::{
 use super::{
     EnterpriseSettings, attributes, connection,
     fault::Place,
+    metadata,
     reader::Reader,
     server::Ground,
     value::{Placed, RawMapping},
@@ -66,8 +67,21 @@ fn draft(reader: &mut Reader, ground: &Ground, folder: &Path, table: String, slu
     let attributes = attributes::names(reader, &path);
     let naming = attributes::naming(reader, &path);
     let saml = connection::read(reader, ground, folder, &path);
+    let saml_path = format!("{path}.saml");
+    let metadata = metadata::read(reader, ground, folder, &saml_path);
+    let (own_metadata_signed, own_metadata_validity_seconds) = metadata::own(reader, &saml_path, &saml);
     let provisioning = provisioning::Settings { policy, managed, mappings, naming, attributes };
-    let settings = EnterpriseSettings { slug, owners, organizations, saml, acs_urls: vec![], provisioning };
+    let settings = EnterpriseSettings {
+        slug,
+        owners,
+        organizations,
+        saml,
+        metadata,
+        own_metadata_signed,
+        own_metadata_validity_seconds,
+        acs_urls: vec![],
+        provisioning,
+    };
     Draft { settings, table }
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     access, admin, directory,
-    domain::{EnterpriseSlug, OrganizationSlug},
+    domain::{EnterpriseSlug, OrganizationSlug, url},
     edge, provisioning, proxy, saml, store, telemetry,
 };
 
@@ -20,8 +20,10 @@ mod backend;
 mod certificate;
 mod connection;
 mod document;
+mod encryption;
 mod enterprise;
 mod fault;
+mod metadata;
 mod overrides;
 mod own_key;
 mod pages;
@@ -31,7 +33,6 @@ mod schema;
 mod server;
 #[cfg(test)]
 mod tests;
-mod url;
 mod value;
 
 pub use fault::{Fault, Place};
@@ -67,11 +68,30 @@ pub struct EnterpriseSettings {
     pub owners: Vec<String>,
     /// Every organization that the enterprise owns; those in `provisioning.managed` are a part of it.
     pub organizations: Vec<OrganizationSlug>,
+    /// With metadata from a URL, nothing of the IdP but its entity ID.
     pub saml: saml::Settings,
+    /// Where the IdP's metadata comes from, if anywhere.
+    pub metadata: Option<crate::metadata::Settings>,
+    /// Whether our own metadata is signed.
+    pub own_metadata_signed: bool,
+    /// How long our own metadata says that it is valid, in seconds.
+    pub own_metadata_validity_seconds: Option<u64>,
     /// The ACS URLs, one for each host that this enterprise's routes serve; the first is the one of the public URL,
     /// or the one that the operator set.
     pub acs_urls: Vec<String>,
     pub provisioning: provisioning::Settings,
+}
+
+impl EnterpriseSettings {
+    /// What our own metadata says beside the connection's settings.
+    pub fn own_descriptor(&self) -> saml::OwnDescriptor {
+        saml::OwnDescriptor {
+            acs_urls: self.acs_urls.clone(),
+            // Single logout is listed here, for all bindings, as soon as there is an endpoint for it.
+            slo_url: None,
+            signed: self.own_metadata_signed,
+        }
+    }
 }
 
 /// A configuration that may run, and what its operator should know about it.

@@ -33,6 +33,11 @@ impl Routes {
         hosts
     }
 
+    /// The hosts of all routes.
+    pub fn all_hosts(&self) -> Vec<String> {
+        self.routes.iter().map(|route| route.host.clone()).collect()
+    }
+
     pub fn serves(&self, host: &str) -> bool {
         self.routes.iter().any(|route| route.host == host)
     }

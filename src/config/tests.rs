@@ -48,6 +48,10 @@ fn the_shipped_file_is_the_development_set_up() {
     assert_eq!(public.rule, Rule::Public);
 }
 
+fn is_key_byte(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'
+}
+
 /// The table headers and `key =` lines of the file, commented out or not, as paths with `*` for names.
 fn documented() -> BTreeSet<String> {
     let mut table = String::new();
@@ -61,7 +65,7 @@ fn documented() -> BTreeSet<String> {
             }
             table = names.join(".") + ".";
         } else if let Some((key, _)) = line.split_once(" = ")
-            && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+            && key.bytes().all(is_key_byte)
         {
             paths.insert(format!("{table}{key}"));
         }
@@ -79,12 +83,21 @@ fn the_shipped_file_names_every_key_and_no_other() {
 #[test]
 fn documented_defaults_are_the_defaults() {
     let shipped = include_str!("../../config.toml");
-    // What needs another store than the shipped one.
-    let examples = ["# url = ", "# url_file = ", "# timeout_ms = "];
+    // What needs another store than the shipped one, or metadata.
+    let examples = [
+        "# url = ",
+        "# url_file = ",
+        "# timeout_ms = ",
+        "# metadata_trust = ",
+        "# metadata_approved_keys = ",
+        "# metadata_refresh = ",
+        "# metadata_validity = ",
+        "# metadata_internal_networks = ",
+    ];
     let mut has_default = true;
     let mut is_default = |line: &'static str| {
         let key = line.strip_prefix("# ").and_then(|rest| rest.split_once(" = ")).map(|(key, _)| key);
-        if key.is_some_and(|key| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')) {
+        if key.is_some_and(|key| key.bytes().all(is_key_byte)) {
             let described = std::mem::replace(&mut has_default, true);
             return described && !examples.iter().any(|example| line.starts_with(example));
         }

@@ -6,6 +6,7 @@ mod ids;
 mod membership;
 mod session;
 mod text;
+pub mod url;
 
 pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile, StableId};
 pub(crate) use ids::digest;
@@ -16,7 +17,7 @@ pub use ids::{
 pub use membership::{
     Invitation, InvitationSource, Membership, MembershipSource, Organization, Person, Role,
 };
-pub use session::{ActiveSession, PendingSignIn, Session};
+pub use session::{ActiveSession, IdpDocument, PendingSignIn, Session};
 pub use text::{EnterpriseSlug, OrganizationSlug, SlugError};
 
 /// A point in time. Everything is UTC; SAML, SCIM and the store all count from the Unix epoch.

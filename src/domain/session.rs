@@ -50,6 +50,15 @@ impl Session {
     }
 }
 
+/// A metadata document of an IdP as it was fetched. Whoever reads one judges it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdpDocument {
+    pub text: String,
+    pub fetched_at: Timestamp,
+    /// When the life began whose end it names: alarms count from here.
+    pub since: Timestamp,
+}
+
 /// A live session together with what its person belongs to at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveSession {

@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use super::{
     Settings, cookies,
     framing::Verdicts,
+    metadata::{self, OwnMetadata},
     record::{Facts, Record},
     respond::{self, Problem},
     router::{Endpoint, Own, Router},
@@ -38,6 +39,7 @@ pub struct EnterpriseGate {
     pub enterprise: directory::Enterprise,
     /// Filled from the configuration, or from the IdP's metadata as that changes.
     pub connection: saml::ConnectionSlot,
+    pub own_metadata: OwnMetadata,
     /// One for each host.
     pub acs_urls: Vec<String>,
 }
@@ -164,6 +166,9 @@ impl Worker {
             Endpoint::Acs { enterprise, url } => {
                 let request = screened.into_request();
                 Box::pin(sign_in::consume(&self.gate, enterprise, url, request, request_id)).await
+            }
+            Endpoint::Metadata { enterprise } => {
+                metadata::serve(&self.gate, enterprise, screened.request().headers())
             }
             Endpoint::Login { enterprise, host } => {
                 Box::pin(sign_in::login(&self.gate, enterprise, host, screened.request())).await

@@ -1,7 +1,7 @@
 //! The public listener: every request from the internet enters here.
 //!
-//! `listener` accepts, `framing` watches the octets, `gate` leads a request through, `router` knows our own endpoints, `record` tells of what was done,
-//! `respond` has every error, `pages` what people read of it.
+//! `listener` accepts, `framing` watches the octets, `gate` leads a request through, `router` knows our own endpoints, `metadata`
+//! is one of them, `record` tells of what was done, `respond` has every error, `pages` what people read of it.
 use std::net::SocketAddr;
 
 pub mod cookies;
@@ -9,6 +9,7 @@ pub mod framing;
 pub mod gate;
 mod hints;
 pub mod listener;
+pub mod metadata;
 pub mod pages;
 pub mod record;
 pub mod respond;

@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | of an `acs_url` | of that `acs_url` | POST | Assertion Consumer Service of its enterprise |
 //! | of an `acs_url` | `/saml/login`, with several enterprises `/enterprises/{name}/saml/login` | GET | starts a sign-in |
+//! | of an `acs_url` | `/saml/metadata`, with several enterprises `/enterprises/{name}/saml/metadata` | GET, HEAD | our own metadata |
 //! | any | under [`RESERVED`] | | 404: never forwarded, whatever routes say (P-24) |
 use std::collections::HashMap;
 
@@ -22,6 +23,8 @@ pub enum Endpoint {
     Acs { enterprise: EnterpriseSlug, url: String },
     /// Starts a sign-in that comes back to this host.
     Login { enterprise: EnterpriseSlug, host: String },
+    /// Our own metadata.
+    Metadata { enterprise: EnterpriseSlug },
 }
 
 impl Endpoint {
@@ -30,6 +33,7 @@ impl Endpoint {
         match self {
             Self::Acs { .. } => "POST",
             Self::Login { .. } => "GET",
+            Self::Metadata { .. } => "GET, HEAD",
         }
     }
 
@@ -75,9 +79,12 @@ pub struct Home<'a> {
 }
 
 /// The endpoints of an enterprise on one of its hosts, beside the ACS, under `/saml` or `/enterprises/{name}/saml`.
-fn endpoints(enterprise: &EnterpriseSlug, host: &str) -> [(&'static str, Endpoint); 1] {
+fn endpoints(enterprise: &EnterpriseSlug, host: &str) -> [(&'static str, Endpoint); 2] {
     let (enterprise, host) = (enterprise.clone(), host.to_owned());
-    [("login", Endpoint::Login { enterprise, host })]
+    [
+        ("metadata", Endpoint::Metadata { enterprise: enterprise.clone() }),
+        ("login", Endpoint::Login { enterprise, host }),
+    ]
 }
 
 impl Router {

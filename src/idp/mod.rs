@@ -2,6 +2,7 @@
 //!
 //! It lives apart from the gateway: nothing of it imports a module that verifies, and no module imports it but the
 //! demo, the command line and the tests.
+mod encrypter;
 mod pages;
 mod people;
 mod request;
@@ -13,6 +14,7 @@ use std::{future::Future, io, net::SocketAddr, time::Duration};
 
 use tokio::net::TcpListener;
 
+use self::{encrypter::Encrypter, request::Audience, signer::Signer};
 pub use self::{
     people::{
         Directory, GROUP_BYTES_MAX, GROUPS_MAX, GroupsError, PEOPLE_MAX, PERSON_TEXT_BYTES_MAX, PeopleError,
@@ -22,7 +24,6 @@ pub use self::{
     response::{NoGroups, Sign},
     signer::KeyError,
 };
-use self::{request::Audience, signer::Signer};
 
 /// How long requests in flight may take when the IdP stops.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
@@ -46,6 +47,8 @@ pub struct Settings {
     pub no_groups: NoGroups,
     /// SessionNotOnOrAfter, in seconds after the sign-in; not said if `None`.
     pub session_seconds: Option<u32>,
+    /// The service provider's certificate, PEM, to whose RSA key assertions are encrypted; in the clear if `None`.
+    pub encryption_certificate_pem: Option<Vec<u8>>,
 }
 
 impl Settings {
@@ -62,6 +65,7 @@ impl Settings {
             sign: Sign::default(),
             no_groups: NoGroups::default(),
             session_seconds: None,
+            encryption_certificate_pem: None,
         }
     }
 }
@@ -89,6 +93,7 @@ pub struct Idp {
 pub async fn bind(settings: Settings) -> Result<Idp, BindError> {
     people::check(&settings.people)?;
     let signer = Signer::new(&settings.key_pem, &settings.certificate_pem)?;
+    let encrypter = settings.encryption_certificate_pem.as_deref().map(Encrypter::new).transpose()?;
     let listen = |source| BindError::Listen { address: settings.listen, source };
     let listener = TcpListener::bind(settings.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
@@ -113,6 +118,7 @@ pub async fn bind(settings: Settings) -> Result<Idp, BindError> {
         sign: settings.sign,
         no_groups: settings.no_groups,
         session_seconds: settings.session_seconds,
+        encrypter,
     };
     Ok(Idp { listener, state })
 }

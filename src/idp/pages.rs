@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{
+    encrypter::Encrypter,
     people::{Directory, GroupsError, Person, groups_in},
     request::{Audience, AuthnRequest, RequestError, origin_of},
     response::{Answer, Denial, Ids, NoGroups, Sign, metadata},
@@ -37,6 +38,7 @@ pub(super) struct State {
     pub sign: Sign,
     pub no_groups: NoGroups,
     pub session_seconds: Option<u32>,
+    pub encrypter: Option<Encrypter>,
 }
 
 pub(super) fn router(state: State) -> Router {
@@ -254,6 +256,7 @@ fn deliver(
         sign: state.sign,
         no_groups: state.no_groups,
         session_seconds: state.session_seconds,
+        encrypter: state.encrypter.as_ref(),
     };
     let response = STANDARD.encode(write(&answer)?);
     let nonce = random_id()?;

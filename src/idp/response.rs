@@ -2,7 +2,7 @@
 use jiff::{SignedDuration, Timestamp};
 use openssl::error::ErrorStack;
 
-use super::{people::Person, request::AuthnRequest, signer::Signer, xml::Element};
+use super::{encrypter::Encrypter, people::Person, request::AuthnRequest, signer::Signer, xml::Element};
 
 const SUCCESS: &str = "urn:oasis:names:tc:SAML:2.0:status:Success";
 const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
@@ -50,6 +50,8 @@ pub(super) struct Answer<'a> {
     pub no_groups: NoGroups,
     /// SessionNotOnOrAfter, in seconds from now; left out if `None`.
     pub session_seconds: Option<u32>,
+    /// To whom the assertion is encrypted; to nobody if `None`.
+    pub encrypter: Option<&'a Encrypter>,
 }
 
 /// Why the IdP answers without an assertion (SAML Core 3.2.2.2).
@@ -72,6 +74,9 @@ impl Answer<'_> {
         let mut assertion = self.assertion(person, name_id_format);
         if self.sign != Sign::Response {
             signer.sign(&mut assertion)?;
+        }
+        if let Some(encrypter) = self.encrypter {
+            assertion = encrypter.encrypt(&assertion)?;
         }
         let status = Element::new("samlp:StatusCode").with("Value", SUCCESS);
         let mut response = self.response(status).child(assertion);
@@ -221,6 +226,7 @@ mod tests {
             sign: Sign::Both,
             no_groups: NoGroups::Empty,
             session_seconds: None,
+            encrypter: None,
         }
     }
 

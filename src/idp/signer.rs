@@ -33,6 +33,8 @@ pub enum KeyError {
     Mismatch,
     #[error("the key is neither RSA of at least {RSA_BITS_MIN} bits nor on an elliptic curve")]
     Unsuitable,
+    #[error("the service provider's certificate to encrypt to holds no RSA key")]
+    NoEncryption,
 }
 
 /// A private key with its certificate.

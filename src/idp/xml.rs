@@ -10,6 +10,7 @@ const NAMESPACES: &[(&str, &str)] = &[
     ("md", "urn:oasis:names:tc:SAML:2.0:metadata"),
     ("saml", "urn:oasis:names:tc:SAML:2.0:assertion"),
     ("samlp", "urn:oasis:names:tc:SAML:2.0:protocol"),
+    ("xenc", "http://www.w3.org/2001/04/xmlenc#"),
 ];
 
 /// An element with a prefixed name, attributes without prefix, and either text or elements inside.

@@ -19,6 +19,8 @@ pub enum Check {
     SignatureValue,
     /// The digest of the canonical octets is the signed one.
     Digest,
+    /// What is encrypted opens with a key of ours. An EncryptedAssertion is opened before the signature in it is checked.
+    Decryption,
     /// Values and timestamps, read again from the digested octets, have their types.
     Fields,
     Status,
@@ -45,6 +47,7 @@ impl Check {
         Self::SignatureStructure,
         Self::SignatureValue,
         Self::Digest,
+        Self::Decryption,
         Self::Fields,
         Self::Status,
         Self::Issuer,
@@ -70,6 +73,7 @@ impl Check {
             Self::SignatureStructure => "signature_structure",
             Self::SignatureValue => "signature_value",
             Self::Digest => "digest",
+            Self::Decryption => "decryption",
             Self::Fields => "fields",
             Self::Status => "status",
             Self::Issuer => "issuer",

@@ -5,14 +5,13 @@ use openssl::{
     hash::MessageDigest,
     nid::Nid,
     pkey::{PKey, Public},
-    pkey_ctx::PkeyCtx,
-    rsa::Padding,
     x509::X509,
 };
 
 use super::{
     OwnKey, Reason, Refusal, SubjectKey,
     algorithm::{KeyType, SignatureAlgorithm},
+    contexts::Contexts,
     guard::{Guard, stands},
     limits::{KEYS_PER_CONNECTION_MAX, RSA_BITS_MAX, RSA_BITS_MIN},
 };
@@ -37,6 +36,12 @@ pub struct Settings {
     pub signing_keys: Vec<OwnKey>,
     /// Our own, RSA: what one of them opens is decrypted, and all are in our metadata.
     pub decryption_keys: Vec<OwnKey>,
+    /// Whether a plain Assertion is refused.
+    pub encrypted: bool,
+    /// Whether AES-CBC is taken beside AES-GCM, under a verified signature only (S-72).
+    pub allow_padding_oracle_cbc: bool,
+    /// Whether PKCS #1 1.5 is taken beside RSA-OAEP, under a verified signature only (S-72).
+    pub allow_bleichenbacher_rsa_1_5: bool,
 }
 
 /// Which element must carry a signature of its own.
@@ -85,12 +90,15 @@ pub enum ConnectionError {
     EcCurve { certificate: usize },
     #[error("certificate {certificate} holds the same key as an earlier one")]
     KeyTwice { certificate: usize },
-    /// RSA-OAEP is the only key transport. `key` counts from 0, in the order of the settings.
+    /// Keys are transported with RSA. `key` counts from 0, in the order of the settings.
     #[error("decryption key {key} is no RSA key")]
     DecryptionKeyType { key: usize },
     /// S-76: a key that decrypts must not answer as one that signs.
     #[error("decryption key {key} is a signing key too")]
     KeyForBoth { key: usize },
+    /// Nothing that is encrypted could be read, and all else is refused.
+    #[error("assertions must be encrypted, and there is no decryption key")]
+    NoDecryptionKey,
 }
 
 /// What a certificate says of itself, for warnings and for people to compare. Trust is in the key: an expired
@@ -133,6 +141,9 @@ impl Connection {
             }
             certificates.push(info(&parsed).ok_or_else(not_pem)?);
             keys.push(key);
+        }
+        if settings.encrypted && settings.decryption_keys.is_empty() {
+            return Err(ConnectionError::NoDecryptionKey);
         }
         for (key, own) in settings.decryption_keys.iter().enumerate() {
             if !own.is_rsa() {
@@ -180,6 +191,7 @@ struct Key {
     key: PKey<Public>,
     /// The length of a coordinate in bytes for EC, `None` for RSA.
     coordinate_bytes: Option<usize>,
+    contexts: Contexts,
 }
 
 impl Key {
@@ -202,7 +214,7 @@ impl Key {
             }
             _ => return Err(ConnectionError::KeyTypeUnsupported { certificate: index }),
         };
-        Ok(Self { key, coordinate_bytes })
+        Ok(Self { key, coordinate_bytes, contexts: Contexts::default() })
     }
 
     fn key_type(&self) -> KeyType {
@@ -228,11 +240,7 @@ impl Key {
         if value.len() != self.key.size() {
             return Ok(false);
         }
-        let mut context = PkeyCtx::new(&self.key)?;
-        context.verify_init()?;
-        context.set_rsa_padding(Padding::PKCS1)?;
-        context.set_signature_md(algorithm.digest.md())?;
-        context.verify(digest, value)
+        self.contexts.verify(&self.key, algorithm.digest, digest, value)
     }
 
     /// RFC 4050 3.3: r and s, each as long as a coordinate; OpenSSL refuses values outside of 1 to n-1 (S-56).

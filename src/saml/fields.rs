@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     Reason, Refusal,
+    decryption::{self, Decryption},
     guard::{Guard, stands},
     instant,
     structure::{AssertionParts, ResponseParts, status_codes},
@@ -96,13 +97,18 @@ impl<'s> ResponseFields<'s> {
 }
 
 impl<'s> AssertionFields<'s> {
-    pub fn read(tape: &Tape<'s>, parts: &AssertionParts) -> Result<Self, Refusal> {
+    /// `decryption` opens what is encrypted in it.
+    pub fn read(
+        tape: &Tape<'s>,
+        parts: &AssertionParts,
+        decryption: &mut Decryption<'_>,
+    ) -> Result<Self, Refusal> {
         let element = parts.element;
         let mut fields = Self {
             id: tape.attribute(element, "ID").unwrap_or_default(),
             issuer: issuer(tape, parts.issuer)?,
             issue_instant: required_instant(tape, element, "IssueInstant")?,
-            subject: parts.subject.map(|id| subject(tape, id)).transpose()?,
+            subject: parts.subject.map(|id| subject(tape, id, decryption)).transpose()?,
             conditions: parts.conditions.map(|id| conditions(tape, id)).transpose()?,
             authn_statements: vec![],
             attributes: vec![],
@@ -111,7 +117,7 @@ impl<'s> AssertionFields<'s> {
         for statement in tape.children(element) {
             match tape.local(statement) {
                 "AuthnStatement" => fields.authn_statements.push(authn_statement(tape, statement)?),
-                "AttributeStatement" => fields.read_attributes(tape, statement)?,
+                "AttributeStatement" => fields.read_attributes(tape, statement, decryption)?,
                 _ => {}
             }
         }
@@ -120,18 +126,34 @@ impl<'s> AssertionFields<'s> {
 
     /// SAML Core 2.7.3: the attributes in document order. Several of one name stay apart, and one with a value that
     /// is no text is named instead of read: whether that matters depends on the name (S-23, S-95).
-    fn read_attributes(&mut self, tape: &Tape<'s>, statement: NodeId) -> Result<(), Refusal> {
+    fn read_attributes(
+        &mut self,
+        tape: &Tape<'s>,
+        statement: NodeId,
+        decryption: &mut Decryption<'_>,
+    ) -> Result<(), Refusal> {
         for attribute in tape.children(statement) {
-            if stands(Guard::AttributeStatementShape) && !tape.is(attribute, Namespace::SAML, "Attribute") {
-                return Err(Refusal::from(Reason::AssertionShape).found(tape.local(attribute)));
+            if tape.is(attribute, Namespace::SAML, "EncryptedAttribute") {
+                let plaintext = decryption.open(tape, attribute, true)?;
+                let decrypted = decryption::parse(&plaintext).map_err(Refusal::decrypted)?;
+                self.read_attribute(&decrypted, Tape::ROOT).map_err(Refusal::decrypted)?;
+            } else {
+                self.read_attribute(tape, attribute)?;
             }
-            let name = tape.attribute(attribute, "Name").filter(|name| !name.is_empty());
-            let name = name.or((!stands(Guard::AttributeName)).then_some(Cow::Borrowed("")));
-            let name = name.ok_or(Reason::AttributeNameMissing)?.into_owned();
-            match attribute_values(tape, attribute) {
-                Some(values) => self.attributes.push(Attribute { name, values }),
-                None => self.structured_attributes.push(name),
-            }
+        }
+        Ok(())
+    }
+
+    fn read_attribute(&mut self, tape: &Tape<'_>, attribute: NodeId) -> Result<(), Refusal> {
+        if stands(Guard::AttributeStatementShape) && !tape.is(attribute, Namespace::SAML, "Attribute") {
+            return Err(Refusal::from(Reason::AssertionShape).found(tape.local(attribute)));
+        }
+        let name = tape.attribute(attribute, "Name").filter(|name| !name.is_empty());
+        let name = name.or((!stands(Guard::AttributeName)).then_some(Cow::Borrowed("")));
+        let name = name.ok_or(Reason::AttributeNameMissing)?.into_owned();
+        match attribute_values(tape, attribute) {
+            Some(values) => self.attributes.push(Attribute { name, values }),
+            None => self.structured_attributes.push(name),
         }
         Ok(())
     }
@@ -158,17 +180,18 @@ fn issuer<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Issuer<'s>, Refusal> {
 }
 
 /// SAML Core 2.4.1. A BaseID is no NameID and counts as none.
-fn subject<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Subject<'s>, Refusal> {
+fn subject<'s>(tape: &Tape<'s>, id: NodeId, decryption: &mut Decryption<'_>) -> Result<Subject<'s>, Refusal> {
     let mut subject = Subject { name_id: None, confirmations: vec![] };
     for child in tape.children(id) {
         match (tape.namespace(child), tape.local(child)) {
             (Namespace::SAML, "NameID") if subject.name_id.is_none() && subject.confirmations.is_empty() => {
-                subject.name_id = Some(NameIdFields {
-                    value: text(tape, child)?,
-                    format: tape.attribute(child, "Format"),
-                    name_qualifier: tape.attribute(child, "NameQualifier"),
-                    sp_name_qualifier: tape.attribute(child, "SPNameQualifier"),
-                });
+                subject.name_id = Some(name_id(tape, child)?);
+            }
+            (Namespace::SAML, "EncryptedID")
+                if subject.name_id.is_none() && subject.confirmations.is_empty() =>
+            {
+                let plaintext = decryption.open(tape, child, true)?;
+                subject.name_id = Some(decrypted_name_id(&plaintext).map_err(Refusal::decrypted)?);
             }
             (Namespace::SAML, "SubjectConfirmation") => {
                 subject.confirmations.push(confirmation(tape, child)?)
@@ -181,6 +204,31 @@ fn subject<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Subject<'s>, Refusal> {
         }
     }
     Ok(subject)
+}
+
+fn name_id<'s>(tape: &Tape<'s>, id: NodeId) -> Result<NameIdFields<'s>, Refusal> {
+    Ok(NameIdFields {
+        value: text(tape, id)?,
+        format: tape.attribute(id, "Format"),
+        name_qualifier: tape.attribute(id, "NameQualifier"),
+        sp_name_qualifier: tape.attribute(id, "SPNameQualifier"),
+    })
+}
+
+/// SAML Core 2.2.4: an EncryptedID may hold a BaseID or an Assertion too, which name nobody here.
+fn decrypted_name_id(plaintext: &str) -> Result<NameIdFields<'static>, Refusal> {
+    let tape = decryption::parse(plaintext)?;
+    if !tape.is(Tape::ROOT, Namespace::SAML, "NameID") {
+        return Err(Refusal::from(Reason::AssertionShape).expected("NameID").found(tape.local(Tape::ROOT)));
+    }
+    let own = |text: Text<'_>| Cow::Owned(text.into_owned());
+    let read = name_id(&tape, Tape::ROOT)?;
+    Ok(NameIdFields {
+        value: own(read.value),
+        format: read.format.map(own),
+        name_qualifier: read.name_qualifier.map(own),
+        sp_name_qualifier: read.sp_name_qualifier.map(own),
+    })
 }
 
 fn confirmation<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Confirmation<'s>, Refusal> {

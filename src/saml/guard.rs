@@ -118,15 +118,17 @@ guards! {
     Version,
     /// One Assertion, encrypted or not, in the document.
     OneAssertion,
-    /// No encrypted Assertion where none can be decrypted.
+    /// No encrypted Assertion where there is no key.
     NotEncrypted,
+    /// An encrypted Assertion where the connection demands one.
+    Encrypted,
     /// The Assertion is the Response's child.
     AssertionPlace,
     /// Signatures stand after the Issuer of the Response or of the Assertion only.
     SignaturePlace,
     /// The Response's children are the schema's.
     ResponseShape,
-    /// No EncryptedID, no EncryptedAttribute.
+    /// No EncryptedID, no EncryptedAttribute where there is no key.
     NoEncryptedPart,
     /// The Assertion's children are the schema's.
     AssertionShape,
@@ -178,6 +180,13 @@ guards! {
     Digest,
     /// What is read was digested: it is parsed anew from those octets.
     Reread,
+
+    /// Nothing unauthenticated is decrypted but where it is allowed and signed.
+    OracleModes,
+    /// No comment in what is encrypted.
+    EncryptionComments,
+    /// No ID of the plaintext is one of the message.
+    IdUniqueAcross,
 
     /// A text holds no element.
     TextOnly,

@@ -26,12 +26,21 @@ pub const NAME_BYTES_MAX: usize = 1024;
 pub const PREFIX_LIST_MAX: usize = 16;
 /// Certificates of one connection: two elements times this many keys bound the verifications of a message.
 pub const KEYS_PER_CONNECTION_MAX: usize = 4;
+/// Verification contexts of one key that are kept between messages: a worker uses one at a time.
+pub const IDLE_CONTEXTS_PER_KEY_MAX: usize = 32;
 /// The weakest RSA key, NIST SP 800-131A.
 pub const RSA_BITS_MIN: u32 = 2048;
 /// The strongest RSA key: verification time grows with the square of the length.
 pub const RSA_BITS_MAX: u32 = 8192;
 /// The longest signature or digest in base64, white space included.
 pub const SIGNATURE_TEXT_BYTES_MAX: usize = 4096;
+
+/// RSA decryptions for one message, whatever is encrypted in it and however many keys we have (S-66).
+pub const RSA_DECRYPTIONS_MAX: u32 = 2;
+/// EncryptedKeys that stand with one encrypted element: one for each recipient, or each key of ours.
+pub const ENCRYPTED_KEYS_MAX: usize = 4;
+/// Certificates that one EncryptedKey names as its recipient's.
+pub const KEY_HINTS_MAX: usize = 4;
 
 /// The longest NameID value. SAML allows 256 characters for persistent ones.
 pub const NAME_ID_BYTES_MAX: usize = 1024;
@@ -42,5 +51,7 @@ pub const FRACTION_DIGITS_MAX: usize = 9;
 /// How long after its IssueInstant a message is still taken, in seconds, clock skew aside. An IdP issues the assertion
 /// when the person is signed in and the browser posts it at once.
 pub const ISSUE_AGE_SECONDS_MAX: i64 = 15 * 60;
+/// The longest metadata document. One IdP's takes a few kilobytes, with certificates and logos a few hundred.
+pub const METADATA_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// How much of a message's value goes into a refusal, in characters.
 pub const REPORTED_CHARS_MAX: usize = 256;

@@ -7,8 +7,9 @@
 //! 3. `structure`: IDs, one Response, one Assertion, where signatures may stand;
 //! 4. `signature`: the shape of each, its value, its digest; yields the octets that were digested, and
 //!    everything after reads only those, parsed anew by a tokenizer that knows no XML but canonical XML;
-//! 5. `fields`: timestamps and values get types;
-//! 6. `policy`: whether it was meant for us, now, in answer to what we asked.
+//! 5. `decryption` and `xmlenc`: what is encrypted to us, after the signature over it; what comes out starts again at 2;
+//! 6. `fields`: timestamps and values get types;
+//! 7. `policy`: whether it was meant for us, now, in answer to what we asked.
 //!
 //! We implement the SAML profile of XML Signature, not XML Signature: what the profile does not need is refused.
 use std::sync::Arc;
@@ -16,11 +17,14 @@ use std::sync::Arc;
 mod algorithm;
 mod check;
 mod connection;
+mod contexts;
 mod decode;
+mod decryption;
 mod fields;
 pub mod guard;
 mod instant;
 pub mod limits;
+mod metadata;
 mod name_id;
 mod own_key;
 mod policy;
@@ -34,10 +38,15 @@ mod structure;
 mod subject;
 mod verify;
 mod xml;
+mod xmlenc;
 
 pub use check::{Check, NoTrail, Trail};
 pub use connection::{CertificateInfo, Connection, ConnectionError, Settings, SignedElement};
 pub use decode::decode;
+pub use metadata::{
+    IdpMetadata, MetadataBinding, MetadataEndpoint, MetadataError, MetadataRules, MetadataSigners,
+    OwnDescriptor, own_metadata, read_metadata,
+};
 pub use own_key::{OwnKey, OwnKeyError};
 pub use reason::Reason;
 pub use refusal::Refusal;

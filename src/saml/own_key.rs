@@ -2,6 +2,7 @@
 use openssl::{
     nid::Nid,
     pkey::{Id, PKey, Private},
+    sha::sha256,
     x509::X509,
 };
 
@@ -33,7 +34,12 @@ pub struct OwnKey {
     key: PKey<Private>,
     certificate_der: Vec<u8>,
     info: CertificateInfo,
+    /// Derived of the private key, so that nobody else knows it and it needs no chance.
+    rejection_secret: [u8; 32],
 }
+
+/// Sets the secret apart from every other digest of the key.
+const REJECTION_LABEL: &[u8] = b"portcullis implicit rejection";
 
 impl OwnKey {
     /// Reads one PEM text that holds both, in any order; of several certificates the first counts.
@@ -63,7 +69,9 @@ impl OwnKey {
         }
         let certificate_der = certificate.to_der().map_err(|_| OwnKeyError::NoCertificate)?;
         let info = info(&certificate).ok_or(OwnKeyError::NoCertificate)?;
-        Ok(Self { key, certificate_der, info })
+        let private = key.private_key_to_der().map_err(|_| OwnKeyError::NoPrivateKey)?;
+        let rejection_secret = sha256(&[REJECTION_LABEL, &private].concat());
+        Ok(Self { key, certificate_der, info, rejection_secret })
     }
 
     pub fn certificate(&self) -> &CertificateInfo {
@@ -82,6 +90,17 @@ impl OwnKey {
 
     pub(super) fn private(&self) -> &PKey<Private> {
         &self.key
+    }
+
+    /// Whether this DER is the certificate's.
+    pub(super) fn has_certificate(&self, der: &[u8]) -> bool {
+        self.certificate_der == der
+    }
+
+    /// The content key that stands in for what does not decrypt (S-72): nobody can foresee it, and the same ciphertext has
+    /// always the same.
+    pub(super) fn stand_in(&self, ciphertext: &[u8]) -> [u8; 32] {
+        sha256(&[&self.rejection_secret, ciphertext].concat())
     }
 
     /// Else it is on an elliptic curve.

@@ -86,8 +86,9 @@ reasons! {
     RootNotResponse: Structure, "root_not_response", "SAML Profiles 4.1.4.2", "The root element is not a SAML 2.0 protocol Response.", "Check that the identity provider posts a SAML 2.0 Response here, and not a logout message, metadata or another protocol.";
     VersionUnsupported: Structure, "version_unsupported", "SAML Core 4.1", "The Response or Assertion is not of version 2.0.", "Set the identity provider to SAML 2.0.";
     ResponseShape: Structure, "response_shape", "SAML Core 3.2.2", "The Response's children are not those of the schema, in its order, each once.", BROKEN;
-    AssertionEncrypted: Structure, "assertion_encrypted", "SAML Core 2.3.4", "The assertion is encrypted, which this version does not support.", "Switch assertion encryption off for this application at the identity provider; TLS still protects the message.";
-    EncryptedPart: Structure, "encrypted_part", "SAML Core 2.2.4", "The assertion holds an EncryptedID or EncryptedAttribute, which this version does not support.", "Switch the encryption of name identifiers and attributes off for this application at the identity provider.";
+    AssertionEncrypted: Structure, "assertion_encrypted", "SAML Core 2.3.4", "The assertion is encrypted, and the connection has no key to decrypt it.", "Name a key in the connection's `decryption_keys` and give the identity provider its certificate, or switch assertion encryption off for this application; TLS still protects the message.";
+    AssertionNotEncrypted: Structure, "assertion_not_encrypted", "SAML Core 2.3.4", "The assertion is not encrypted, which the connection demands.", "Give the identity provider the certificate of one of the connection's `decryption_keys` and switch assertion encryption on for this application, or set `encrypted = false`.";
+    EncryptedPart: Structure, "encrypted_part", "SAML Core 2.2.4", "The assertion holds an EncryptedID or EncryptedAttribute, and the connection has no key to decrypt it, or it stands where it says nothing of the person.", "Name a key in the connection's `decryption_keys` and give the identity provider its certificate, or switch the encryption of name identifiers and attributes off for this application.";
     AssertionMissing: Structure, "assertion_missing", "SAML Profiles 4.1.4.2", "The Response holds no assertion.", BROKEN;
     AssertionMultiple: Structure, "assertion_multiple", "SAML Profiles 4.1.4.3", "The message holds more than one assertion.", HOSTILE;
     AssertionMisplaced: Structure, "assertion_misplaced", "SAML Core 3.2.2", "The assertion is not a direct child of the Response.", HOSTILE;
@@ -109,6 +110,8 @@ reasons! {
 
     CanonicalTooLarge: Digest, "canonical_too_large", "Exclusive C14N 3", "The canonical form is too long.", HOSTILE;
     DigestMismatch: Digest, "digest_mismatch", "XML Signature 3.2.1", "The signed element was changed after it was signed.", "Look for a proxy, a browser extension or a tool that rewrites the message; if there is none, treat it as an attack.";
+
+    DecryptionFailed: Decryption, "decryption_failed", "XML Encryption 1.1 4.4", "What is encrypted cannot be decrypted.", "Give the identity provider the certificate of one of the connection's `decryption_keys`, and set it to encrypt with AES-GCM and RSA-OAEP. Where a weaker algorithm is all that it can do, `expected` and `found` name it, and the connection can be set to take it under a signed Response. No more is said, so that the answers help nobody to decrypt.";
 
     ValueNotText: Fields, "value_not_text", "SAML Core 2.2.5", "A value that must be text holds elements.", BROKEN;
     TimestampInvalid: Fields, "timestamp_invalid", "SAML Core 1.3.3", "A timestamp is missing or is not UTC in the form 2026-01-15T12:00:00Z.", BROKEN;

@@ -27,6 +27,12 @@ impl Refusal {
         if self.detail.is_none() { self.detail(detail) } else { self }
     }
 
+    /// Says that it concerns what was decrypted, not the message around it.
+    pub(super) fn decrypted(self) -> Self {
+        let detail = self.detail.as_deref().map_or(String::new(), |detail| format!(", {detail}"));
+        self.detail(format!("in the decrypted assertion{detail}"))
+    }
+
     pub(super) fn expected(mut self, value: &str) -> Self {
         self.expected = Some(shown(value));
         self
@@ -64,7 +70,7 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 /// A value fit for a terminal and a log line (S-97): bounded, no control character.
-fn shown(value: &str) -> String {
+pub(super) fn shown(value: &str) -> String {
     let mut shown: String = value
         .chars()
         .take(REPORTED_CHARS_MAX)

@@ -11,7 +11,7 @@ use super::{
     algorithm::{Digest, SignatureAlgorithm},
     guard::{Guard, excused, stands},
     limits::SIGNATURE_TEXT_BYTES_MAX,
-    structure::ResponseParts,
+    structure::{AssertionParts, ResponseParts},
     xml::{self, Canonicalizer, Namespace, NodeId, PrefixList, Tape},
 };
 
@@ -39,28 +39,76 @@ impl Digested {
     }
 }
 
-/// Verifies every signature of the message: all shapes first, then each one's SignatureValue, and its digest only
-/// after that (S-11, S-36: no transform runs for a signature that does not verify).
+/// Verifies every signature of a message that holds a plain Assertion.
 pub(super) fn verify(
     tape: &Tape<'_>,
     parts: &ResponseParts,
+    assertion: &AssertionParts,
     connection: &Connection,
     trail: &mut dyn Trail,
 ) -> Result<Digested, Refusal> {
     let of_response = parts.signature.map(|id| Signature::read(tape, id, parts.element)).transpose()?;
-    let assertion = &parts.assertion;
     let of_assertion =
         assertion.signature.map(|id| Signature::read(tape, id, assertion.element)).transpose()?;
-    let satisfied = match connection.settings().signed {
-        SignedElement::Either => of_response.is_some() || of_assertion.is_some(),
-        SignedElement::Response => of_response.is_some(),
-        SignedElement::Assertion => of_assertion.is_some(),
-        SignedElement::Both => of_response.is_some() && of_assertion.is_some(),
+    check_signed(connection, of_response.is_some(), of_assertion.is_some())?;
+    let octets = check_all(tape, [&of_response, &of_assertion].map(Option::as_ref), connection, trail)?;
+    Ok(Digested { octets, response: of_response.is_some() })
+}
+
+/// Verifies the signature of a Response around an EncryptedAssertion; `None` if it has none and needs none.
+pub(super) fn verify_envelope(
+    tape: &Tape<'_>,
+    parts: &ResponseParts,
+    connection: &Connection,
+    trail: &mut dyn Trail,
+) -> Result<Option<Digested>, Refusal> {
+    // What the Assertion within must have is judged once it can be read.
+    check_signed(connection, parts.signature.is_some(), true)?;
+    let Some(signature) = parts.signature else { return Ok(None) };
+    let signature = Signature::read(tape, signature, parts.element)?;
+    let octets = check_all(tape, [Some(&signature), None], connection, trail)?;
+    Ok(Some(Digested { octets, response: true }))
+}
+
+/// Verifies the signature of an Assertion that was decrypted; `None` if it has none and that of the Response around it is
+/// enough (S-70).
+pub(super) fn verify_decrypted(
+    tape: &Tape<'_>,
+    assertion: &AssertionParts,
+    response_signed: bool,
+    connection: &Connection,
+    trail: &mut dyn Trail,
+) -> Result<Option<Digested>, Refusal> {
+    check_signed(connection, response_signed, assertion.signature.is_some())?;
+    let Some(signature) = assertion.signature else { return Ok(None) };
+    let signature = Signature::read(tape, signature, assertion.element)?;
+    let octets = check_all(tape, [None, Some(&signature)], connection, trail)?;
+    Ok(Some(Digested { octets, response: false }))
+}
+
+/// SAML Profiles 4.1.3.5: what the connection wants signed is.
+fn check_signed(connection: &Connection, response: bool, assertion: bool) -> Result<(), Refusal> {
+    let signed = connection.settings().signed;
+    let satisfied = match signed {
+        SignedElement::Either => response || assertion,
+        SignedElement::Response => response,
+        SignedElement::Assertion => assertion,
+        SignedElement::Both => response && assertion,
     };
-    if !satisfied && stands(Guard::SignatureThere) {
-        return Err(Refusal::from(Reason::SignatureMissing).expected(connection.settings().signed.as_str()));
+    if satisfied || !stands(Guard::SignatureThere) {
+        return Ok(());
     }
-    let signatures = [&of_response, &of_assertion].map(Option::as_ref);
+    Err(Refusal::from(Reason::SignatureMissing).expected(signed.as_str()))
+}
+
+/// Checks the signatures, the Response's first: all shapes are read, then each one's SignatureValue, and its digest only
+/// after that (S-11, S-36: no transform runs for a signature that does not verify). The octets of the outermost.
+fn check_all(
+    tape: &Tape<'_>,
+    signatures: [Option<&Signature>; 2],
+    connection: &Connection,
+    trail: &mut dyn Trail,
+) -> Result<String, Refusal> {
     trail.passed(Check::SignatureStructure, &|| {
         let named: Vec<_> = signatures
             .iter()
@@ -96,7 +144,30 @@ pub(super) fn verify(
         }
     }
     trail.passed(Check::Digest, &|| format!("{} canonical bytes", octets.len()));
-    Ok(Digested { octets, response: of_response.is_some() })
+    Ok(octets)
+}
+
+/// Verifies the signature that the root element of a document holds as its child `signature`, by the same rules: the
+/// Reference names the root, and what is read afterwards is what was digested (M-02).
+pub(super) fn verify_root(
+    tape: &Tape<'_>,
+    signature: NodeId,
+    connection: &Connection,
+) -> Result<Digested, Refusal> {
+    let signature = Signature::read(tape, signature, Tape::ROOT)?;
+    let mut canonicalizer = Canonicalizer::default();
+    let mut octets = String::with_capacity(tape.source_len() + 1024);
+    canonicalizer.write(tape, signature.signed_info, None, &signature.info_prefixes, &mut octets)?;
+    connection.check_signature(signature.algorithm, octets.as_bytes(), &signature.value)?;
+    octets.clear();
+    canonicalizer.write(tape, Tape::ROOT, Some(signature.signature), &signature.prefixes, &mut octets)?;
+    let digest = signature.digest.of(octets.as_bytes());
+    if octets.is_empty() || digest.as_deref() != Some(signature.digest_value.as_slice()) {
+        return Err(
+            Refusal::from(Reason::DigestMismatch).detail(format!("of the {}", tape.local(Tape::ROOT)))
+        );
+    }
+    Ok(Digested { octets, response: false })
 }
 
 /// A signature of the right shape.

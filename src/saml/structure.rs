@@ -1,5 +1,5 @@
 //! What may stand where: IDs, the Response and its one Assertion, and the places of signatures.
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use super::{
     Reason, Refusal,
@@ -16,7 +16,15 @@ pub(super) struct ResponseParts {
     pub issuer: Option<NodeId>,
     pub signature: Option<NodeId>,
     pub status: NodeId,
-    pub assertion: AssertionParts,
+    pub enclosed: Enclosed,
+}
+
+/// The one assertion of a Response.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Enclosed {
+    Assertion(AssertionParts),
+    /// An EncryptedAssertion; what is in it is judged once it is decrypted.
+    Encrypted(NodeId),
 }
 
 /// An Assertion of the right shape.
@@ -106,6 +114,19 @@ pub(super) fn check_ids(tape: &Tape<'_>) -> Result<(), Refusal> {
     }
 }
 
+/// XML Encryption 1.1 4.4: what is decrypted takes its place in the document, so no ID in it may be one of the document's.
+pub(super) fn check_ids_across(document: &Tape<'_>, decrypted: &Tape<'_>) -> Result<(), Refusal> {
+    let ids = |tape: &Tape<'_>| -> BTreeSet<String> {
+        let attributes = tape.elements().flat_map(|element| tape.attributes(element));
+        let ids = attributes.filter(|attribute| attribute.local().eq_ignore_ascii_case("ID"));
+        ids.map(|attribute| attribute.value().into_owned()).collect()
+    };
+    match ids(document).intersection(&ids(decrypted)).next() {
+        Some(id) if stands(Guard::IdUniqueAcross) => Err(Refusal::from(Reason::IdDuplicate).found(id)),
+        _ => Ok(()),
+    }
+}
+
 /// SAML Core 3.2.2 and Profiles 4.1.4.2: the root is a Response 2.0 with exactly one Assertion in the whole document, its
 /// direct child.
 pub(super) fn response(tape: &Tape<'_>) -> Result<ResponseParts, Refusal> {
@@ -118,21 +139,21 @@ pub(super) fn response(tape: &Tape<'_>) -> Result<ResponseParts, Refusal> {
     if stands(Guard::OneAssertion) && census.assertions + census.encrypted > 1 {
         return Err(Reason::AssertionMultiple.into());
     }
-    if stands(Guard::NotEncrypted) && census.encrypted > 0 {
-        return Err(Reason::AssertionEncrypted.into());
-    }
-    if census.assertions == 0 {
+    if census.assertions + census.encrypted == 0 {
         return Err(without_assertion(tape));
     }
+    let named = if census.encrypted > 0 { "EncryptedAssertion" } else { "Assertion" };
     let assertion = tape
         .children(root)
-        .find(|child| tape.is(*child, Namespace::SAML, "Assertion"))
+        .find(|child| tape.is(*child, Namespace::SAML, named))
         .or_else(|| {
-            tape.elements()
-                .find(|id| !stands(Guard::AssertionPlace) && tape.is(*id, Namespace::SAML, "Assertion"))
+            let anywhere =
+                |id: &NodeId| !stands(Guard::AssertionPlace) && tape.is(*id, Namespace::SAML, named);
+            tape.elements().find(anywhere)
         })
         .ok_or(Reason::AssertionMisplaced)?;
     let signature = signature_of(tape, root);
+    // An EncryptedAssertion has no Issuer, so no signature is in place there.
     let placed = usize::from(signature.is_some()) + usize::from(signature_of(tape, assertion).is_some());
     if stands(Guard::SignaturePlace) && census.signatures != placed {
         return Err(Reason::SignatureMisplaced.into());
@@ -145,23 +166,33 @@ pub(super) fn response(tape: &Tape<'_>) -> Result<ResponseParts, Refusal> {
         issuer: child("Issuer"),
         signature,
         status: child("Status").ok_or(Reason::ResponseShape)?,
-        assertion: self::assertion(tape, assertion)?,
+        enclosed: match census.encrypted {
+            0 => Enclosed::Assertion(self::assertion(tape, assertion)?),
+            _ => Enclosed::Encrypted(assertion),
+        },
     })
+}
+
+/// The plaintext of an EncryptedAssertion (SAML Core 2.3.4, S-74): one Assertion, in which there is no other and no
+/// EncryptedAssertion, with no signature but its own.
+pub(super) fn plaintext(tape: &Tape<'_>) -> Result<AssertionParts, Refusal> {
+    let parts = assertion(tape, Tape::ROOT)?;
+    let census = Census::take(tape);
+    if stands(Guard::OneAssertion) && census.assertions + census.encrypted > 1 {
+        return Err(Reason::AssertionMultiple.into());
+    }
+    if stands(Guard::SignaturePlace) && census.signatures != usize::from(parts.signature.is_some()) {
+        return Err(Reason::SignatureMisplaced.into());
+    }
+    Ok(parts)
 }
 
 /// SAML Core 2.3.3: an Assertion 2.0 with its children in the order of the schema.
 pub(super) fn assertion(tape: &Tape<'_>, element: NodeId) -> Result<AssertionParts, Refusal> {
     if !tape.is(element, Namespace::SAML, "Assertion") {
-        return Err(Reason::AssertionShape.into());
+        return Err(Refusal::from(Reason::AssertionShape).expected("Assertion").found(tape.local(element)));
     }
     check_version(tape, element)?;
-    let encrypted = |id: &NodeId| {
-        tape.namespace(*id) == Namespace::SAML
-            && matches!(tape.local(*id), "EncryptedID" | "EncryptedAttribute")
-    };
-    if stands(Guard::NoEncryptedPart) && tape.distinct(element).any(|id| encrypted(&id)) {
-        return Err(Reason::EncryptedPart.into());
-    }
     check_order(tape, element, assertion_place, Guard::AssertionShape)
         .map_err(|found| found.refusal(Reason::AssertionShape))?;
     let child = |local| tape.children(element).find(|child| tape.local(*child) == local);
@@ -172,6 +203,31 @@ pub(super) fn assertion(tape: &Tape<'_>, element: NodeId) -> Result<AssertionPar
         subject: child("Subject"),
         conditions: child("Conditions"),
     })
+}
+
+/// Whether the Assertion holds encrypted parts: an EncryptedID for its Subject (SAML Core 2.4.1) or EncryptedAttributes in
+/// its statements (2.7.3). One that stands anywhere else could be read by nobody.
+pub(super) fn has_encrypted_parts(tape: &Tape<'_>, assertion: &AssertionParts) -> Result<bool, Refusal> {
+    let is_part = |id: &NodeId| {
+        tape.namespace(*id) == Namespace::SAML
+            && matches!(tape.local(*id), "EncryptedID" | "EncryptedAttribute")
+    };
+    if !tape.distinct(assertion.element).any(|id| is_part(&id)) {
+        return Ok(false);
+    }
+    let ids = assertion.subject.into_iter().flat_map(|subject| tape.children(subject));
+    let statements = tape
+        .children(assertion.element)
+        .filter(|child| tape.is(*child, Namespace::SAML, "AttributeStatement"));
+    let attributes = statements.flat_map(|statement| tape.children(statement));
+    let in_place = ids.filter(|id| tape.is(*id, Namespace::SAML, "EncryptedID")).count()
+        + attributes.filter(|id| tape.is(*id, Namespace::SAML, "EncryptedAttribute")).count();
+    if tape.subtree(assertion.element).filter(is_part).count() == in_place {
+        Ok(true)
+    } else {
+        Err(Refusal::from(Reason::EncryptedPart)
+            .expected("an EncryptedID in the Subject, an EncryptedAttribute in an AttributeStatement"))
+    }
 }
 
 /// The signature of a Response or an Assertion: its second child, right after the Issuer.
@@ -194,15 +250,18 @@ struct Census {
 impl Census {
     fn take(tape: &Tape<'_>) -> Self {
         let mut census = Self::default();
+        // The last start tag that counts for nothing: most elements repeat it.
+        let mut other = None;
         for element in tape.elements() {
-            match tape.namespace(element) {
-                Namespace::SAML => match tape.local(element) {
-                    "Assertion" => census.assertions += 1,
-                    "EncryptedAssertion" => census.encrypted += 1,
-                    _ => {}
-                },
-                Namespace::DS if tape.local(element) == "Signature" => census.signatures += 1,
-                _ => {}
+            let tag = Some(tape.first_like(element));
+            if tag == other {
+                continue;
+            }
+            match (tape.namespace(element), tape.local(element)) {
+                (Namespace::SAML, "Assertion") => census.assertions += 1,
+                (Namespace::SAML, "EncryptedAssertion") => census.encrypted += 1,
+                (Namespace::DS, "Signature") => census.signatures += 1,
+                _ => other = tag,
             }
         }
         census
@@ -265,7 +324,7 @@ fn response_place(namespace: Namespace, local: &str) -> Option<(u8, bool)> {
         (Namespace::DS, "Signature") => Some((2, false)),
         (Namespace::SAMLP, "Extensions") => Some((3, false)),
         (Namespace::SAMLP, "Status") => Some((4, false)),
-        (Namespace::SAML, "Assertion") => Some((5, false)),
+        (Namespace::SAML, "Assertion" | "EncryptedAssertion") => Some((5, false)),
         _ => None,
     }
 }

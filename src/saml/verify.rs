@@ -1,11 +1,13 @@
 //! The order of the checks, from octets to a [`VerifiedAssertion`].
 use super::{
     Check, Connection, Outstanding, Reason, Refusal, Trail,
+    decryption::{self, Decryption},
     fields::{AssertionFields, ResponseFields},
     guard::{Guard, stands},
     limits::DECODED_BYTES_MAX,
     policy::{Accepted, Policy},
-    signature, structure,
+    signature,
+    structure::{self, AssertionParts, Enclosed, ResponseParts},
     xml::{self, Tape},
 };
 use crate::domain::{Attribute, NameId, StableId, Timestamp};
@@ -98,20 +100,117 @@ pub fn verify(
     structure::check_ids(&received)?;
     trail.passed(Check::Identifiers, &|| "unique".into());
     let parts = structure::response(&received)?;
-    trail.passed(Check::Structure, &|| "one Response, one Assertion".into());
-    let digested = signature::verify(&received, &parts, connection, trail)?;
-    let signed = if stands(Guard::Reread) { digested.reread()? } else { xml::parse(text)? };
-    let policy = Policy { connection, acs_url, outstanding, now, response_signed: digested.is_response() };
-    let (response, assertion) = if digested.is_response() || !stands(Guard::Reread) {
-        let parts = structure::response(&signed)?;
-        (ResponseFields::read(&signed, &parts)?, AssertionFields::read(&signed, &parts.assertion)?)
-    } else {
-        let assertion = structure::assertion(&signed, Tape::ROOT)?;
-        (ResponseFields::read(&received, &parts)?, AssertionFields::read(&signed, &assertion)?)
+    let message = Message {
+        tape: &received,
+        parts,
+        policy: Policy { connection, acs_url, outstanding, now, response_signed: false },
     };
-    trail.passed(Check::Fields, &|| "read from the digested octets".into());
-    let accepted = policy.check(&response, &assertion, trail)?;
-    Ok(verified(assertion, accepted))
+    match &parts.enclosed {
+        Enclosed::Assertion(assertion) => message.verify_plain(assertion, trail),
+        Enclosed::Encrypted(_) => message.verify_encrypted(trail),
+    }
+}
+
+/// A message of the right structure.
+struct Message<'a, 's> {
+    tape: &'a Tape<'s>,
+    parts: ResponseParts,
+    policy: Policy<'a>,
+}
+
+impl Message<'_, '_> {
+    fn verify_plain(
+        mut self,
+        assertion: &AssertionParts,
+        trail: &mut dyn Trail,
+    ) -> Result<VerifiedAssertion, Refusal> {
+        let connection = self.policy.connection;
+        if connection.settings().encrypted && stands(Guard::Encrypted) {
+            return Err(Reason::AssertionNotEncrypted.into());
+        }
+        check_encrypted_parts(self.tape, assertion, connection)?;
+        trail.passed(Check::Structure, &|| "one Response, one Assertion".into());
+        let digested = signature::verify(self.tape, &self.parts, assertion, connection, trail)?;
+        let reread = stands(Guard::Reread).then(|| digested.reread()).transpose()?;
+        let signed = reread.as_ref().unwrap_or(self.tape);
+        self.policy.response_signed = digested.is_response();
+        let (response, assertion) = if digested.is_response() || reread.is_none() {
+            let parts = structure::response(signed)?;
+            let Enclosed::Assertion(assertion) = parts.enclosed else {
+                return Err(Reason::AssertionShape.into());
+            };
+            (ResponseFields::read(signed, &parts)?, assertion)
+        } else {
+            (ResponseFields::read(self.tape, &self.parts)?, structure::assertion(signed, Tape::ROOT)?)
+        };
+        let mut decryption = Decryption::new(connection);
+        let assertion = AssertionFields::read(signed, &assertion, &mut decryption)?;
+        trail.passed(Check::Decryption, &|| decryption.summary());
+        self.judge(&response, assertion, trail)
+    }
+
+    /// The Response's signature comes first, where there is one: nothing of an EncryptedAssertion under a signature that
+    /// does not verify is decrypted. What was decrypted goes through the same checks as the message did, and its signature
+    /// through those of every signature.
+    fn verify_encrypted(mut self, trail: &mut dyn Trail) -> Result<VerifiedAssertion, Refusal> {
+        let connection = self.policy.connection;
+        if connection.settings().decryption_keys.is_empty() && stands(Guard::NotEncrypted) {
+            return Err(Reason::AssertionEncrypted.into());
+        }
+        trail.passed(Check::Structure, &|| "one Response, one EncryptedAssertion".into());
+        let digested = signature::verify_envelope(self.tape, &self.parts, connection, trail)?;
+        let signed = digested.as_ref().map(signature::Digested::reread).transpose()?;
+        self.policy.response_signed = signed.is_some();
+        let envelope = signed.as_ref().unwrap_or(self.tape);
+        let parts = structure::response(envelope)?;
+        let Enclosed::Encrypted(element) = parts.enclosed else {
+            return Err(Reason::AssertionShape.into());
+        };
+        let mut decryption = Decryption::new(connection);
+        let plaintext = decryption.open(envelope, element, signed.is_some())?;
+        trail.passed(Check::Decryption, &|| decryption.summary());
+        let response = ResponseFields::read(envelope, &parts)?;
+        let decrypted = decryption::parse(&plaintext).map_err(Refusal::decrypted)?;
+        structure::check_ids_across(envelope, &decrypted).map_err(Refusal::decrypted)?;
+        let mut assertion = structure::plaintext(&decrypted).map_err(Refusal::decrypted)?;
+        check_encrypted_parts(&decrypted, &assertion, connection).map_err(Refusal::decrypted)?;
+        let signature =
+            signature::verify_decrypted(&decrypted, &assertion, signed.is_some(), connection, trail);
+        let signature = signature.map_err(Refusal::decrypted)?;
+        // Without a signature of its own, the Response's covers the ciphertext, and with it this plaintext (S-70).
+        let reread = signature.as_ref().map(signature::Digested::reread).transpose()?;
+        if let Some(signed) = &reread {
+            assertion = structure::assertion(signed, Tape::ROOT)?;
+        }
+        let assertion =
+            AssertionFields::read(reread.as_ref().unwrap_or(&decrypted), &assertion, &mut decryption)?;
+        self.judge(&response, assertion, trail)
+    }
+
+    fn judge(
+        &self,
+        response: &ResponseFields<'_>,
+        assertion: AssertionFields<'_>,
+        trail: &mut dyn Trail,
+    ) -> Result<VerifiedAssertion, Refusal> {
+        trail.passed(Check::Fields, &|| "read from what the signatures cover".into());
+        let accepted = self.policy.check(response, &assertion, trail)?;
+        Ok(verified(assertion, accepted))
+    }
+}
+
+/// SAML Core 2.2.4: encrypted parts stand where they can be read, and there is a key to read them.
+fn check_encrypted_parts(
+    tape: &Tape<'_>,
+    assertion: &AssertionParts,
+    connection: &Connection,
+) -> Result<(), Refusal> {
+    match structure::has_encrypted_parts(tape, assertion)? {
+        true if connection.settings().decryption_keys.is_empty() && stands(Guard::NoEncryptedPart) => {
+            Err(Reason::EncryptedPart.into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn verified(assertion: AssertionFields<'_>, accepted: Accepted) -> VerifiedAssertion {

@@ -16,6 +16,8 @@ pub enum Key {
     PersonSessions(EnterpriseId, PersonId),
     /// Set of the ids (16 bytes each) of an enterprise's organizations that have no owner left.
     Unowned(EnterpriseId),
+    /// The last good metadata document of an enterprise's IdP.
+    IdpMetadata(EnterpriseId),
     Session(SessionId),
     PendingSignIn(RequestId),
     /// SHA-256 of the IdP's entity id and an assertion's ID: there once the assertion was used.
@@ -45,7 +47,9 @@ impl Key {
         match self {
             Self::Person(..) | Self::Organization(..) => Kind::Record,
             Self::OrganizationMembers(..) | Self::PersonSessions(..) | Self::Unowned(..) => Kind::Set,
-            Self::Session(..) | Self::PendingSignIn(..) | Self::UsedAssertion(..) => Kind::Expiring,
+            Self::IdpMetadata(..) | Self::Session(..) | Self::PendingSignIn(..) | Self::UsedAssertion(..) => {
+                Kind::Expiring
+            }
         }
     }
 
@@ -55,7 +59,8 @@ impl Key {
             | Self::Organization(e, _)
             | Self::OrganizationMembers(e, _)
             | Self::PersonSessions(e, _)
-            | Self::Unowned(e) => Shard::Enterprise(*e),
+            | Self::Unowned(e)
+            | Self::IdpMetadata(e) => Shard::Enterprise(*e),
             Self::Session(_) | Self::PendingSignIn(_) | Self::UsedAssertion(_) => Shard::Own,
         }
     }
@@ -68,6 +73,7 @@ impl Key {
             Self::OrganizationMembers(e, id) => format!("pc:{{{e}}}:om:{id}"),
             Self::PersonSessions(e, id) => format!("pc:{{{e}}}:ps:{id}"),
             Self::Unowned(e) => format!("pc:{{{e}}}:unowned"),
+            Self::IdpMetadata(e) => format!("pc:{{{e}}}:metadata"),
             Self::Session(id) => format!("pc:{{{id}}}:s"),
             Self::PendingSignIn(id) => format!("pc:{{{id}}}:r"),
             Self::UsedAssertion(digest) => {
@@ -94,6 +100,7 @@ mod tests {
             Key::OrganizationMembers(enterprise, organization),
             Key::PersonSessions(enterprise, person),
             Key::Unowned(enterprise),
+            Key::IdpMetadata(enterprise),
         ];
         let mut texts: Vec<_> = keys.iter().map(Key::text).collect();
         for (key, text) in keys.iter().zip(&texts) {

@@ -10,8 +10,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::StoreError;
 use crate::domain::{
-    EnterpriseId, Organization, OrganizationId, PendingSignIn, Person, PersonId, RequestId, Session,
-    SessionId,
+    EnterpriseId, IdpDocument, Organization, OrganizationId, PendingSignIn, Person, PersonId, RequestId,
+    Session, SessionId,
 };
 
 /// For `Key::Person`.
@@ -52,6 +52,16 @@ pub fn encode_pending_sign_in(pending: &PendingSignIn) -> Vec<u8> {
 /// `request` is that of the key.
 pub fn decode_pending_sign_in(request: RequestId, stored: &[u8]) -> Result<PendingSignIn, StoreError> {
     decode::<wire::PendingSignIn>(stored, "pending sign-in")?.into_domain(request)
+}
+
+/// For `Key::IdpMetadata`.
+pub fn encode_idp_document(document: &IdpDocument) -> Vec<u8> {
+    encode(&wire::IdpDocument::from(document))
+}
+
+/// The document is judged anew by whoever reads it.
+pub fn decode_idp_document(stored: &[u8]) -> Result<IdpDocument, StoreError> {
+    decode::<wire::IdpDocument>(stored, "metadata document")?.into_domain()
 }
 
 fn encode(record: &impl Serialize) -> Vec<u8> {

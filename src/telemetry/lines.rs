@@ -26,6 +26,12 @@ pub enum AuditAction {
     GroupsUnknown,
     #[serde(rename = "saml.response_refused")]
     ResponseRefused,
+    /// The IdP's keys or endpoints changed by its metadata.
+    #[serde(rename = "saml.metadata_changed")]
+    MetadataChanged,
+    /// The IdP's metadata was refused, could not be got, or ran out.
+    #[serde(rename = "saml.metadata_refused")]
+    MetadataRefused,
     /// A response was accepted.
     #[serde(rename = "business.sso_response")]
     SsoResponse,

@@ -28,6 +28,9 @@ struct Inner {
     store_durations: Family<OperationLabel, DurationHistogram>,
     certificate_expiries: Family<UseLabel, Gauge>,
     reload_success: Gauge,
+    metadata_refreshes: Family<RefreshLabels, Counter>,
+    metadata_ends: Family<EnterpriseLabel, Gauge>,
+    metadata_alarms: Family<EnterpriseLabel, Gauge>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -47,6 +50,17 @@ struct OperationLabel {
     operation: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefreshLabels {
+    enterprise: String,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EnterpriseLabel {
+    enterprise: String,
+}
+
 /// `use` is no name that a field of a struct can show.
 type UseLabel = [(&'static str, String); 1];
 
@@ -63,6 +77,9 @@ impl Metrics {
             store_durations: Family::default(),
             certificate_expiries: Family::default(),
             reload_success: Gauge::default(),
+            metadata_refreshes: Family::default(),
+            metadata_ends: Family::default(),
+            metadata_alarms: Family::default(),
         };
         inner.reload_success.set(1);
         inner.register();
@@ -114,6 +131,20 @@ impl Metrics {
         }
     }
 
+    /// Counts a refresh of an IdP's metadata: `ok`, or the stable code of what was wrong.
+    pub fn metadata_refreshed(&self, enterprise: &str, result: &'static str) {
+        let labels = RefreshLabels { enterprise: enterprise.to_owned(), result };
+        self.0.metadata_refreshes.get_or_create(&labels).inc();
+    }
+
+    /// Sets when an IdP's metadata ends, in seconds since the Unix epoch, and how much of its life is over: 0 for less than
+    /// half, 1 from half on, 2 from four fifths on, 3 for all.
+    pub fn set_metadata_life(&self, enterprise: &str, until_seconds: i64, alarm: i64) {
+        let label = EnterpriseLabel { enterprise: enterprise.to_owned() };
+        self.0.metadata_ends.get_or_create(&label).set(until_seconds);
+        self.0.metadata_alarms.get_or_create(&label).set(alarm);
+    }
+
     /// Whether the last reading of the configuration succeeded.
     pub fn set_reload_success(&self, success: bool) {
         self.0.reload_success.set(i64::from(success));
@@ -155,6 +186,13 @@ impl Inner {
         registry.register(name, help, self.certificate_expiries.clone());
         let help = "Whether the last reading of the configuration succeeded";
         registry.register("config_last_reload_success", help, self.reload_success.clone());
+        let name = "portcullis_metadata_refreshes";
+        registry.register(name, "Refreshes of IdP metadata by result", self.metadata_refreshes.clone());
+        let name = "portcullis_metadata_valid_until_seconds";
+        let help = "Until when an IdP's metadata counts, in seconds since the Unix epoch; 0 without any";
+        registry.register(name, help, self.metadata_ends.clone());
+        let help = "How much of its life is over: 0 less than half, 1 half, 2 four fifths, 3 all";
+        registry.register("portcullis_metadata_alarm", help, self.metadata_alarms.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program that answers", build);
     }
@@ -173,6 +211,8 @@ mod tests {
         metrics.session_opened();
         metrics.store_operation("commit").observe(Duration::from_millis(1));
         metrics.set_certificate_expiries([("idp/example".to_owned(), 2_000_000_000)]);
+        metrics.metadata_refreshed("example", "ok");
+        metrics.set_metadata_life("example", 7, 2);
         let text = metrics.render();
         for line in [
             "portcullis_requests_total{route=\"app\",code=\"200\"} 1",
@@ -188,6 +228,9 @@ mod tests {
             "portcullis_store_duration_seconds_count{operation=\"commit\"} 1",
             "portcullis_certificate_expiry_seconds{use=\"idp/example\"} 2000000000",
             "config_last_reload_success 1",
+            "portcullis_metadata_refreshes_total{enterprise=\"example\",result=\"ok\"} 1",
+            "portcullis_metadata_valid_until_seconds{enterprise=\"example\"} 7",
+            "portcullis_metadata_alarm{enterprise=\"example\"} 2",
             "build_info{version=\"0.1.0\"} 1",
             "# EOF",
         ] {

@@ -1,6 +1,7 @@
 //! Sign-in with an IdP that we did not write: SimpleSAMLphp, over plain HTTP as a browser would, over both stores.
 use base64::{Engine, prelude::BASE64_STANDARD};
 use portcullis::{
+    config::Overrides,
     demo::browser::{Browser, Form},
     edge::cookies::SESSION,
 };
@@ -14,15 +15,26 @@ const PASSWORD: &str = "it's \\ secret";
 
 /// A gateway that sends its people to `idp`, and is known there.
 pub async fn behind(idp: &SimpleSaml, backend: Backend) -> TestGateway {
+    behind_with(idp, backend, |overrides| overrides).await
+}
+
+/// `more` is the last word on the configuration.
+pub async fn behind_with(
+    idp: &SimpleSaml,
+    backend: Backend,
+    more: impl FnOnce(Overrides) -> Overrides + 'static,
+) -> TestGateway {
     let folder = tempfile::tempdir().unwrap();
     let certificate = folder.path().join("idp.crt");
     std::fs::write(&certificate, &idp.certificate_pem).unwrap();
     let (entity_id, sso_url) = (idp.entity_id.clone(), idp.sso_url.clone());
-    let change = move |overrides: portcullis::config::Overrides| {
-        overrides
-            .set("enterprise.example.saml.idp_entity_id", entity_id)
-            .set("enterprise.example.saml.sso_url", sso_url)
-            .set("enterprise.example.saml.certificates", certificate.display().to_string())
+    let change = move |overrides: Overrides| {
+        more(
+            overrides
+                .set("enterprise.example.saml.idp_entity_id", entity_id)
+                .set("enterprise.example.saml.sso_url", sso_url)
+                .set("enterprise.example.saml.certificates", certificate.display().to_string()),
+        )
     };
     let mut gateway = TestGateway::set_up(Setup { change: Box::new(change), ..Setup::new(backend) }).await;
     gateway.idp_entity_id.clone_from(&idp.entity_id);
@@ -98,7 +110,7 @@ async fn what_simplesamlphp_did_not_sign_opens_no_session() {
 }
 
 /// The XML of the response that a form carries.
-fn response_of(form: &Form) -> String {
+pub fn response_of(form: &Form) -> String {
     let encoded = form.field("SAMLResponse").expect("a SAMLResponse");
     String::from_utf8(BASE64_STANDARD.decode(encoded).expect("base64")).expect("UTF-8")
 }

@@ -119,6 +119,36 @@ async fn signs_in_with_signatures_that_xmlsec_accepts() {
     assert!(!xmlsec_accepts(&forged, &certificate, "Assertion"));
 }
 
+/// Encrypted for whom it is meant: xmlsec1 opens it, and finds in it what was signed.
+#[tokio::test]
+async fn encrypts_for_the_service_provider() {
+    let pair = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/saml/keys/sp-decryption.pem");
+    let idp =
+        start(|settings| settings.encryption_certificate_pem = Some(std::fs::read(pair).unwrap())).await;
+    let mut browser = Browser::new();
+    let people = browser.open(&redirect(&idp, ACS, "")).await.unwrap();
+    let (_, xml) = response(&browser.press(&people, "Sign in as Alice").await.unwrap());
+    assert!(!xml.contains("alice") && !xml.contains("<saml:Assertion"), "{xml}");
+    let certificate = Settings::development(([127, 0, 0, 1], 0).into()).certificate_pem;
+    assert!(xmlsec_accepts(&xml, &certificate, "Response"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let document = folder.path().join("response.xml");
+    std::fs::write(&document, &xml).unwrap();
+    let output = Command::new("xmlsec1")
+        .args(["--decrypt", "--privkey-pem", pair, "--node-xpath", "//*[local-name()='EncryptedData']"])
+        .arg(&document)
+        .output()
+        .expect("xmlsec1 is installed");
+    let decrypted = String::from_utf8(output.stdout).unwrap();
+    assert!(decrypted.contains("persistent\">alice@example.com</saml:NameID>"), "{decrypted}");
+    assert!(xmlsec_accepts(&decrypted, &certificate, "Assertion"));
+    let of_a_curve = key_and_certificate(&["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]).1;
+    let mut settings = Settings::development(([127, 0, 0, 1], 0).into());
+    settings.encryption_certificate_pem = Some(of_a_curve);
+    assert!(idp::bind(settings).await.err().unwrap().to_string().contains("no RSA key"));
+}
+
 #[tokio::test]
 async fn signs_with_an_elliptic_curve() {
     let (key, certificate) = key_and_certificate(&["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);

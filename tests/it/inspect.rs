@@ -22,8 +22,7 @@ impl Desk {
     pub fn new(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = format!(
-            r#"
-public_url = "https://sp.example.com"
+            r#"public_url = "https://sp.example.com"
 [store]
 kind = "embedded"
 [enterprise.example]
@@ -46,13 +45,13 @@ enterprise = "example"
         Self(folder)
     }
 
-    fn file(&self, content: &[u8]) -> PathBuf {
+    pub fn file(&self, content: &[u8]) -> PathBuf {
         let path = self.0.path().join("captured");
         std::fs::write(&path, content).unwrap();
         path
     }
 
-    fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
         command.args(["saml", "inspect"]).current_dir(self.0.path());
         command
@@ -105,7 +104,8 @@ fn an_accepted_response_as_text() {
       ok   signature structure  Assertion RSA with SHA-256
       ok   signature value      verified with a certificate of the connection
       ok   digest               1407 canonical bytes
-      ok   fields               read from the digested octets
+      ok   decryption           nothing is encrypted
+      ok   fields               read from what the signatures cover
       ok   status               Success
       ok   issuer               https://idp.example.com/metadata
       ok   destination          https://sp.example.com/saml/acs
@@ -272,7 +272,8 @@ fn a_refused_response_as_text() {
       ok   signature structure  Assertion RSA with SHA-256
       ok   signature value      verified with a certificate of the connection
       ok   digest               1410 canonical bytes
-      ok   fields               read from the digested octets
+      ok   decryption           nothing is encrypted
+      ok   fields               read from what the signatures cover
       ok   status               Success
       ok   issuer               https://idp.example.com/metadata
       ok   destination          https://sp.example.com/saml/acs

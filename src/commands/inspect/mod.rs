@@ -10,10 +10,10 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Failure, Outcome, load, runtime};
+use super::{Failure, Outcome, choose_enterprise, load, runtime};
 use crate::{
     config,
-    domain::{EnterpriseId, EnterpriseSlug, OrganizationSlug, Person, PersonId, Role, Timestamp},
+    domain::{EnterpriseId, OrganizationSlug, Person, PersonId, Role, Timestamp},
     provisioning::{self, Current, Reading},
     saml::{self, Check, Connection, Outstanding, Refusal, VerifiedAssertion},
     store,
@@ -89,10 +89,9 @@ fn unusable(what: impl std::fmt::Display, why: impl std::fmt::Display, hint: &st
 
 async fn judge(options: &Options) -> Result<Report, Failure> {
     let captured = read(options)?;
-    let enterprise = choose_enterprise(options)?;
-    let connection = Connection::new(enterprise.saml.clone()).map_err(|error| {
-        unusable("connection", error, "mend the certificates of the enterprise in the configuration")
-    })?;
+    let enterprise =
+        choose_enterprise(&options.config, options.enterprise.as_deref()).map_err(Failure::Usage)?;
+    let connection = connection(enterprise, options.at).await?;
     let person = load_person(options, enterprise).await?;
     let outstanding: Vec<Outstanding<'_>> =
         options.request_ids.iter().map(|request_id| Outstanding { request_id }).collect();
@@ -170,23 +169,19 @@ fn decode(captured: &[u8]) -> Result<(Vec<u8>, String), Refusal> {
     Ok((decoded, how))
 }
 
-fn choose_enterprise(options: &Options) -> Result<&config::EnterpriseSettings, Failure> {
-    let all = &options.config.enterprises;
-    let names: Vec<&str> = all.iter().map(|e| e.slug.as_str()).collect();
-    let hint = "name one of the configuration's enterprises with --enterprise";
-    match &options.enterprise {
-        Some(name) => {
-            let slug = EnterpriseSlug::parse(name).map_err(|error| unusable("--enterprise", error, hint))?;
-            let found = all.iter().find(|e| e.slug == slug);
-            found.ok_or_else(|| {
-                unusable("--enterprise", format!("there is no {slug} among {}", names.join(", ")), hint)
-            })
+/// The connection that the gateway would judge by. What metadata says of the IdP is got now, from its file or URL.
+async fn connection(enterprise: &config::EnterpriseSettings, at: Timestamp) -> Result<Connection, Failure> {
+    let saml = match &enterprise.metadata {
+        None => enterprise.saml.clone(),
+        Some(metadata) => {
+            let hint = "the IdP's metadata must be at hand, and valid at the time to judge at";
+            let found = metadata.once(at).await;
+            found.map_err(|error| unusable(metadata.source.shown(), error, hint))?.apply(&enterprise.saml)
         }
-        None => match all.as_slice() {
-            [only] => Ok(only),
-            _ => Err(unusable("--enterprise", format!("there are several: {}", names.join(", ")), hint)),
-        },
-    }
+    };
+    Connection::new(saml).map_err(|error| {
+        unusable("connection", error, "mend the certificates of the enterprise in the configuration")
+    })
 }
 
 /// The ACS knows its URL from the host that the POST came to. Here the one that the message names stands in for it,

@@ -113,16 +113,19 @@ impl Report {
     pub(super) fn refused(trail: &[(Check, String)], refusal: &Refusal) -> Self {
         let reason = refusal.reason;
         let failed = reason.check();
-        let checks = Check::ALL.iter().map(|check| match trail.iter().find(|(passed, _)| passed == check) {
-            _ if *check == failed => {
-                line(*check, "failed", refusal.detail.clone().unwrap_or_else(|| reason.message().into()))
+        // What was decrypted goes through checks that the message around it has passed.
+        let mut checks = passed(trail);
+        checks.retain(|check| check.name != failed.name());
+        let detail = refusal.detail.clone().unwrap_or_else(|| reason.message().into());
+        checks.push(line(failed, "failed", detail));
+        for check in Check::ALL {
+            if checks.iter().all(|seen| seen.name != check.name()) {
+                checks.push(line(*check, "not_reached", String::new()));
             }
-            Some((_, detail)) => line(*check, "passed", detail.clone()),
-            None => line(*check, "not_reached", String::new()),
-        });
+        }
         Self {
             verdict: "refused",
-            checks: checks.collect(),
+            checks,
             reason: Some(ReasonReport {
                 code: reason.code(),
                 message: reason.message().into(),

@@ -1,5 +1,5 @@
 //! The inside of a start tag, read strictly: quick-xml leaves this to its caller.
-use super::text;
+use super::{find::first_of, text};
 use crate::saml::{
     Reason, Refusal,
     guard::{Guard, stands},
@@ -31,6 +31,7 @@ impl<'s> Attributes<'s> {
     }
 
     /// The next attribute; `Ok(None)` at the tag's end.
+    #[inline]
     pub fn next(&mut self) -> Result<Option<RawAttribute<'s>>, Refusal> {
         let before = self.at;
         self.skip_space();
@@ -85,12 +86,20 @@ impl<'s> Attributes<'s> {
     }
 
     /// The value behind the opening quote at `self.at`, and whether it is plain.
+    ///
+    /// A plain value holds no markup, references, quotes, or white space that is normalized.
     fn value(&mut self, quote: u8) -> Result<(&'s str, bool), Refusal> {
         let start = self.at + 1;
         let rest = self.source.as_bytes().get(start..self.end).unwrap_or_default();
+        // The first byte of all that a plain value does not hold is the quote that ends it: so nearly every value.
+        let plain = first_of(rest, [b'<', b'&', b'"'], b' ').filter(|at| rest.get(*at) == Some(&quote));
+        if let Some(length) = plain {
+            self.at = start + length + 1;
+            return Ok((self.source.get(start..start + length).unwrap_or_default(), true));
+        }
         let length = memchr::memchr(quote, rest).ok_or_else(|| self.broken())?;
         let value = self.source.get(start..start + length).unwrap_or_default();
-        let plain = !value.bytes().fold(false, |found, byte| found | is_special(byte));
+        let plain = first_of(value.as_bytes(), [b'<', b'&', b'"'], b' ').is_none();
         self.at = start + length + 1;
         if !plain {
             check_value(value, start)?;
@@ -101,11 +110,6 @@ impl<'s> Attributes<'s> {
     fn broken(&self) -> Refusal {
         Refusal::at(Reason::NotWellFormed, self.at)
     }
-}
-
-/// What a plain value does not hold: markup, references, quotes, white space that is normalized.
-fn is_special(byte: u8) -> bool {
-    byte < b' ' || byte == b'<' || byte == b'&' || byte == b'"'
 }
 
 /// XML 1.0 3.1: no `<`, and every `&` begins a reference that stands for a character.

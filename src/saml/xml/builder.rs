@@ -112,7 +112,7 @@ impl<'s> Builder<'s> {
     }
 
     #[inline]
-    fn check_place(&self, start: usize) -> Result<(), Refusal> {
+    pub(super) fn check_place(&self, start: usize) -> Result<(), Refusal> {
         if stands(Guard::OneRoot) && self.open.is_empty() && !self.tape.nodes.is_empty() {
             return Err(Refusal::at(Reason::ContentOutsideRoot, start));
         }
@@ -124,13 +124,26 @@ impl<'s> Builder<'s> {
 
     /// The last start tag that was read at this depth, if it would mean the same here.
     #[inline]
-    fn repeated(&self) -> Option<&Node> {
+    pub(super) fn repeated(&self) -> Option<&Node> {
         let tag = self.tags.get(self.open.len()).filter(|tag| tag.outer == self.scope())?;
         self.tape.node(NodeId(tag.id))
     }
 
-    fn spelled(&self, tag: &Node) -> &'s [u8] {
+    pub(super) fn spelled(&self, tag: &Node) -> &'s [u8] {
         self.between(tag.start as usize, tag.open_end as usize)
+    }
+
+    pub(super) fn name_of(&self, element: &Node) -> &'s str {
+        self.tape.qualified_name(element)
+    }
+
+    pub(super) fn rest(&self, at: usize) -> &'s [u8] {
+        self.between(at, self.tape.source.len())
+    }
+
+    /// How many nodes there are.
+    pub(super) fn len(&self) -> usize {
+        self.tape.nodes.len()
     }
 
     fn between(&self, start: usize, end: usize) -> &'s [u8] {
@@ -364,29 +377,11 @@ impl<'s> Builder<'s> {
         if stands(Guard::OneRoot) && self.open.is_empty() {
             return Err(Refusal::at(Reason::ContentOutsideRoot, start));
         }
-        let id = self.tape.nodes.len() as u32;
-        self.push(Node {
-            kind,
-            plain,
-            close_plain: true,
-            attribute_count: 0,
-            namespace: Namespace::NONE,
-            name_len: 0,
-            local_at: 0,
-            start: start as u32,
-            open_end: end as u32,
-            close_start: end as u32,
-            end: end as u32,
-            after: id + 1,
-            tag: id,
-            binding: Binding::UNPREFIXED,
-            scope: Binding::UNPREFIXED,
-            attributes: 0,
-        })
+        self.push(Node::leaf(kind, plain, start, end, self.tape.nodes.len()))
     }
 
     #[inline]
-    fn push(&mut self, node: Node) -> Result<(), Refusal> {
+    pub(super) fn push(&mut self, node: Node) -> Result<(), Refusal> {
         if stands(Guard::Nodes) && self.tape.nodes.len() >= NODES_MAX {
             return Err(Refusal::at(Reason::NodesExceeded, node.start as usize));
         }

@@ -3,8 +3,10 @@
 mod attributes;
 mod builder;
 mod canonical;
+mod find;
 mod names;
 mod parse;
+mod repeats;
 mod reread;
 mod scan;
 mod tape;

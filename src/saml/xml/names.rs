@@ -11,12 +11,28 @@ pub(in crate::saml) fn is_ncname(text: &str) -> bool {
 /// Where the local part of a qualified name begins: 0 without a prefix. `None` if it is no QName.
 #[inline]
 pub(super) fn local_part(name: &str) -> Option<usize> {
-    match name.bytes().position(|byte| byte == b':') {
-        None => is_ncname(name).then_some(0),
-        Some(colon) => {
-            let (prefix, local) = (name.get(..colon)?, name.get(colon + 1..)?);
-            (is_ncname(prefix) && is_ncname(local)).then_some(colon + 1)
+    // In one pass as long as all is ASCII and valid.
+    let mut local_at = 0;
+    let mut wanted = START;
+    for (at, byte) in name.bytes().enumerate() {
+        if CLASS[usize::from(byte)] & wanted != 0 {
+            wanted = INNER;
+        } else if byte == b':' && wanted == INNER && local_at == 0 {
+            local_at = at + 1;
+            wanted = START;
+        } else {
+            return if byte.is_ascii() { None } else { local_part_beyond_ascii(name) };
         }
+    }
+    // A part without its first character is none.
+    (wanted == INNER).then_some(local_at)
+}
+
+#[cold]
+fn local_part_beyond_ascii(name: &str) -> Option<usize> {
+    match name.split_once(':') {
+        None => is_ncname(name).then_some(0),
+        Some((prefix, local)) => (is_ncname(prefix) && is_ncname(local)).then_some(prefix.len() + 1),
     }
 }
 

@@ -5,6 +5,8 @@
 //! blanks, no bare `>` or carriage return in a text. What the tokens mean, [`Builder`] decides as in the first pass.
 use super::{
     builder::Builder,
+    find::first_of,
+    repeats::Repeats,
     scan::check_characters,
     tape::{Kind, Tape},
     text,
@@ -13,6 +15,10 @@ use crate::saml::{Reason, Refusal};
 
 /// Parses a canonical form, as strictly as [`super::scan`] and [`super::parse`] and more.
 pub(in crate::saml) fn reread(source: &str) -> Result<Tape<'_>, Refusal> {
+    reread_with(source, Builder::repeat_elements)
+}
+
+pub(super) fn reread_with<'s>(source: &'s str, repeats: impl Repeats<'s>) -> Result<Tape<'s>, Refusal> {
     check_characters(source.as_bytes())?;
     let mut pass = Pass { source, builder: Builder::of_canonical(source) };
     let mut at = 0;
@@ -20,7 +26,10 @@ pub(in crate::saml) fn reread(source: &str) -> Result<Tape<'_>, Refusal> {
     while let Some(byte) = source.as_bytes().get(at) {
         at = match byte {
             b'<' if source.as_bytes().get(at + 1) == Some(&b'/') => pass.end_tag(at)?,
-            b'<' => pass.start_tag(at)?,
+            b'<' => match repeats(&mut pass.builder, at)? {
+                end if end > at => end,
+                _ => pass.start_tag(at)?,
+            },
             b'&' => pass.reference(at)?,
             _ => pass.text(at)?,
         };
@@ -44,19 +53,13 @@ impl<'s> Pass<'s> {
             return Ok(end);
         }
         let rest = self.rest(at);
-        let mut quoted = false;
-        let close = memchr::memchr2_iter(b'>', b'"', rest).find(|close| {
-            let quote = rest.get(*close) == Some(&b'"');
-            quoted ^= quote;
-            !quote && !quoted
-        });
-        let close = close.ok_or_else(|| malformed(at))?;
+        let close = tag_end(rest).ok_or_else(|| malformed(at))?;
         let inner = rest.get(1..close).unwrap_or_default();
         // C14N 1.0 2.1: an empty element is written as a start tag and an end tag.
         if inner.last() == Some(&b'/') {
             return Err(malformed(at));
         }
-        let name_len = memchr::memchr(b' ', inner).unwrap_or(inner.len());
+        let name_len = first_of(inner, [b' '], 0).unwrap_or(inner.len());
         let end = at + close + 1;
         self.builder.start_tag(at, end, name_len, false)?;
         Ok(end)
@@ -93,6 +96,21 @@ impl<'s> Pass<'s> {
         }
         self.builder.leaf(Kind::Text, true, at, at + length)?;
         Ok(at + length)
+    }
+}
+
+/// The place of the `>` that ends the tag `rest` begins with: the first one outside of quotes.
+#[inline]
+fn tag_end(rest: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    // Every round reads a value.
+    loop {
+        at += first_of(rest.get(at..)?, [b'>', b'"'], 0)?;
+        if rest.get(at) == Some(&b'>') {
+            return Some(at);
+        }
+        at += 1;
+        at += first_of(rest.get(at..)?, [b'"'], 0)? + 1;
     }
 }
 

@@ -16,6 +16,9 @@ impl Namespace {
     pub(in crate::saml) const DS: Self = Self(4);
     pub(in crate::saml) const EXC_C14N: Self = Self(5);
     pub(in crate::saml) const XSI: Self = Self(6);
+    pub(in crate::saml) const XENC: Self = Self(7);
+    pub(in crate::saml) const XENC11: Self = Self(8);
+    pub(in crate::saml) const MD: Self = Self(9);
     /// The names of the constants above, at their places.
     pub(super) const KNOWN: &'static [&'static str] = &[
         "",
@@ -25,6 +28,9 @@ impl Namespace {
         "http://www.w3.org/2000/09/xmldsig#",
         "http://www.w3.org/2001/10/xml-exc-c14n#",
         "http://www.w3.org/2001/XMLSchema-instance",
+        "http://www.w3.org/2001/04/xmlenc#",
+        "http://www.w3.org/2009/xmlenc11#",
+        "urn:oasis:names:tc:SAML:2.0:metadata",
     ];
 }
 
@@ -92,6 +98,30 @@ impl Node {
         let (start, end) = (start as u32, end as u32);
         let after = id as u32 + 1;
         Self { start, open_end: end, close_start: end, end, after, close_plain: false, ..*self }
+    }
+
+    /// What is no element, at `start..end` as the node `id`.
+    #[inline]
+    pub(super) fn leaf(kind: Kind, plain: bool, start: usize, end: usize, id: usize) -> Self {
+        let (start, end, id) = (start as u32, end as u32, id as u32);
+        Self {
+            kind,
+            plain,
+            close_plain: true,
+            attribute_count: 0,
+            namespace: Namespace::NONE,
+            name_len: 0,
+            local_at: 0,
+            start,
+            open_end: end,
+            close_start: end,
+            end,
+            after: id + 1,
+            tag: id,
+            binding: Binding::UNPREFIXED,
+            scope: Binding::UNPREFIXED,
+            attributes: 0,
+        }
     }
 }
 
@@ -201,10 +231,17 @@ impl<'s> Tape<'s> {
         nodes.unwrap_or_default().iter().zip(from..).filter(first).map(|(_, id)| NodeId(id))
     }
 
-    /// Whether an element before this one has the same start tag, octet for octet and with the same bindings around it.
+    /// The first element that has the same start tag, octet for octet and with the same bindings around it; perhaps this
+    /// one.
+    #[inline]
+    pub(in crate::saml) fn first_like(&self, id: NodeId) -> NodeId {
+        self.node(id).map_or(id, |node| NodeId(node.tag))
+    }
+
+    /// Whether an element before this one has the same start tag.
     #[inline]
     pub(in crate::saml) fn repeats(&self, id: NodeId) -> bool {
-        self.node(id).is_some_and(|node| node.tag != id.0)
+        self.first_like(id) != id
     }
 
     fn within(&self, from: u32, to: u32) -> impl Iterator<Item = NodeId> {

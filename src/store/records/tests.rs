@@ -173,6 +173,12 @@ proptest! {
     }
 
     #[test]
+    fn metadata_documents_come_back_equal(text in any::<String>(), fetched_at in time(), since in time()) {
+        let document = IdpDocument { text, fetched_at, since };
+        prop_assert_eq!(decode_idp_document(&encode_idp_document(&document)).unwrap(), document);
+    }
+
+    #[test]
     fn arbitrary_bytes_are_refused(bytes in vec(any::<u8>(), 0..200)) {
         prop_assert!(decode_organization(OrganizationId::from_bytes([0; 16]), &bytes).is_err());
     }

@@ -70,6 +70,15 @@ pub(super) struct PendingSignIn {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct IdpDocument {
+    v: V1,
+    text: String,
+    fetched: i64,
+    since: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Name {
     value: String,
     format: String,
@@ -233,6 +242,23 @@ impl PendingSignIn {
             issued_at: time(self.issued)?,
             expires_at: time(self.expires)?,
         })
+    }
+}
+
+impl From<&domain::IdpDocument> for IdpDocument {
+    fn from(document: &domain::IdpDocument) -> Self {
+        Self {
+            v: V1,
+            text: document.text.clone(),
+            fetched: millis(document.fetched_at),
+            since: millis(document.since),
+        }
+    }
+}
+
+impl IdpDocument {
+    pub fn into_domain(self) -> Result<domain::IdpDocument, StoreError> {
+        Ok(domain::IdpDocument { text: self.text, fetched_at: time(self.fetched)?, since: time(self.since)? })
     }
 }
 

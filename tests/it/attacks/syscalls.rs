@@ -41,6 +41,8 @@ impl Traced {
         let key = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/saml/keys");
         let certificates =
             ["idp-rsa", "idp-p256", "idp-p384"].map(|name| format!("{key}/{name}.cert.pem")).join(",");
+        let own_keys =
+            ["sp-decryption", "sp-decryption-next"].map(|name| format!("{key}/{name}.pem")).join(",");
         let command = |port| {
             let mut command = Command::new("strace");
             command.args(["-f", "-qq", "--seccomp-bpf", "-e", TRACED, "-e", "signal=none", "-o"]);
@@ -57,6 +59,7 @@ impl Traced {
                 .env("PORTCULLIS_ENTERPRISE_EXAMPLE_SAML_ENTITY_ID", forge::ENTITY)
                 .env("PORTCULLIS_ENTERPRISE_EXAMPLE_SAML_SSO_URL", "https://idp.example.com/sso")
                 .env("PORTCULLIS_ENTERPRISE_EXAMPLE_SAML_CERTIFICATES", &certificates)
+                .env("PORTCULLIS_ENTERPRISE_EXAMPLE_SAML_DECRYPTION_KEYS", &own_keys)
                 .env("PORTCULLIS_ROUTE_APP_ORIGIN", format!("http://{}", origin.address))
                 .env("PORTCULLIS_ROUTE_PUBLIC_ORIGIN", format!("http://{}", origin.address))
                 .envs(store.iter().cloned());

@@ -136,6 +136,7 @@ impl World {
         let origin_url = format!("http://{}", origin.address);
         let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/saml/keys");
         let paths: Vec<String> = certificates.iter().map(|name| format!("{keys}/{name}.cert.pem")).collect();
+        let own_keys = ["sp-decryption", "sp-decryption-next"].map(|name| format!("{keys}/{name}.pem"));
         setup.change = Box::new(move |overrides| {
             change(
                 overrides
@@ -145,6 +146,7 @@ impl World {
                     .set("enterprise.example.saml.idp_entity_id", forge::IDP)
                     .set("enterprise.example.saml.sso_url", "https://idp.example.com/sso")
                     .set("enterprise.example.saml.certificates", paths.join(","))
+                    .set("enterprise.example.saml.decryption_keys", own_keys.join(","))
                     .set("enterprise.example.saml.entity_id", forge::ENTITY)
                     .set("route.app.origin", &origin_url)
                     .set("route.public.origin", &origin_url),

@@ -10,7 +10,7 @@ use std::{
 use portcullis::saml::{Check, Reason, Refusal, VerifiedAssertion, decode};
 
 use super::{
-    Case, cases,
+    Case, cases, encrypted,
     forge::{connection, judge, usual_connection},
     subjects::by_object_id,
 };
@@ -30,15 +30,22 @@ fn path(case: &Case) -> PathBuf {
     }
 }
 
-/// ECDSA draws a random number per signature, so those files stay as they are while they serve.
+/// ECDSA draws a random number per signature and RSA encryption one per key, so those files stay as they are while they
+/// serve.
 fn is_repeatable(octets: &[u8]) -> bool {
-    !String::from_utf8_lossy(octets).contains("ecdsa-sha")
+    let text = String::from_utf8_lossy(octets);
+    !text.contains("ecdsa-sha") && !text.contains("<xenc:EncryptedKey")
 }
 
 /// What becomes of a case, at the connection that it is made for.
 pub fn outcome(reason: Option<Reason>, octets: &[u8]) -> Result<VerifiedAssertion, Refusal> {
-    let connection = match reason {
-        Some(Reason::KeyTypeMissing) => connection(&["idp-rsa"]),
+    let connection = &match reason {
+        Some(Reason::KeyTypeMissing | Reason::AssertionEncrypted | Reason::EncryptedPart) => {
+            connection(&["idp-rsa"])
+        }
+        Some(Reason::AssertionNotEncrypted) => {
+            encrypted::connection(&["sp-decryption"], |settings| settings.encrypted = true)
+        }
         Some(reason) if reason.code().starts_with("subject_attribute") => by_object_id(),
         _ => usual_connection(),
     };

@@ -11,8 +11,8 @@ use openssl::{
 use portcullis::{
     domain::Timestamp,
     saml::{
-        Connection, NoTrail, Outstanding, Refusal, Settings, SignedElement, SubjectKey, VerifiedAssertion,
-        verify,
+        Connection, NoTrail, Outstanding, OwnKey, Refusal, Settings, SignedElement, SubjectKey,
+        VerifiedAssertion, verify,
     },
 };
 
@@ -290,7 +290,8 @@ impl Spec {
         format!("{before}{}{after}", signature.unwrap_or_default())
     }
 
-    fn signature(&self, sign: &Sign, element: &str, id: &str) -> String {
+    /// The signature over `element`, which is canonical and still without it.
+    pub fn signature(&self, sign: &Sign, element: &str, id: &str) -> String {
         let digest =
             openssl::hash::hash(message_digest(sign.digest), (sign.digested)(element.to_owned()).as_bytes());
         let digest = STANDARD.encode(digest.expect("digest"));
@@ -372,7 +373,7 @@ pub fn sign_octets(key: &str, algorithm: &str, octets: &[u8]) -> Vec<u8> {
     signer.sign_oneshot_to_vec(octets).expect("signature")
 }
 
-fn private_key(name: &str) -> PKey<Private> {
+pub fn private_key(name: &str) -> PKey<Private> {
     PKey::private_key_from_pem(&key_file(name, "key")).expect("private key")
 }
 
@@ -402,9 +403,15 @@ pub fn connection(certificates: &[&str]) -> Connection {
     Connection::new(settings(certificates)).expect("connection")
 }
 
-/// The connection that every fixture is judged with, except those of `key_type_missing`.
+/// The connection that every fixture is judged with, but those of a few reasons.
 pub fn usual_connection() -> Connection {
-    connection(&["idp-rsa", "idp-p256", "idp-p384"])
+    let mut settings = settings(&["idp-rsa", "idp-p256", "idp-p384"]);
+    let pair = |name: &str| {
+        let path = format!("{}/fixtures/saml/keys/{name}.pem", env!("CARGO_MANIFEST_DIR"));
+        OwnKey::from_pem(&std::fs::read(&path).expect("a file")).expect("a key with its certificate")
+    };
+    settings.decryption_keys = ["sp-decryption", "sp-decryption-next"].map(pair).into();
+    Connection::new(settings).expect("connection")
 }
 
 pub fn now() -> Timestamp {

@@ -3,7 +3,10 @@ use portcullis::saml::Reason;
 
 mod accepted;
 mod attacks;
+mod ciphertexts;
 mod connection;
+mod decryption;
+mod encrypted;
 pub mod fixtures;
 pub mod forge;
 mod forgeries;
@@ -13,6 +16,7 @@ mod parts;
 mod reasons;
 mod refused;
 mod request;
+pub mod seal;
 mod signatures;
 pub mod subjects;
 mod unlikely;
@@ -49,14 +53,17 @@ impl Case {
 pub fn cases() -> Vec<Case> {
     [
         accepted::cases(),
+        encrypted::cases(),
         refused::cases(),
         attacks::cases(),
         signatures::cases(),
+        subjects::cases(),
         wrapped::cases(),
         forgeries::cases(),
         unlikely::cases(),
         parts::cases(),
-        subjects::cases(),
+        ciphertexts::cases(),
+        decryption::cases(),
     ]
     .into_iter()
     .flatten()

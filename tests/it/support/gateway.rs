@@ -43,6 +43,8 @@ pub struct Setup {
     pub wrap: Box<Wrap>,
     /// The clock by which messages are judged.
     pub now: fn() -> Timestamp,
+    /// The configuration says nothing of the IdP but its entity id: the rest is to come from metadata.
+    pub idp_from_metadata: bool,
 }
 
 impl Setup {
@@ -55,6 +57,7 @@ impl Setup {
             change: Box::new(|overrides| overrides),
             wrap: Box::new(|store| store),
             now: Timestamp::now,
+            idp_from_metadata: false,
         }
     }
 }
@@ -67,6 +70,7 @@ pub struct TestGateway {
     pub people: idp::Directory,
     /// Of the IdP that people come from.
     pub idp_entity_id: String,
+    pub idp_sso_url: String,
     /// The configuration: a file, and what the environment says to it.
     pub config: PathBuf,
     pub overrides: Overrides,
@@ -129,27 +133,23 @@ impl TestGateway {
             .set("enterprise.example.provisioning", "true")
             .set("enterprise.example.deprovisioning", "true")
             .set("enterprise.example.saml.idp_entity_id", &idp_entity_id)
-            .set("enterprise.example.saml.sso_url", sso_url)
             .set("route.app.origin", &origin_url)
             .set("route.public.origin", &origin_url);
+        let overrides = match setup.idp_from_metadata {
+            true => overrides,
+            false => overrides.set("enterprise.example.saml.sso_url", &sso_url),
+        };
         let overrides = match &redis {
             None => overrides.set("store.path", folder.path().join("store.redb").display().to_string()),
             Some(redis) => overrides.set("store.kind", "redis").set("store.url", redis.url()),
         };
         let overrides = (setup.change)(overrides);
         let config = folder.path().join("config.toml");
-        std::fs::write(&config, format!("{}\n{}", include_str!("../../../config.toml"), setup.tables))
-            .unwrap();
-        let loaded = Source::file(&config)
-            .map_err(|fault| vec![fault])
-            .and_then(|file| config::load(&file, &overrides));
-        let loaded = loaded.unwrap_or_else(|faults| panic!("{faults:#?}"));
-        let store = store::open(&loaded.settings.store).await.unwrap();
-        let running = gateway::start_at(&loaded.settings, (setup.wrap)(store), Metrics::new(), setup.now)
-            .await
-            .unwrap();
+        std::fs::write(&config, format!("{}\n{}", shipped(setup.idp_from_metadata), setup.tables)).unwrap();
+        let running = Some(run(&config, &overrides, setup.wrap, setup.now).await);
         let _stops = vec![stop_idp, stop_origin];
-        Self { url, running: Some(running), people, idp_entity_id, config, overrides, redis, _stops, folder }
+        let idp_sso_url = sso_url;
+        Self { url, running, people, idp_entity_id, idp_sso_url, config, overrides, redis, _stops, folder }
     }
 
     /// The program itself, with this gateway's configuration.
@@ -238,12 +238,33 @@ impl TestGateway {
         self.stop_serving().await;
     }
 
+    /// Starts the gateway again, after [`Self::stop_serving`], with the same configuration and store.
+    pub async fn serve_again(&mut self) {
+        self.running =
+            Some(run(&self.config, &self.overrides, Box::new(|store| store), Timestamp::now).await);
+    }
+
     /// Stops the gateway; what it left behind stays, for others to read.
     pub async fn stop_serving(&mut self) {
         if let Some(running) = self.running.take() {
             running.shutdown().await;
         }
     }
+}
+
+/// The shipped configuration, with or without what it says of the IdP.
+fn shipped(idp_from_metadata: bool) -> String {
+    let says = |line: &&str| line.starts_with("sso_url = ") || line.starts_with("certificates = ");
+    let lines = include_str!("../../../config.toml").lines();
+    lines.filter(|line| !idp_from_metadata || !says(line)).collect::<Vec<_>>().join("\n")
+}
+
+async fn run(config: &Path, overrides: &Overrides, wrap: Box<Wrap>, now: fn() -> Timestamp) -> Running {
+    let file = Source::file(config).map_err(|fault| vec![fault]);
+    let loaded = file.and_then(|file| config::load(&file, overrides));
+    let loaded = loaded.unwrap_or_else(|faults| panic!("{faults:#?}"));
+    let store = store::open(&loaded.settings.store).await.unwrap();
+    gateway::start_at(&loaded.settings, wrap(store), Metrics::new(), now).await.unwrap()
 }
 
 /// The NameID of one of the example people.

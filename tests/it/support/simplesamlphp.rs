@@ -2,6 +2,7 @@
 //! by PHP's built-in server on loopback.
 use std::{cell::RefCell, fs, path::Path, process::Command};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use openssl::{
     asn1::{Asn1Integer, Asn1Time},
     bn::BigNum,
@@ -80,7 +81,25 @@ impl SimpleSaml {
 
     /// From now on answers the service provider, at this ACS.
     pub fn register(&self, sp_entity_id: &str, acs_url: &str) {
-        write_service_provider(&self.folder.path().join("metadata"), sp_entity_id, acs_url);
+        write_service_provider(&self.folder.path().join("metadata"), sp_entity_id, acs_url, "");
+    }
+
+    /// From now on answers the service provider with what it encrypts to this certificate: assertions, and if
+    /// `name_ids`, the NameIDs in them.
+    pub fn register_encrypting(
+        &self,
+        sp_entity_id: &str,
+        acs_url: &str,
+        certificate_pem: &[u8],
+        name_ids: bool,
+    ) {
+        let der = X509::from_pem(certificate_pem).expect("a certificate").to_der().expect("DER");
+        let more = format!(
+            "'assertion.encryption' => true, 'nameid.encryption' => {name_ids}, 'keys' => [['type' => 'X509Certificate',
+             'encryption' => true, 'signing' => false, 'X509Certificate' => {}]],",
+            php(&STANDARD.encode(der)),
+        );
+        write_service_provider(&self.folder.path().join("metadata"), sp_entity_id, acs_url, &more);
     }
 
     /// Opens `url`, which must redirect to this IdP, types name and password, and gives the page that comes.
@@ -177,9 +196,9 @@ fn write_metadata(folder: &Path, port: u16) {
     fs::write(folder.join("saml20-sp-remote.php"), "<?php\n").expect("metadata written");
 }
 
-fn write_service_provider(folder: &Path, sp_entity_id: &str, acs_url: &str) {
+fn write_service_provider(folder: &Path, sp_entity_id: &str, acs_url: &str, more: &str) {
     let sp = format!(
-        "<?php\n$metadata[{}] = ['AssertionConsumerService' => {}, 'NameIDFormat' => {PERSISTENT},
+        "<?php\n$metadata[{}] = ['AssertionConsumerService' => {}, 'NameIDFormat' => {PERSISTENT}, {more}
          'saml20.sign.response' => true, 'saml20.sign.assertion' => true];\n",
         php(sp_entity_id),
         php(acs_url),

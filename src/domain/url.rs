@@ -1,4 +1,4 @@
-//! URLs and hosts as a configuration may name them: absolute, http or https, no user, no fragment.
+//! URLs and hosts as a configuration or an IdP's metadata may name them: absolute, http or https, no user, no fragment.
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// An absolute http or https URL.
