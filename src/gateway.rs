@@ -21,6 +21,7 @@ use crate::{
         listener::{self, ServeError, Workers},
         metadata::OwnMetadata,
         router::{Home, Router, UrlFault},
+        sign_in::chooser::Domains,
     },
     metadata,
     saml::{Connection, ConnectionError, ConnectionSlot},
@@ -84,6 +85,7 @@ pub async fn start_at(
         routes: Routes::new(settings.routes.clone()).map_err(StartError::Routes)?,
         own: Router::new(&homes)?,
         enterprises: enterprises.clone(),
+        domains: domains(settings),
         settings: settings.edge.clone(),
         metrics: metrics.clone(),
         now,
@@ -172,5 +174,14 @@ fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
             settings.own_metadata_validity_seconds,
         ),
         acs_urls: settings.acs_urls.clone(),
+        idp_initiated_targets: settings.idp_initiated_targets.clone(),
     })
+}
+
+fn domains(settings: &config::Settings) -> Domains {
+    let of = |enterprise: &EnterpriseSettings| {
+        let slug = enterprise.slug.clone();
+        enterprise.email_domains.clone().into_iter().map(move |domain| (domain, slug.clone()))
+    };
+    Domains::new(settings.enterprises.iter().flat_map(of))
 }

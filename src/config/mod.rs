@@ -20,6 +20,7 @@ mod backend;
 mod certificate;
 mod connection;
 mod document;
+mod email_domain;
 mod encryption;
 mod enterprise;
 mod fault;
@@ -28,7 +29,9 @@ mod overrides;
 mod own_key;
 mod pages;
 mod reader;
+mod request;
 mod route;
+mod rule;
 mod schema;
 mod server;
 #[cfg(test)]
@@ -76,6 +79,10 @@ pub struct EnterpriseSettings {
     pub own_metadata_signed: bool,
     /// How long our own metadata says that it is valid, in seconds.
     pub own_metadata_validity_seconds: Option<u64>,
+    /// Domains of e-mail addresses that the chooser knows the enterprise by: lower case, each of one enterprise.
+    pub email_domains: Vec<String>,
+    /// Where sign-ins that begin at the IdP may lead: canonical paths, none of them our own.
+    pub idp_initiated_targets: Vec<String>,
     /// The ACS URLs, one for each host that this enterprise's routes serve; the first is the one of the public URL,
     /// or the one that the operator set.
     pub acs_urls: Vec<String>,

@@ -27,8 +27,11 @@ pub(super) fn record(
         groups: claim.known().unwrap_or_default(),
         ..AuditEvent::new(incoming.now, action, Trigger::Saml, incoming.enterprise.slug.as_str())
     };
+    // What began at the IdP is told apart: nobody here asked for it.
+    let unsolicited = incoming.assertion.in_response_to().is_none();
     // S-105: what a stolen key of the IdP would show in, beside the client's address in the access line of the request.
     audit(&AuditEvent {
+        reason: unsolicited.then_some("idp_initiated"),
         authn_instant: Some(incoming.assertion.authn_instant()),
         session_index: incoming.assertion.session_index(),
         ..event(AuditAction::SsoResponse)

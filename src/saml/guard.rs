@@ -229,6 +229,8 @@ guards! {
     IssuedInFuture,
     /// IssueInstant is not long ago.
     IssuedLongAgo,
+    /// The NameID is in the format that was asked for.
+    NameIdFormat,
     /// The NameID is not empty.
     NameIdThere,
     /// The NameID is not transient.
@@ -243,6 +245,8 @@ guards! {
     SubjectNfc,
     /// A persistent NameID is meant for this pair of providers.
     NameIdQualifiers,
+    /// What answers no request was issued for none.
+    UnsolicitedAnswers,
     /// A confirmation is of the bearer method.
     Bearer,
     /// Recipient is the ACS that was posted to.
@@ -273,6 +277,10 @@ guards! {
     AuthnInstant,
     /// The session at the IdP is not over.
     SessionEnd,
+    /// The person signed in in a way that was asked for.
+    ContextAsked,
+    /// The person signed in after it was asked for.
+    InstantAsked,
 
     /// The attribute that identifies people holds text.
     SubjectText,

@@ -116,7 +116,8 @@ fn an_accepted_response_as_text() {
       ok   subject confirmation bearer, until 2026-01-15T12:05:00Z
       ok   conditions           valid until 2026-01-15T12:05:00Z
       ok   audience             https://sp.example.com/saml/metadata
-      ok   authn statement      signed in at 2026-01-15T11:50:00Z
+      ok   authn statement      signed in at 2026-01-15T11:50:00Z by
+                                urn:oasis:names:tc:SAML:2.0:ac:classes:Password
       ok   attributes           2 attributes
 
     Person

@@ -133,7 +133,16 @@ async fn whatever_else_is_refused_and_accepted() {
 /// Cases of settings that the gateway here does not have; what each needs is beside them.
 fn is_of_another_connection(case: &Case) -> bool {
     let code = case.reason.map_or("", Reason::code);
-    ["key_type_missing", "assertion_encrypted", "encrypted_part", "assertion_not_encrypted"].contains(&code)
+    [
+        "key_type_missing",
+        "assertion_encrypted",
+        "encrypted_part",
+        "assertion_not_encrypted",
+        "name_id_format",
+        "authn_context_mismatch",
+        "authn_instant_stale",
+    ]
+    .contains(&code)
         || code.starts_with("subject_attribute")
 }
 

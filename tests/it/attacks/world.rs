@@ -11,7 +11,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use portcullis::{
     config::Overrides,
-    domain::{EnterpriseSlug, PendingSignIn, RequestId, SignInHandle},
+    domain::{AuthnDemand, EnterpriseSlug, PendingSignIn, RequestId, SignInHandle},
     edge::cookies,
     saml::Check,
     store::Store,
@@ -177,6 +177,7 @@ impl World {
                 relay_state: RELAY_STATE.into(),
                 return_to: "/after".into(),
                 replaces: None,
+                demand: AuthnDemand::default(),
                 issued_at: now,
                 expires_at: now + std::time::Duration::from_secs(600),
             };

@@ -6,6 +6,7 @@ mod attacks;
 mod ciphertexts;
 mod connection;
 mod decryption;
+mod demands;
 mod encrypted;
 pub mod fixtures;
 pub mod forge;
@@ -64,6 +65,7 @@ pub fn cases() -> Vec<Case> {
         parts::cases(),
         ciphertexts::cases(),
         decryption::cases(),
+        demands::cases(),
     ]
     .into_iter()
     .flatten()
