@@ -1,7 +1,10 @@
 //! The guards before and after the verification, with a whole gateway.
 use std::sync::atomic::Ordering;
 
-use portcullis::saml::guard::{Guard, without};
+use portcullis::{
+    config::Overrides,
+    saml::guard::{Guard, without},
+};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -11,6 +14,7 @@ use crate::{
         world::{ACS_PATH, FORM, Post, RELAY_STATE, Seen, World, form, message},
     },
     saml::forge,
+    support::gateway::{Backend, Setup},
 };
 
 pub const GUARDS: &[Guard] = &[
@@ -19,6 +23,7 @@ pub const GUARDS: &[Guard] = &[
     Guard::FormSize,
     Guard::FormParameters,
     Guard::RequestOfTenant,
+    Guard::UnsolicitedAnswers,
     Guard::RelayState,
     Guard::RequestOnce,
     Guard::AssertionOnce,
@@ -43,6 +48,12 @@ pub fn run() -> Vec<String> {
 async fn attack(guard: Guard, guards: &[Guard]) -> String {
     let world = match guard {
         Guard::RequestOfTenant => tenants::world().await,
+        Guard::UnsolicitedAnswers => {
+            let setup = Setup::new(Backend::Embedded);
+            let begins_there =
+                |overrides: Overrides| overrides.set("enterprise.example.saml.idp_initiated", "true");
+            World::with(setup, &["idp-rsa"], begins_there).await
+        }
         _ => World::new(&["idp-rsa"]).await,
     };
     let value = message(|_| {});
@@ -57,6 +68,8 @@ async fn attack(guard: Guard, guards: &[Guard]) -> String {
         Guard::FormParameters => post(FORM, encoded(&[pair, pair])),
         // A request that was sent for the other enterprise.
         Guard::RequestOfTenant => at_globex(&message(for_globex)),
+        // What was issued for a request, in a Response that nobody signed and that names none.
+        Guard::UnsolicitedAnswers => form(&message(|spec| spec.response.remove("InResponseTo"))),
         Guard::RelayState => post(FORM, encoded(&[pair, ("RelayState", "another")])),
         Guard::RequestOnce => {
             world.log.robbed.store(true, Ordering::SeqCst);
