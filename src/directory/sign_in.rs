@@ -11,7 +11,10 @@ use crate::{
         Timestamp, digest,
     },
     provisioning::{self, Change, Current, Plan, Reading, UnusableAttribute},
-    saml::VerifiedAssertion,
+    saml::{
+        VerifiedAssertion,
+        guard::{Guard, stands},
+    },
     store::{Commit, Committed, Key, Op, Reply, Revision, StoreError, Versioned, Write, records},
 };
 
@@ -237,13 +240,15 @@ impl Directory {
         // What answers no request took none, and has the mark of the assertion alone.
         let is_taken = match pending.map(|_| replies.next()) {
             None | Some(Some(Reply::Value(Some(_)))) => true,
-            Some(Some(Reply::Value(None))) => false,
+            Some(Some(Reply::Value(None))) => !stands(Guard::RequestOnce),
             Some(_) => return Err(unexpected_reply().into()),
         };
         match (marked, person, written) {
             _ if !is_taken => Err(SignInError::RequestConsumed),
-            (Some(Reply::Created(false)), ..) => Err(SignInError::AssertionReplayed),
-            (Some(Reply::Created(true)), Some(Reply::Value(person)), Some(Reply::Done)) => {
+            (Some(Reply::Created(false)), ..) if stands(Guard::AssertionOnce) => {
+                Err(SignInError::AssertionReplayed)
+            }
+            (Some(Reply::Created(_)), Some(Reply::Value(person)), Some(Reply::Done)) => {
                 if logged_out.len() != marks.len() {
                     return Err(unexpected_reply().into());
                 }

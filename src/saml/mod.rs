@@ -25,6 +25,7 @@ mod decryption;
 mod demand;
 pub mod document;
 mod fields;
+pub mod guard;
 mod instant;
 pub mod limits;
 mod logout;

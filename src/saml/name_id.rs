@@ -2,6 +2,7 @@
 use super::{
     Connection, Reason, Refusal,
     fields::NameIdFields,
+    guard::{Guard, stands},
     subject::{self, SubjectKey},
 };
 use crate::domain::NameId;
@@ -13,16 +14,17 @@ const PERSISTENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";
 /// Checks a NameID: a lasting one, unless an attribute identifies the connection's people.
 pub(super) fn check(name_id: &NameIdFields<'_>, connection: &Connection) -> Result<NameId, Refusal> {
     let value = name_id.value.as_ref();
-    if value.trim().is_empty() {
+    if stands(Guard::NameIdThere) && value.trim().is_empty() {
         return Err(Reason::NameIdMissing.into());
     }
     let format = name_id.format.as_deref().unwrap_or(UNSPECIFIED);
     // SAML Core 8.3.8: a transient identifier is another one at every sign-in.
-    if format == NameId::TRANSIENT && connection.settings().subject == SubjectKey::NameId {
+    let identifies = connection.settings().subject == SubjectKey::NameId;
+    if format == NameId::TRANSIENT && identifies && stands(Guard::NameIdTransient) {
         return Err(Refusal::from(Reason::NameIdTransient).found(format));
     }
     // SAML Core 8.3.6: an entity identifier names a system; whoever came with it would all be one person.
-    if format == ENTITY {
+    if stands(Guard::NameIdEntity) && format == ENTITY {
         return Err(Refusal::from(Reason::NameIdEntity).found(format));
     }
     subject::check_text(value, &subject::OF_NAME_ID)?;
@@ -42,7 +44,7 @@ pub(super) fn check(name_id: &NameIdFields<'_>, connection: &Connection) -> Resu
 
 fn check_qualifier(found: Option<&str>, expected: &str) -> Result<(), Refusal> {
     match found {
-        Some(found) if found != expected => {
+        Some(found) if found != expected && stands(Guard::NameIdQualifiers) => {
             Err(Refusal::from(Reason::NameIdQualifier).expected(expected).found(found))
         }
         _ => Ok(()),

@@ -2,7 +2,7 @@
 //!
 //! Values come from people, IdPs and clients, so nothing is ever formatted by hand: JSON escapes every control character
 //! (S-97). What must never stand in a log (assertions, cookies, tokens, query strings) has no field here.
-use std::{cell::RefCell, net::IpAddr, time::Duration};
+use std::{cell::RefCell, fmt::Display, net::IpAddr, time::Duration};
 
 use serde::{Serialize, Serializer};
 
@@ -104,6 +104,11 @@ pub struct AuditEvent<'a> {
     /// The assertion's ID, never the assertion.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assertion_id: Option<&'a str>,
+    /// When the person signed in at the IdP, and its session there.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "maybe_shown")]
+    pub authn_instant: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_index: Option<&'a str>,
     /// The stable code of a refusal, or the rule that fired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
@@ -130,6 +135,8 @@ impl<'a> AuditEvent<'a> {
             issuer: None,
             request_id: None,
             assertion_id: None,
+            authn_instant: None,
+            session_index: None,
             reason: None,
             groups_state: None,
             groups: &[],
@@ -209,7 +216,7 @@ fn shown<S: Serializer>(value: &Timestamp, serializer: S) -> Result<S::Ok, S::Er
     serializer.collect_str(value)
 }
 
-fn maybe_shown<S: Serializer>(value: &Option<SessionId>, serializer: S) -> Result<S::Ok, S::Error> {
+fn maybe_shown<S: Serializer>(value: &Option<impl Display>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(id) => serializer.collect_str(id),
         None => serializer.serialize_none(),

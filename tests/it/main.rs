@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that the crate is linked once.
 mod access;
 mod agreement;
+mod attacks;
 mod browser;
 mod chooser;
 mod cli;
@@ -18,6 +19,7 @@ mod provisioning;
 mod proxy;
 mod requests;
 mod saml;
+mod security_tests;
 mod serve;
 mod sessions;
 mod sign_in;

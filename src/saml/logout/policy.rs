@@ -2,6 +2,7 @@
 use super::{
     super::{
         Reason, Refusal,
+        guard::Guard,
         instant::shifted,
         limits::{ISSUE_AGE_SECONDS_MAX, NAME_ID_BYTES_MAX},
         name_id::UNSPECIFIED,
@@ -27,11 +28,18 @@ impl Receiver<'_> {
         if let Some(format) = fields.issuer.format.as_deref().filter(|format| *format != ENTITY_FORMAT) {
             return Err(Refusal::from(Reason::IssuerFormat).expected(ENTITY_FORMAT).found(format).into());
         }
-        equal(&fields.issuer.value, &settings.idp_entity_id, Reason::ResponseIssuerMismatch)?;
+        equal(
+            &fields.issuer.value,
+            &settings.idp_entity_id,
+            Reason::ResponseIssuerMismatch,
+            Guard::ResponseIssuer,
+        )?;
         // SAML Bindings 3.4.5.2, 3.5.5.2: a signed message that goes through a browser names where it goes. By SOAP nobody
         // is between, so it need not; one that names a place goes only there (SAML Core 3.2.1).
         match fields.destination.as_deref() {
-            Some(destination) => equal(destination, self.slo_url, Reason::DestinationMismatch)?,
+            Some(destination) => {
+                equal(destination, self.slo_url, Reason::DestinationMismatch, Guard::Destination)?
+            }
             None if destination_required => {
                 return Err(Refusal::from(Reason::DestinationMissing).expected(self.slo_url).into());
             }

@@ -2,6 +2,7 @@
 use std::borrow::Cow;
 
 use super::text;
+use crate::saml::guard::{Guard, stands};
 
 /// A namespace name, interned. The names that SAML speaks of are constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -291,7 +292,8 @@ impl<'s> Tape<'s> {
         let mut whole = Cow::Borrowed("");
         for (_, node) in self.child_nodes(id) {
             let piece = match node.kind {
-                Kind::Element => return None,
+                Kind::Element if stands(Guard::TextOnly) => return None,
+                Kind::Element => continue,
                 Kind::Comment => continue,
                 Kind::Text if node.plain => Cow::Borrowed(self.slice(node.start, node.end)),
                 kind => text::character_data(kind, self.slice(node.start, node.end)),

@@ -43,6 +43,8 @@ pub struct Setup {
     pub wrap: Box<Wrap>,
     /// Single logout with the IdP, by `redirect` or `post`.
     pub single_logout: Option<&'static str>,
+    /// The clock by which messages are judged.
+    pub now: fn() -> Timestamp,
     /// The configuration says nothing of the IdP but its entity id: the rest is to come from metadata.
     pub idp_from_metadata: bool,
 }
@@ -57,6 +59,7 @@ impl Setup {
             change: Box::new(|overrides| overrides),
             wrap: Box::new(|store| store),
             single_logout: None,
+            now: Timestamp::now,
             idp_from_metadata: false,
         }
     }
@@ -157,7 +160,7 @@ impl TestGateway {
         let overrides = (setup.change)(overrides);
         let config = folder.path().join("config.toml");
         std::fs::write(&config, format!("{}\n{}", shipped(setup.idp_from_metadata), setup.tables)).unwrap();
-        let running = Some(run(&config, &overrides, setup.wrap).await);
+        let running = Some(run(&config, &overrides, setup.wrap, setup.now).await);
         let _stops = vec![stop_idp, stop_origin];
         let idp_sso_url = sso_url;
         Self {
@@ -229,6 +232,11 @@ impl TestGateway {
         PersonId::of(self.enterprise(), &self.idp_entity_id, name_id)
     }
 
+    /// Of a person of another IdP than the development one.
+    pub fn person_id_at(&self, idp_entity_id: &str, name_id: &str) -> PersonId {
+        PersonId::of(self.enterprise(), idp_entity_id, name_id)
+    }
+
     pub async fn person(&self, name_id: &str) -> Option<Person> {
         let directory = &self.running.as_ref().unwrap().directory;
         directory.person(self.enterprise(), self.person_id(name_id), Timestamp::now()).await.unwrap()
@@ -258,7 +266,8 @@ impl TestGateway {
 
     /// Starts the gateway again, after [`Self::stop_serving`], with the same configuration and store.
     pub async fn serve_again(&mut self) {
-        self.running = Some(run(&self.config, &self.overrides, Box::new(|store| store)).await);
+        self.running =
+            Some(run(&self.config, &self.overrides, Box::new(|store| store), Timestamp::now).await);
     }
 
     /// Stops the gateway; what it left behind stays, for others to read.
@@ -276,12 +285,12 @@ fn shipped(idp_from_metadata: bool) -> String {
     lines.filter(|line| !idp_from_metadata || !says(line)).collect::<Vec<_>>().join("\n")
 }
 
-async fn run(config: &Path, overrides: &Overrides, wrap: Box<Wrap>) -> Running {
+async fn run(config: &Path, overrides: &Overrides, wrap: Box<Wrap>, now: fn() -> Timestamp) -> Running {
     let file = Source::file(config).map_err(|fault| vec![fault]);
     let loaded = file.and_then(|file| config::load(&file, overrides));
     let loaded = loaded.unwrap_or_else(|faults| panic!("{faults:#?}"));
     let store = store::open(&loaded.settings.store).await.unwrap();
-    gateway::start(&loaded.settings, wrap(store), Metrics::new()).await.unwrap()
+    gateway::start_at(&loaded.settings, wrap(store), Metrics::new(), now).await.unwrap()
 }
 
 /// The NameID of one of the example people.
