@@ -12,7 +12,7 @@ use std::{
 
 use portcullis::{
     demo::browser::{Browser, Form},
-    domain::Timestamp,
+    domain::{AuthnDemand, Timestamp},
     idp,
     saml::{self, Connection, NoTrail, Outstanding, SignedElement, SubjectKey},
 };
@@ -172,7 +172,8 @@ fn verification_nanos(world: &World, forms: &[Form]) -> f64 {
     let now = Timestamp::now();
     let begin = thread_nanos();
     for (response, request_id) in &responses {
-        let outstanding = [Outstanding { request_id }];
+        let demand = AuthnDemand::default();
+        let outstanding = [Outstanding { request_id, demand: &demand, issued_at: now }];
         saml::verify(response, &connection, &acs_url, &outstanding, now, &mut NoTrail)
             .expect("a good response");
     }

@@ -6,7 +6,7 @@ use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
 use tokio::{
     net::TcpListener,
     sync::{Notify, watch},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
 
 use self::certificates::{Certificates, OwnCertificates};
@@ -21,6 +21,7 @@ use crate::{
         listener::{self, ServeError, Workers},
         metadata::OwnMetadata,
         router::{Home, Router, UrlFault},
+        sign_in::chooser::Domains,
     },
     metadata,
     saml::{Connection, ConnectionError, ConnectionSlot},
@@ -53,6 +54,8 @@ pub struct Running {
     stop: watch::Sender<bool>,
     workers: Workers,
     admin: JoinHandle<io::Result<()>>,
+    /// What keeps connections up to date and looks after certificates.
+    watches: JoinSet<()>,
 }
 
 /// Takes the ports and serves. The calling runtime serves the private listener; each worker has a thread of its own.
@@ -74,6 +77,7 @@ pub async fn start(
         routes: Routes::new(settings.routes.clone()).map_err(StartError::Routes)?,
         own: Router::new(&homes)?,
         enterprises: enterprises.clone(),
+        domains: domains(settings),
         settings: settings.edge.clone(),
         metrics: metrics.clone(),
         now: Timestamp::now,
@@ -86,7 +90,7 @@ pub async fn start(
     let public = listener::bind(&settings.edge).map_err(listen(settings.edge.listen))?;
     let public_address = public.local_addr();
     let (stop, stopping) = watch::channel(false);
-    let metadata = watch_idps(settings, &enterprises, &store, &metrics, &stopping).await;
+    let (metadata, watches) = watch_idps(settings, &enterprises, &store, &metrics, &stopping).await;
     let workers = public.serve(&gate, &settings.proxy, &stopping)?;
     let mut admin_stopping = stopping.clone();
     let admin_stop = async move {
@@ -94,17 +98,20 @@ pub async fn start(
         let _ = admin_stopping.wait_for(|stop| *stop).await;
     };
     let admin = tokio::spawn(admin::serve(admin_listener, directory.clone(), metrics, admin_stop));
-    Ok(Running { public_address, private_address, directory, metadata, stop, workers, admin })
+    Ok(Running { public_address, private_address, directory, metadata, stop, workers, admin, watches })
 }
 
 impl Running {
     /// Takes no further request, lets those under way end, and returns when all have.
     pub async fn shutdown(self) {
-        let Self { stop, workers, admin, .. } = self;
+        let Self { stop, workers, admin, mut watches, .. } = self;
         stop.send_replace(true);
         // The workers' threads are waited for outside of the runtime that the private listener needs to end.
         let _ = tokio::task::spawn_blocking(move || workers.join()).await;
+        // They hold the store; whoever opens it next must find it let go.
+        watches.shutdown().await;
         admin.abort();
+        let _ = admin.await;
     }
 }
 
@@ -116,9 +123,9 @@ async fn watch_idps(
     store: &Arc<dyn Store>,
     metrics: &Metrics,
     stopping: &watch::Receiver<bool>,
-) -> HashMap<EnterpriseSlug, metadata::Handle> {
+) -> (HashMap<EnterpriseSlug, metadata::Handle>, JoinSet<()>) {
     let changed = Arc::new(Notify::new());
-    let mut handles = HashMap::new();
+    let (mut handles, mut watches) = (HashMap::new(), JoinSet::new());
     let mut own = vec![];
     for enterprise in &settings.enterprises {
         let slug = &enterprise.slug;
@@ -135,13 +142,13 @@ async fn watch_idps(
             changed: changed.clone(),
         };
         let (watch, handle) = metadata::Watch::open(metadata.clone(), home).await;
-        tokio::spawn(watch.run(stopping.clone()));
+        watches.spawn(watch.run(stopping.clone()));
         handles.insert(slug.clone(), handle);
     }
     let certificates = Certificates { enterprises: enterprises.clone(), own, metrics: metrics.clone() };
     certificates.export(Timestamp::now());
-    tokio::spawn(certificates.watch(changed, stopping.clone()));
-    handles
+    watches.spawn(certificates.watch(changed, stopping.clone()));
+    (handles, watches)
 }
 
 fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
@@ -162,5 +169,14 @@ fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
             settings.own_metadata_validity_seconds,
         ),
         acs_urls: settings.acs_urls.clone(),
+        idp_initiated_targets: settings.idp_initiated_targets.clone(),
     })
+}
+
+fn domains(settings: &config::Settings) -> Domains {
+    let of = |enterprise: &EnterpriseSettings| {
+        let slug = enterprise.slug.clone();
+        enterprise.email_domains.clone().into_iter().map(move |domain| (domain, slug.clone()))
+    };
+    Domains::new(settings.enterprises.iter().flat_map(of))
 }

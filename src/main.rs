@@ -59,6 +59,9 @@ enum Command {
         /// The key's certificate as PEM
         #[arg(long, value_name = "FILE", requires = "key")]
         certificate: Option<PathBuf>,
+        /// Answer only requests that are signed with the key of this PEM certificate; may be given several times
+        #[arg(long = "request-certificate", value_name = "FILE")]
+        request_certificates: Vec<PathBuf>,
         /// PEM file with the service provider's certificate: assertions are encrypted to it
         #[arg(long, value_name = "FILE")]
         encrypt_to: Option<PathBuf>,
@@ -162,9 +165,27 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Serve(config) => commands::serve(&config.path()),
         Command::Check { config, format } => commands::check(&config.path(), format.into()),
         Command::Demo { check, folder } => commands::demo(&folder, check),
-        Command::Idp { listen, url, people, service_providers, key, certificate, encrypt_to } => {
+        Command::Idp {
+            listen,
+            url,
+            people,
+            service_providers,
+            key,
+            certificate,
+            request_certificates,
+            encrypt_to,
+        } => {
             let key = key.zip(certificate);
-            commands::idp(commands::Idp { listen, url, people, service_providers, key, encrypt_to })
+            let idp = commands::Idp {
+                listen,
+                url,
+                people,
+                service_providers,
+                key,
+                request_certificates,
+                encrypt_to,
+            };
+            commands::idp(idp)
         }
         Command::Metadata { config, enterprise, command: None } => {
             commands::metadata(&config.path(), enterprise.as_deref())

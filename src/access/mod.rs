@@ -35,14 +35,25 @@ pub struct Origin {
 pub enum Rule {
     /// Anyone, without identity.
     Public,
-    /// A session of the enterprise that meets every demand that is not empty.
+    /// A session of one of the enterprises that meets every demand that is not empty.
     Protected {
-        enterprise: EnterpriseSlug,
+        /// At least one; with several, a person chooses by e-mail address.
+        enterprises: Vec<EnterpriseSlug>,
         /// Membership in at least one of these.
         organizations: Vec<OrganizationSlug>,
         /// At least one of these groups in the assertion of the session.
         groups: Vec<GroupName>,
+        step_up: StepUp,
     },
+}
+
+/// What a route demands of the sign-in behind a session. A session that lacks it is asked for a new sign-in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StepUp {
+    /// The session's AuthnContextClassRef is one of these; empty for no demand.
+    pub contexts: Vec<String>,
+    /// The sign-in at the IdP is younger than this.
+    pub age_seconds_max: Option<u32>,
 }
 
 /// What becomes of a request.
@@ -53,17 +64,23 @@ pub enum Decision {
         identified: bool,
     },
     SignIn,
+    /// Sign in again, in a way that meets the route's [`StepUp`]; `force` if the sign-in is too old, so that the IdP's own
+    /// session does not serve.
+    StepUp {
+        force: bool,
+    },
     Forbid,
 }
 
 /// Judges a request by its route's rule. A public route never carries identity, even where there is a session: its
 /// responses may be cached for everyone.
 pub fn decide(rule: &Rule, session: Option<&ActiveSession>, now: Timestamp) -> Decision {
-    let Rule::Protected { enterprise, organizations, groups } = rule else {
+    let Rule::Protected { enterprises, organizations, groups, step_up } = rule else {
         return Decision::Forward { identified: false };
     };
     // P-54: a session of another enterprise is no session here.
-    let Some(active) = session.filter(|s| s.session.is_live(now) && s.session.enterprise == *enterprise)
+    let Some(active) =
+        session.filter(|s| s.session.is_live(now) && enterprises.contains(&s.session.enterprise))
     else {
         return Decision::SignIn;
     };
@@ -74,7 +91,16 @@ pub fn decide(rule: &Rule, session: Option<&ActiveSession>, now: Timestamp) -> D
     if !groups.is_empty() && !groups.iter().any(|group| active.session.groups.contains(group)) {
         return Decision::Forbid;
     }
-    Decision::Forward { identified: true }
+    // After the demands that no other sign-in mends: nobody proves more only to be turned away.
+    let aged = step_up.age_seconds_max.is_some_and(|most| age_seconds(active, now) >= i64::from(most));
+    let context = active.session.authn_context.as_ref();
+    let proven = step_up.contexts.is_empty() || context.is_some_and(|c| step_up.contexts.contains(c));
+    if aged || !proven { Decision::StepUp { force: aged } } else { Decision::Forward { identified: true } }
+}
+
+/// Since the person proved who they are.
+fn age_seconds(active: &ActiveSession, now: Timestamp) -> i64 {
+    now.as_second().saturating_sub(active.session.authn_instant.as_second())
 }
 
 /// What tells a person's navigation from a script's request.
@@ -138,6 +164,8 @@ mod tests {
                 person: PersonId::of(enterprise_id, "idp", "alice"),
                 name_id: NameId { value: "alice".into(), format: "f".into() },
                 session_index: None,
+                authn_instant: at(0),
+                authn_context: Some("urn:mfa".into()),
                 profile: Profile::default(),
                 groups: groups.iter().map(|g| (*g).to_owned()).collect(),
                 created_at: at(0),
@@ -151,9 +179,10 @@ mod tests {
 
     fn rule(organizations: &[&str], groups: &[&str]) -> Rule {
         Rule::Protected {
-            enterprise: EnterpriseSlug::parse("acme").unwrap(),
+            enterprises: vec![EnterpriseSlug::parse("acme").unwrap()],
             organizations: organizations.iter().map(|o| OrganizationSlug::parse(o).unwrap()).collect(),
             groups: groups.iter().map(|g| (*g).to_owned()).collect(),
+            step_up: StepUp::default(),
         }
     }
 
@@ -187,6 +216,54 @@ mod tests {
     fn p54_a_session_of_another_enterprise_is_none() {
         let foreign = active("globex", &["sales"], &["Staff"]);
         assert_eq!(decide(&rule(&["sales"], &["Staff"]), Some(&foreign), at(200)), Decision::SignIn);
+    }
+
+    #[test]
+    fn p54_a_route_of_several_enterprises_takes_their_sessions_and_no_others() {
+        let slug = |name: &str| EnterpriseSlug::parse(name).unwrap();
+        let mut rule = rule(&["sales"], &[]);
+        let Rule::Protected { enterprises, .. } = &mut rule else { unreachable!() };
+        enterprises.push(slug("globex"));
+        for (enterprise, expected) in [
+            ("acme", Decision::Forward { identified: true }),
+            ("globex", Decision::Forward { identified: true }),
+            ("initech", Decision::SignIn),
+        ] {
+            assert_eq!(decide(&rule, Some(&active(enterprise, &["sales"], &[])), at(200)), expected);
+        }
+    }
+
+    #[test]
+    fn s_99_a_route_may_demand_how_and_when_a_person_signed_in() {
+        const YES: Decision = Decision::Forward { identified: true };
+        let alice = active("acme", &[], &[]);
+        let decide_with = |contexts: &[&str], age_seconds_max, second| {
+            let mut rule = rule(&[], &[]);
+            let Rule::Protected { step_up, .. } = &mut rule else { unreachable!() };
+            *step_up =
+                StepUp { contexts: contexts.iter().map(|c| (*c).to_owned()).collect(), age_seconds_max };
+            decide(&rule, Some(&alice), at(second))
+        };
+        for (contexts, age, second, expected) in [
+            (&["urn:mfa"][..], None, 200, YES),
+            (&["urn:other", "urn:mfa"], None, 200, YES),
+            (&["urn:other"], None, 200, Decision::StepUp { force: false }),
+            (&["urn:MFA"], None, 200, Decision::StepUp { force: false }),
+            (&[], Some(300), 299, YES),
+            (&[], Some(300), 300, Decision::StepUp { force: true }),
+            (&["urn:other"], Some(300), 300, Decision::StepUp { force: true }),
+        ] {
+            assert_eq!(decide_with(contexts, age, second), expected, "{contexts:?} {age:?} {second}");
+        }
+        let mut unknown = alice.clone();
+        unknown.session.authn_context = None;
+        let mut rule = rule(&["sales"], &[]);
+        let Rule::Protected { step_up, .. } = &mut rule else { unreachable!() };
+        step_up.contexts.push("urn:mfa".into());
+        // Who is no member would be no member after another sign-in.
+        assert_eq!(decide(&rule, Some(&unknown), at(200)), Decision::Forbid);
+        unknown.memberships = active("acme", &["sales"], &[]).memberships;
+        assert_eq!(decide(&rule, Some(&unknown), at(200)), Decision::StepUp { force: false });
     }
 
     #[test]

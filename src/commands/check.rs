@@ -13,6 +13,7 @@ use crate::{
     config::{EnterpriseSettings, Fault, Mode, Settings},
     domain::OrganizationSlug,
     metadata::{self, Source, Trust},
+    saml::{self, RequestBinding},
     store,
 };
 
@@ -107,6 +108,7 @@ fn enterprise_summary(out: &mut String, enterprise: &EnterpriseSettings) -> fmt:
         saml.signed.as_str()
     )?;
     writeln!(out, "  identified by    {}", saml.subject.as_str())?;
+    writeln!(out, "  requests         {}", requests(saml))?;
     writeln!(out, "  our entity ID    {}", saml.entity_id)?;
     writeln!(out, "  our ACS          {}", enterprise.acs_urls.join(", "))?;
     writeln!(out, "  provisioning     {}", on(policy.provisioning))?;
@@ -167,6 +169,8 @@ fn enterprise_report(enterprise: &EnterpriseSettings) -> Value {
         "metadata": enterprise.metadata.as_ref().map(|metadata| metadata.source.shown()),
         "certificates": enterprise.saml.certificates.len(),
         "signed": enterprise.saml.signed.as_str(),
+        "requests": requests(&enterprise.saml),
+        "email_domains": enterprise.email_domains,
         "provisioning": enterprise.provisioning.policy.provisioning,
         "deprovisioning": enterprise.provisioning.policy.deprovisioning,
         "organizations": slugs(&enterprise.organizations),
@@ -179,6 +183,25 @@ fn enterprise_report(enterprise: &EnterpriseSettings) -> Value {
         },
         "owners": enterprise.owners,
     })
+}
+
+/// What is asked of the IdP, and whether a sign-in may begin there.
+fn requests(saml: &saml::Settings) -> String {
+    let mut text = match saml.request_binding {
+        RequestBinding::Redirect => "by redirect".to_owned(),
+        RequestBinding::Post => "by post".to_owned(),
+    };
+    text.push_str(if saml.sign_requests { ", signed" } else { ", not signed" });
+    if saml.force_authn {
+        text.push_str(", always a new sign-in");
+    }
+    if !saml.authn_contexts.is_empty() {
+        text = format!("{text}, by {}", saml.authn_contexts.join(" or "));
+    }
+    if saml.idp_initiated {
+        text.push_str("; sign-ins may begin at the IdP");
+    }
+    text
 }
 
 fn route_report(route: &Route) -> Value {
@@ -194,14 +217,21 @@ fn route_report(route: &Route) -> Value {
 fn rule_summary(rule: &Rule) -> String {
     match rule {
         Rule::Public => "public".into(),
-        Rule::Protected { enterprise, organizations, groups } => {
-            let mut text = format!("people of {enterprise}");
+        Rule::Protected { enterprises, organizations, groups, step_up } => {
+            let names: Vec<&str> = enterprises.iter().map(|slug| slug.as_str()).collect();
+            let mut text = format!("people of {}", names.join(" or "));
             if !organizations.is_empty() {
                 let names: Vec<&str> = organizations.iter().map(|slug| slug.as_str()).collect();
                 text = format!("{text}, members of {}", names.join(" or "));
             }
             if !groups.is_empty() {
                 text = format!("{text}, in group {}", groups.join(" or "));
+            }
+            if !step_up.contexts.is_empty() {
+                text = format!("{text}, signed in by {}", step_up.contexts.join(" or "));
+            }
+            if let Some(seconds) = step_up.age_seconds_max {
+                text = format!("{text}, within the last {}", duration(seconds));
             }
             text
         }

@@ -16,6 +16,8 @@ pub struct Idp {
     pub service_providers: Vec<String>,
     /// PEM files of a key and its certificate.
     pub key: Option<(PathBuf, PathBuf)>,
+    /// PEM files of certificates: requests must be signed with the key of one of them.
+    pub request_certificates: Vec<PathBuf>,
     /// A PEM file with the certificate that assertions are encrypted to.
     pub encrypt_to: Option<PathBuf>,
 }
@@ -72,6 +74,8 @@ fn settings(arguments: Idp) -> Result<Settings, Failure> {
         settings.key_pem = read(&key)?;
         settings.certificate_pem = read(&certificate)?;
     }
+    settings.request_certificates =
+        arguments.request_certificates.iter().map(read).collect::<Result<_, _>>()?;
     settings.encryption_certificate_pem = arguments.encrypt_to.as_ref().map(read).transpose()?;
     Ok(settings)
 }

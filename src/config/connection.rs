@@ -3,7 +3,7 @@ use std::path::Path;
 
 use super::{
     EnterpriseSettings, attributes, certificate, encryption, enterprise::Draft, metadata, own_key,
-    reader::Reader, route::Routes, server::Ground, url::WebUrl, value::Placed,
+    reader::Reader, request, route::Routes, server::Ground, url::WebUrl, value::Placed,
 };
 use crate::{
     access::canonical_path,
@@ -54,6 +54,7 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> 
         decryption_keys,
         ..saml::Settings::default()
     };
+    request::read(reader, &path, &mut settings);
     encryption::read(reader, &path, &mut settings);
     settings
 }
@@ -68,7 +69,7 @@ fn check_entity_id(reader: &mut Reader, path: &str, id: &Placed<String>) {
 
 /// M-06: where browsers are sent to sign in. Whether it is our own host is checked once the routes are known.
 fn sso_url(reader: &mut Reader, ground: &Ground, path: &str) -> String {
-    let hint = "copy the HTTP-Redirect SingleSignOnService location from the IdP's metadata";
+    let hint = "copy the SingleSignOnService location of the binding from the IdP's metadata";
     let Some(text) = reader.required(path, hint) else { return String::new() };
     let Some(url) = reader.url(path, &text, hint) else { return String::new() };
     if !url.https && (ground.in_production() || !url.authority.is_loopback()) {

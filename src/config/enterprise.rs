@@ -7,10 +7,11 @@ use crate::{
 };
 
 use super::{
-    EnterpriseSettings, attributes, connection,
+    EnterpriseSettings, attributes, connection, email_domain,
     fault::Place,
     metadata,
     reader::Reader,
+    request,
     server::Ground,
     value::{Placed, RawMapping},
 };
@@ -47,6 +48,7 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path) -> Vec<Draft> {
     }
     drafts.sort_by(|a, b| a.settings.slug.cmp(&b.settings.slug));
     connection::check_idps(reader, &drafts);
+    email_domain::check(reader, &drafts);
     drafts
 }
 
@@ -71,11 +73,15 @@ fn draft(reader: &mut Reader, ground: &Ground, folder: &Path, table: String, slu
     let metadata = metadata::read(reader, ground, folder, &saml_path);
     let (own_metadata_signed, own_metadata_validity_seconds) = metadata::own(reader, &saml_path, &saml);
     let provisioning = provisioning::Settings { policy, managed, mappings, naming, attributes };
+    let email_domains = email_domain::read(reader, &path);
+    let idp_initiated_targets = request::targets(reader, &saml_path, saml.idp_initiated);
     let settings = EnterpriseSettings {
         slug,
         owners,
         organizations,
         saml,
+        email_domains,
+        idp_initiated_targets,
         metadata,
         own_metadata_signed,
         own_metadata_validity_seconds,

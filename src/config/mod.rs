@@ -20,6 +20,7 @@ mod backend;
 mod certificate;
 mod connection;
 mod document;
+mod email_domain;
 mod encryption;
 mod enterprise;
 mod fault;
@@ -28,7 +29,9 @@ mod overrides;
 mod own_key;
 mod pages;
 mod reader;
+mod request;
 mod route;
+mod rule;
 mod schema;
 mod server;
 #[cfg(test)]
@@ -70,6 +73,10 @@ pub struct EnterpriseSettings {
     pub organizations: Vec<OrganizationSlug>,
     /// With metadata from a URL, nothing of the IdP but its entity ID.
     pub saml: saml::Settings,
+    /// Domains of e-mail addresses that the chooser knows the enterprise by: lower case, each of one enterprise.
+    pub email_domains: Vec<String>,
+    /// Where sign-ins that begin at the IdP may lead: canonical paths, none of them our own.
+    pub idp_initiated_targets: Vec<String>,
     /// Where the IdP's metadata comes from, if anywhere.
     pub metadata: Option<crate::metadata::Settings>,
     /// Whether our own metadata is signed.

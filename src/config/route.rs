@@ -3,17 +3,17 @@ use std::borrow::Cow;
 
 use crate::{
     access::{self, Origin, Route, RouteFault, Rule, canonical_host, canonical_path},
-    domain::{EnterpriseSlug, OrganizationSlug},
+    domain::EnterpriseSlug,
     edge,
 };
 
 use super::{
-    enterprise::{self, Draft},
+    enterprise::Draft,
     fault::Place,
     reader::Reader,
+    rule,
     server::{self, Ground},
     url::{Authority, WebUrl},
-    value::Placed,
 };
 
 /// The routes and the places of their tables, in the same order.
@@ -25,8 +25,7 @@ pub struct Routes {
 impl Routes {
     /// The hosts on which an enterprise has routes, sorted.
     pub fn hosts(&self, slug: &EnterpriseSlug) -> Vec<String> {
-        let own =
-            |route: &&Route| matches!(&route.rule, Rule::Protected { enterprise, .. } if enterprise == slug);
+        let own = |route: &&Route| matches!(&route.rule, Rule::Protected { enterprises, .. } if enterprises.contains(slug));
         let mut hosts: Vec<String> = self.routes.iter().filter(own).map(|route| route.host.clone()).collect();
         hosts.sort();
         hosts.dedup();
@@ -73,7 +72,7 @@ fn route(
     let host = host(reader, ground, &format!("{path}.host"));
     let path_prefix = path_prefix(reader, &format!("{path}.path"));
     let origin = origin(reader, ground, edge, &format!("{path}.origin"));
-    let rule = rule(reader, &path, drafts);
+    let rule = rule::read(reader, &path, drafts);
     Some(Route {
         name: name.to_owned(),
         host: host?,
@@ -154,58 +153,6 @@ fn origin(reader: &mut Reader, ground: &Ground, edge: &edge::Settings, path: &st
         return None;
     }
     Some(Origin { port: url.authority.port.unwrap_or(80), host: url.authority.host })
-}
-
-/// P-23: a route says who may pass, or there is no route.
-fn rule(reader: &mut Reader, path: &str, drafts: &[Draft]) -> Option<Rule> {
-    let place = reader.place(path);
-    let is_public = reader.switch(&format!("{path}.public"));
-    let enterprise_path = format!("{path}.enterprise");
-    if is_public {
-        let demands = ["enterprise", "organizations", "groups"].map(|key| format!("{path}.{key}"));
-        if let Some(demand) = demands.iter().find(|demand| reader.has(demand)) {
-            let place = reader.place(demand);
-            let why = "makes a demand on a route that public = true opens to everybody";
-            reader.fault(&place, demand, why, "remove it, or remove public");
-        }
-        return Some(Rule::Public);
-    }
-    let Some(name) = reader.text(&enterprise_path) else {
-        if !reader.has(&enterprise_path) {
-            let hint = "write enterprise = \"NAME\", or public = true to let everybody in";
-            reader.fault(&place, path, "names no enterprise, so nobody could pass", hint);
-        }
-        return None;
-    };
-    let found = EnterpriseSlug::parse(&name.value).ok();
-    let Some(draft) = found.and_then(|slug| drafts.iter().find(|draft| draft.settings.slug == slug)) else {
-        let known: Vec<&str> = drafts.iter().map(|draft| draft.settings.slug.as_str()).collect();
-        let why = format!("{:?} is no enterprise of this configuration", name.value);
-        let hint = match known.as_slice() {
-            [] => "write an [enterprise.NAME] first".into(),
-            known => format!("use one of: {}", known.join(", ")),
-        };
-        reader.fault(&name.place, &enterprise_path, why, hint);
-        return None;
-    };
-    let organizations = demanded_organizations(reader, path, draft);
-    let groups = reader.texts(&format!("{path}.groups")).unwrap_or_default();
-    Some(Rule::Protected {
-        enterprise: draft.settings.slug.clone(),
-        organizations,
-        groups: groups.into_iter().map(|group| group.value).collect(),
-    })
-}
-
-fn demanded_organizations(reader: &mut Reader, path: &str, draft: &Draft) -> Vec<OrganizationSlug> {
-    let path = format!("{path}.organizations");
-    let texts: Vec<Placed<String>> = reader.texts(&path).unwrap_or_default();
-    let place = reader.place(&path);
-    let found = enterprise::slugs(reader, &path, texts);
-    for slug in found.iter().filter(|slug| !draft.settings.organizations.contains(slug)) {
-        enterprise::unknown_organization(reader, &place, &path, slug.as_str());
-    }
-    found
 }
 
 /// P-23: two routes of one host and path would let chance decide. What counts as one path is for `access` to say.

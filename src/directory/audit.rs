@@ -27,7 +27,9 @@ pub(super) fn record(
         groups: claim.known().unwrap_or_default(),
         ..AuditEvent::new(incoming.now, action, Trigger::Saml, incoming.enterprise.slug.as_str())
     };
-    audit(&event(AuditAction::SsoResponse));
+    // What began at the IdP is told apart: nobody here asked for it.
+    let unsolicited = incoming.assertion.in_response_to().is_none();
+    audit(&AuditEvent { reason: unsolicited.then_some("idp_initiated"), ..event(AuditAction::SsoResponse) });
     if is_new {
         audit(&event(AuditAction::ProvisionIdentity));
     }

@@ -140,7 +140,7 @@ impl Directory {
         Ok(found)
     }
 
-    /// Consumes the request and the assertion once, applies the plan, opens a session.
+    /// Consumes the request, if one was answered, and the assertion once, applies the plan, opens a session.
     ///
     /// One round trip does all of it when nothing has to change: it takes the request, marks the assertion, loads the
     /// person and writes the session, whose token nobody knows yet. Where the marks show that another was faster, or
@@ -150,7 +150,7 @@ impl Directory {
         &self,
         enterprise: &Enterprise,
         assertion: VerifiedAssertion,
-        pending: PendingSignIn,
+        pending: Option<&PendingSignIn>,
         request_id: &str,
         now: Timestamp,
     ) -> Result<SignedIn, SignInError> {
@@ -170,7 +170,7 @@ impl Directory {
         let token = SessionToken::from_random(random);
         let session = self.new_session(&incoming, &token);
 
-        let stored = self.consume(&incoming, &pending, &session).await;
+        let stored = self.consume(&incoming, pending, &session).await;
         let settled = match stored {
             Ok(stored) => self.settle(&incoming, stored).await,
             Err(error) => Err(error),
@@ -194,13 +194,12 @@ impl Directory {
     async fn consume(
         &self,
         incoming: &Incoming<'_>,
-        pending: &PendingSignIn,
+        pending: Option<&PendingSignIn>,
         session: &Session,
     ) -> Result<Option<Versioned>, SignInError> {
         let Incoming { assertion, now, .. } = incoming;
         let mark = digest(&[assertion.issuer().as_bytes(), assertion.assertion_id().as_bytes()]);
         let mut ops = vec![
-            Op::Take(Key::PendingSignIn(pending.request)),
             Op::PutOnce {
                 key: Key::UsedAssertion(mark),
                 value: Vec::new(),
@@ -213,17 +212,24 @@ impl Directory {
                 expires_at: session.expires_at,
             },
         ];
-        ops.extend(pending.replaces.map(|replaced| Op::Delete(Key::Session(replaced))));
-        let replies = self.store.batch(*now, ops).await?;
-        if let Some(replaced) = pending.replaces {
+        ops.extend(pending.map(|pending| Op::Take(Key::PendingSignIn(pending.request))));
+        let replaced = pending.and_then(|pending| pending.replaces);
+        ops.extend(replaced.map(|replaced| Op::Delete(Key::Session(replaced))));
+        let mut replies = self.store.batch(*now, ops).await?.into_iter();
+        if let Some(replaced) = replaced {
             self.cache.forget(replaced);
         }
-        let replies: [Reply; 4] =
-            replies.into_iter().take(4).collect::<Vec<_>>().try_into().map_err(|_| unexpected_reply())?;
-        match replies {
-            [Reply::Value(None), ..] => Err(SignInError::RequestConsumed),
-            [_, Reply::Created(false), ..] => Err(SignInError::AssertionReplayed),
-            [Reply::Value(Some(_)), Reply::Created(true), Reply::Value(person), Reply::Done] => Ok(person),
+        let (marked, person, written) = (replies.next(), replies.next(), replies.next());
+        // What answers no request took none, and has the mark of the assertion alone.
+        let is_taken = match pending.map(|_| replies.next()) {
+            None | Some(Some(Reply::Value(Some(_)))) => true,
+            Some(Some(Reply::Value(None))) => false,
+            Some(_) => return Err(unexpected_reply().into()),
+        };
+        match (marked, person, written) {
+            _ if !is_taken => Err(SignInError::RequestConsumed),
+            (Some(Reply::Created(false)), ..) => Err(SignInError::AssertionReplayed),
+            (Some(Reply::Created(true)), Some(Reply::Value(person)), Some(Reply::Done)) => Ok(person),
             _ => Err(unexpected_reply().into()),
         }
     }
@@ -296,6 +302,8 @@ impl Directory {
             person: incoming.person,
             name_id: incoming.assertion.name_id().clone(),
             session_index: incoming.assertion.session_index().map(str::to_owned),
+            authn_instant: incoming.assertion.signed_in_at(),
+            authn_context: incoming.assertion.authn_context().map(str::to_owned),
             profile: incoming.profile.clone(),
             groups: incoming.claim.known().unwrap_or_default().to_vec(),
             created_at: now,

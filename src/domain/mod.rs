@@ -17,7 +17,7 @@ pub use ids::{
 pub use membership::{
     Invitation, InvitationSource, Membership, MembershipSource, Organization, Person, Role,
 };
-pub use session::{ActiveSession, IdpDocument, PendingSignIn, Session};
+pub use session::{ActiveSession, AuthnDemand, IdpDocument, PendingSignIn, Session};
 pub use text::{EnterpriseSlug, OrganizationSlug, SlugError};
 
 /// A point in time. Everything is UTC; SAML, SCIM and the store all count from the Unix epoch.

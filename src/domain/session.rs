@@ -4,6 +4,17 @@ use super::{
     Timestamp,
 };
 
+/// What an AuthnRequest asks about the sign-in itself, and what its answer must therefore say (SAML Core 3.4.1).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuthnDemand {
+    /// ForceAuthn: the person signs in anew, whatever session the IdP has.
+    pub force: bool,
+    /// RequestedAuthnContext, compared exactly: the AuthnContextClassRef is one of these. Empty: any, or none.
+    pub contexts: Vec<String>,
+    /// The sign-in is at most this old when the answer comes.
+    pub age_seconds_max: Option<u32>,
+}
+
 /// An AuthnRequest that was sent and not yet answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingSignIn {
@@ -18,6 +29,8 @@ pub struct PendingSignIn {
     pub return_to: String,
     /// The session that the browser had when it asked; the new one takes its place (P-51).
     pub replaces: Option<SessionId>,
+    /// What the answer is held to: what this very request asked, and not what the configuration says by then.
+    pub demand: AuthnDemand,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
 }
@@ -32,6 +45,10 @@ pub struct Session {
     pub name_id: NameId,
     /// The IdP's name for its session, for single logout.
     pub session_index: Option<String>,
+    /// When the person proved who they are to the IdP.
+    pub authn_instant: Timestamp,
+    /// How, as the IdP's AuthnContextClassRef says it.
+    pub authn_context: Option<String>,
     pub profile: Profile,
     /// The groups that the assertion named.
     pub groups: Vec<GroupName>,

@@ -1,12 +1,17 @@
-//! Our two cookies: the session, and the sign-ins that a browser has under way.
+//! Our cookies: the session, the sign-ins that a browser has under way, and the enterprise that it signed in at last.
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::domain::{SessionToken, SignInHandle};
+use crate::domain::{EnterpriseSlug, SessionToken, SignInHandle};
 
 /// `__Host-` makes browsers refuse it from another host, without `Secure`, or with a `Domain` (P-50).
 pub const SESSION: &str = "__Host-portcullis-session";
 /// Cross-site, because the response comes as a POST from the IdP's page.
 pub const SIGN_IN: &str = "__Host-portcullis-signin";
+/// Where a person may belong to several enterprises, the one that they last signed in at. No secret, and never trusted
+/// beyond the choice that anybody has.
+pub const ENTERPRISE: &str = "__Host-portcullis-enterprise";
+/// A month without a sign-in, and the chooser asks again.
+const ENTERPRISE_SECONDS: u32 = 30 * 24 * 60 * 60;
 /// Cookies of this prefix are ours: never forwarded, never taken from an origin server.
 pub const PREFIX: &str = "__Host-portcullis-";
 
@@ -55,8 +60,20 @@ pub fn set_pending_sign_ins(handles: &[SignInHandle], seconds: u32) -> HeaderVal
     field(format!("{SIGN_IN}={value}; Path=/; Secure; HttpOnly; SameSite=None; Max-Age={seconds}"))
 }
 
+/// The enterprise that this browser last signed in at.
+pub fn enterprise(fields: &HeaderMap) -> Option<EnterpriseSlug> {
+    value(fields, ENTERPRISE).and_then(|text| EnterpriseSlug::parse(text).ok())
+}
+
+/// Remembers the enterprise, so that the chooser need not ask again.
+pub fn set_enterprise(slug: &EnterpriseSlug) -> HeaderValue {
+    field(format!(
+        "{ENTERPRISE}={slug}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={ENTERPRISE_SECONDS}"
+    ))
+}
+
 fn field(text: String) -> HeaderValue {
-    // Built from our own hexadecimal and base64url text only; an empty field would merely set no cookie.
+    // Built from our own hexadecimal, base64url and account names only; an empty field would merely set no cookie.
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
 

@@ -12,12 +12,15 @@ use super::{
     record::{Facts, Record},
     respond::{self, Problem},
     router::{Endpoint, Own, Router},
-    sign_in,
+    sign_in::{
+        self, Ask,
+        chooser::{self, Domains},
+    },
 };
 use crate::{
     access::{self, CanonicalPath, Decision, Found, RequestFacts, Route, Routes, Rule},
     directory::{self, Directory},
-    domain::{ActiveSession, EnterpriseSlug, Timestamp},
+    domain::{ActiveSession, AuthnDemand, EnterpriseSlug, Timestamp},
     proxy::{Body, Outgoing, Proxy, Screened},
     saml,
     telemetry::{Metrics, Recorder},
@@ -29,6 +32,8 @@ pub struct Gate {
     pub routes: Routes,
     pub own: Router,
     pub enterprises: HashMap<EnterpriseSlug, Arc<EnterpriseGate>>,
+    /// What the chooser knows.
+    pub domains: Domains,
     pub settings: Settings,
     pub metrics: Metrics,
     pub now: fn() -> Timestamp,
@@ -42,6 +47,8 @@ pub struct EnterpriseGate {
     pub own_metadata: OwnMetadata,
     /// One for each host.
     pub acs_urls: Vec<String>,
+    /// What RelayState may say where a sign-in began at the IdP: paths (S-98).
+    pub idp_initiated_targets: Vec<String>,
 }
 
 impl EnterpriseGate {
@@ -55,6 +62,13 @@ impl Gate {
     /// An enterprise that a route or an endpoint names.
     pub fn enterprise(&self, slug: &EnterpriseSlug) -> Result<&EnterpriseGate, Problem> {
         self.enterprises.get(slug).map(AsRef::as_ref).ok_or_else(|| Problem::NotConfigured(slug.clone()))
+    }
+
+    /// Where the enterprise's IdP posts to on this host; `None` where its people cannot sign in.
+    pub fn acs_url(&self, slug: &EnterpriseSlug, host: &str) -> Option<&str> {
+        let base = format!("{}://{host}/", self.settings.public_url.scheme);
+        let acs_urls = &self.enterprises.get(slug)?.acs_urls;
+        acs_urls.iter().find(|url| url.starts_with(&base)).map(String::as_str)
     }
 }
 
@@ -173,6 +187,9 @@ impl Worker {
             Endpoint::Login { enterprise, host } => {
                 Box::pin(sign_in::login(&self.gate, enterprise, host, screened.request())).await
             }
+            Endpoint::Choose { host } => {
+                Box::pin(chooser::serve(&self.gate, host, screened.into_request())).await
+            }
         }
     }
 
@@ -191,6 +208,10 @@ impl Worker {
             Decision::SignIn => {
                 facts.decision = "sign_in";
                 self.sign_in(route, &way).await
+            }
+            Decision::StepUp { force } => {
+                facts.decision = "step_up";
+                self.step_up(route, &way, session.as_deref(), force).await
             }
             Decision::Forward { identified } => {
                 facts.decision = "forward";
@@ -229,18 +250,61 @@ impl Worker {
     /// P-25: a navigation goes to the IdP and comes back to its path; everything else is told so.
     async fn sign_in(&self, route: &Route, way: &Way<'_>) -> Result<Response<Body>, Problem> {
         let request = way.screened.request();
-        let Rule::Protected { enterprise, .. } = &route.rule else { return Err(Problem::Forbidden) };
-        if !is_navigation(request) {
-            let scheme = &self.gate.settings.public_url.scheme;
-            let location = format!("{scheme}://{}{}", route.host, route.path_prefix);
-            return Err(Problem::SignInRequired { location });
-        }
-        let return_to = match request.uri().query() {
-            Some(query) => format!("{}?{query}", way.path.as_str()),
-            None => way.path.as_str().to_owned(),
+        let Rule::Protected { enterprises, step_up, .. } = &route.rule else {
+            return Err(Problem::Forbidden);
         };
-        let start = sign_in::start(&self.gate, enterprise, &route.host, &return_to, request.headers());
-        Box::pin(start).await
+        if !is_navigation(request) {
+            return Err(Problem::SignInRequired { location: self.location(route) });
+        }
+        let fields = request.headers();
+        let chosen = match enterprises.as_slice() {
+            [only] => Some(only),
+            // What a browser says it chose is one of those that it could choose, or nothing.
+            several => cookies::enterprise(fields)
+                .and_then(|chosen| several.iter().find(|enterprise| **enterprise == chosen)),
+        };
+        let return_to = way.return_to();
+        let Some(enterprise) = chosen else {
+            return chooser::redirect(&self.gate, &route.host, &return_to);
+        };
+        let demand = AuthnDemand { contexts: step_up.contexts.clone(), ..AuthnDemand::default() };
+        let ask = Ask { enterprise, host: &route.host, return_to: &return_to, demand, login_hint: None };
+        Box::pin(sign_in::start(&self.gate, ask, fields)).await
+    }
+
+    /// A session that the route wants more of: a navigation goes to the session's own IdP and must come back with it, or is
+    /// refused there, so that an IdP that does not do as it was asked starts no circle.
+    async fn step_up(
+        &self,
+        route: &Route,
+        way: &Way<'_>,
+        session: Option<&ActiveSession>,
+        force: bool,
+    ) -> Result<Response<Body>, Problem> {
+        let request = way.screened.request();
+        let (Rule::Protected { step_up, .. }, Some(active)) = (&route.rule, session) else {
+            return Err(Problem::Forbidden);
+        };
+        if !is_navigation(request) {
+            return Err(Problem::StepUpRequired { location: self.location(route) });
+        }
+        let ask = Ask {
+            enterprise: &active.session.enterprise,
+            host: &route.host,
+            return_to: &way.return_to(),
+            demand: AuthnDemand {
+                force,
+                contexts: step_up.contexts.clone(),
+                age_seconds_max: step_up.age_seconds_max.filter(|_| force),
+            },
+            login_hint: None,
+        };
+        Box::pin(sign_in::start(&self.gate, ask, request.headers())).await
+    }
+
+    /// Where a script should send its person to sign in: a navigation there ends at the route.
+    fn location(&self, route: &Route) -> String {
+        format!("{}://{}{}", self.gate.settings.public_url.scheme, route.host, route.path_prefix)
     }
 }
 
@@ -250,6 +314,16 @@ struct Way<'a> {
     screened: Screened,
     peer: &'a Peer,
     request_id: &'a HeaderValue,
+}
+
+impl Way<'_> {
+    /// Path and query to come back to after a sign-in.
+    fn return_to(&self) -> String {
+        match self.screened.request().uri().query() {
+            Some(query) => format!("{}?{query}", self.path.as_str()),
+            None => self.path.as_str().to_owned(),
+        }
+    }
 }
 
 /// A request id has the form of a token, so it is text.

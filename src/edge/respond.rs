@@ -46,6 +46,11 @@ pub enum Problem {
         /// Where a navigation would start the sign-in.
         location: String,
     },
+    #[error("the route demands another way to sign in, or a fresh one")]
+    StepUpRequired {
+        /// Where a navigation would start the sign-in.
+        location: String,
+    },
     #[error("the session does not meet the route's rule")]
     Forbidden,
     #[error("{0}")]
@@ -58,6 +63,10 @@ pub enum Problem {
     NoConnection(#[from] saml::NoConnection),
     #[error("return_to is no path of this host")]
     ReturnTo,
+    #[error("the chooser's form: {0}")]
+    Form(&'static str),
+    #[error("a page could not be written: {0}")]
+    Page(#[from] askama::Error),
     #[error("{0}")]
     SignInRefused(Refused),
     #[error("a route names the enterprise {0}, which is not configured")]
@@ -101,12 +110,14 @@ impl Problem {
             | Self::Path(_)
             | Self::AmbiguousPath
             | Self::ReturnTo
+            | Self::Form(_)
             | Self::Request(_)
             | Self::Proxy(ProxyError::ClientBody(_)) => (StatusCode::BAD_REQUEST, Class::BadRequest),
             Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, Class::UnknownHost),
             Self::NoRoute => (StatusCode::NOT_FOUND, Class::NotFound),
             Self::Method { .. } => (StatusCode::METHOD_NOT_ALLOWED, Class::MethodNotAllowed),
             Self::SignInRequired { .. } => (StatusCode::UNAUTHORIZED, Class::SignInRequired),
+            Self::StepUpRequired { .. } => (StatusCode::UNAUTHORIZED, Class::StepUpRequired),
             Self::Forbidden => (StatusCode::FORBIDDEN, Class::Forbidden),
             Self::SignInRefused(refused) => refused_answer(refused),
             Self::Store(_) | Self::Random(_) | Self::Signing(_) => {
@@ -114,6 +125,7 @@ impl Problem {
             }
             Self::NoConnection(_) => (StatusCode::SERVICE_UNAVAILABLE, Class::SignInUnavailable),
             Self::NotConfigured(_)
+            | Self::Page(_)
             | Self::Proxy(
                 ProxyError::IdentityTooLong { .. } | ProxyError::Target | ProxyError::Unrepeatable,
             ) => (StatusCode::INTERNAL_SERVER_ERROR, Class::Internal),
@@ -190,7 +202,7 @@ pub fn problem(pages: &Pages, problem: &Problem, navigation: bool, request_id: &
     } else {
         let (code, message) = (class.code(), &pages.texts(class).message);
         let location = match problem {
-            Problem::SignInRequired { location } => Some(location),
+            Problem::SignInRequired { location } | Problem::StepUpRequired { location } => Some(location),
             _ => None,
         };
         let mut text = serde_json::json!({ "error": code, "message": message, "request_id": request_id });
@@ -300,9 +312,17 @@ mod tests {
     #[test]
     fn scripts_are_told_where_to_sign_in() {
         let location = "https://app.example.com/".to_owned();
-        let (status, json) = render(&Problem::SignInRequired { location }, false);
-        assert_eq!(status, StatusCode::UNAUTHORIZED);
-        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!(json["location"], "https://app.example.com/");
+        let sign_in = Problem::SignInRequired { location: location.clone() };
+        for (problem, code) in
+            [(sign_in, "sign_in_required"), (Problem::StepUpRequired { location }, "step_up_required")]
+        {
+            let (status, json) = render(&problem, false);
+            assert_eq!(status, StatusCode::UNAUTHORIZED);
+            let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+            assert_eq!(
+                (&json["error"], &json["location"]),
+                (&code.into(), &"https://app.example.com/".into())
+            );
+        }
     }
 }

@@ -4,10 +4,12 @@
 //! |---|---|---|---|
 //! | of an `acs_url` | of that `acs_url` | POST | Assertion Consumer Service of its enterprise |
 //! | of an `acs_url` | `/saml/login`, with several enterprises `/enterprises/{name}/saml/login` | GET | starts a sign-in |
+//! | of an `acs_url`, with several enterprises | `/saml/choose` | GET, POST | which enterprise, by e-mail address |
 //! | of an `acs_url` | `/saml/metadata`, with several enterprises `/enterprises/{name}/saml/metadata` | GET, HEAD | our own metadata |
 //! | any | under [`RESERVED`] | | 404: never forwarded, whatever routes say (P-24) |
 use std::collections::HashMap;
 
+use super::sign_in::chooser;
 use crate::{
     access::{CanonicalPath, HostFault, PathFault, canonical_host, canonical_path, covers},
     domain::EnterpriseSlug,
@@ -23,6 +25,8 @@ pub enum Endpoint {
     Acs { enterprise: EnterpriseSlug, url: String },
     /// Starts a sign-in that comes back to this host.
     Login { enterprise: EnterpriseSlug, host: String },
+    /// Asks which enterprise a person of this host belongs to.
+    Choose { host: String },
     /// Our own metadata.
     Metadata { enterprise: EnterpriseSlug },
 }
@@ -33,6 +37,7 @@ impl Endpoint {
         match self {
             Self::Acs { .. } => "POST",
             Self::Login { .. } => "GET",
+            Self::Choose { .. } => "GET, POST",
             Self::Metadata { .. } => "GET, HEAD",
         }
     }
@@ -96,8 +101,11 @@ impl Router {
             for url in *acs_urls {
                 let (host, path) = parts(url)?;
                 let own = endpoints(enterprise, &host).map(|(name, own)| (format!("{base}/{name}"), own));
+                let choose = (homes.len() > 1)
+                    .then(|| (chooser::PATH.into(), Endpoint::Choose { host: host.clone() }));
                 let paths = router.hosts.entry(host).or_default();
                 paths.extend(own);
+                paths.extend(choose);
                 let acs = Endpoint::Acs { enterprise: (*enterprise).clone(), url: url.clone() };
                 if paths.insert(path, acs).is_some() {
                     return Err(UrlFault::Duplicate { url: url.clone() });

@@ -7,6 +7,7 @@ mod pages;
 mod people;
 mod request;
 mod response;
+mod signed;
 mod signer;
 mod xml;
 
@@ -47,8 +48,21 @@ pub struct Settings {
     pub no_groups: NoGroups,
     /// SessionNotOnOrAfter, in seconds after the sign-in; not said if `None`.
     pub session_seconds: Option<u32>,
+    /// PEM certificates: requests must be signed with the key of one of them. None: requests need not be signed.
+    pub request_certificates: Vec<Vec<u8>>,
+    pub authn: Authn,
     /// The service provider's certificate, PEM, to whose RSA key assertions are encrypted; in the clear if `None`.
     pub encryption_certificate_pem: Option<Vec<u8>>,
+}
+
+/// What the IdP says of how and when a person signed in, since nobody proves anything here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Authn {
+    /// AuthnInstant lies so far back, as though there were a session, unless ForceAuthn ends it.
+    pub session_age_seconds: u32,
+    /// Heeds neither ForceAuthn nor RequestedAuthnContext, as an IdP might that is set up wrongly. Else the class is the first
+    /// that was asked for.
+    pub ignores_demands: bool,
 }
 
 impl Settings {
@@ -65,6 +79,8 @@ impl Settings {
             sign: Sign::default(),
             no_groups: NoGroups::default(),
             session_seconds: None,
+            request_certificates: Vec::new(),
+            authn: Authn::default(),
             encryption_certificate_pem: None,
         }
     }
@@ -108,6 +124,7 @@ pub async fn bind(settings: Settings) -> Result<Idp, BindError> {
         sso_url: format!("{base_url}/sso"),
         service_providers: settings.service_providers,
         any_loopback: settings.any_loopback,
+        keys: signer::public_keys(&settings.request_certificates)?,
     };
     let state = pages::State {
         entity_id: format!("{base_url}/metadata"),
@@ -118,6 +135,7 @@ pub async fn bind(settings: Settings) -> Result<Idp, BindError> {
         sign: settings.sign,
         no_groups: settings.no_groups,
         session_seconds: settings.session_seconds,
+        authn: settings.authn,
         encrypter,
     };
     Ok(Idp { listener, state })

@@ -16,9 +16,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{
+    Authn,
     encrypter::Encrypter,
     people::{Directory, GroupsError, Person, groups_in},
-    request::{Audience, AuthnRequest, RequestError, origin_of},
+    request::{Audience, AuthnRequest, Message, PERSISTENT, RequestError, ServiceProvider, origin_of},
     response::{Answer, Denial, Ids, NoGroups, Sign, metadata},
     signer::Signer,
 };
@@ -27,6 +28,9 @@ use super::{
 const FORM_BYTES_MAX: usize = 256 * 1024;
 /// Length of a RelayState. The standard says 80 bytes, service providers send more (SAML Bindings 3.4.3).
 const RELAY_STATE_BYTES_MAX: usize = 1_024;
+
+/// The word for the HTTP-POST binding in a query or form.
+const POST: &str = "post";
 
 /// What every page sees.
 pub(super) struct State {
@@ -38,6 +42,7 @@ pub(super) struct State {
     pub sign: Sign,
     pub no_groups: NoGroups,
     pub session_seconds: Option<u32>,
+    pub authn: Authn,
     pub encrypter: Option<Encrypter>,
 }
 
@@ -45,7 +50,8 @@ pub(super) fn router(state: State) -> Router {
     Router::new()
         .route("/", get(home))
         .route("/metadata", get(metadata_document))
-        .route("/sso", get(sso))
+        .route("/sso", get(sso).post(sso_posted))
+        .route("/sso/begin", post(begin))
         .route("/sso/continue", post(continue_to_service_provider))
         .route("/people/{id}/groups", post(save_groups))
         .route("/style.css", get(style))
@@ -54,15 +60,33 @@ pub(super) fn router(state: State) -> Router {
 }
 
 /// A request as it rides along, from query or form.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 struct Parameters {
     #[serde(rename = "SAMLRequest", default)]
     saml_request: String,
     #[serde(rename = "RelayState", default)]
     relay_state: String,
+    /// Of the HTTP-Redirect binding.
+    #[serde(rename = "SigAlg", default)]
+    signature_algorithm: String,
+    #[serde(rename = "Signature", default)]
+    signature: String,
+    /// `post` where the request came by the HTTP-POST binding: it is written in another way then.
+    #[serde(default)]
+    binding: String,
     #[serde(default)]
     person: String,
     groups: Option<String>,
+}
+
+/// A sign-in that begins here.
+#[derive(Debug, Deserialize)]
+struct Beginning {
+    person: String,
+    service_provider: String,
+    acs_url: String,
+    #[serde(rename = "RelayState", default)]
+    relay_state: String,
 }
 
 /// What a page shows instead of an answer.
@@ -109,6 +133,8 @@ struct PeoplePage<'a> {
     service_provider: Option<&'a str>,
     parameters: &'a Parameters,
     entity_id: &'a str,
+    /// Those that people may be sent to from here.
+    known: &'a [ServiceProvider],
 }
 
 #[derive(Template)]
@@ -128,13 +154,32 @@ struct ProblemPage<'a> {
 }
 
 async fn home(Shared(state): Shared<Arc<State>>) -> Result<Response, Problem> {
-    let none = Parameters {
-        saml_request: String::new(),
-        relay_state: String::new(),
-        person: String::new(),
-        groups: None,
-    };
-    people_page(&state, None, &none)
+    people_page(&state, None, &Parameters::default())
+}
+
+/// The HTTP-POST binding. Other sites post here: that is what it is for.
+async fn sso_posted(
+    state: Shared<Arc<State>>,
+    Form(parameters): Form<Parameters>,
+) -> Result<Response, Problem> {
+    sso(state, Query(Parameters { binding: POST.into(), ..parameters })).await
+}
+
+/// Signs a person in where nobody asked (SAML Profiles 4.1.5).
+async fn begin(
+    Shared(state): Shared<Arc<State>>,
+    headers: HeaderMap,
+    Form(beginning): Form<Beginning>,
+) -> Result<Response, Problem> {
+    refuse_cross_site(&state, &headers)?;
+    if beginning.relay_state.len() > RELAY_STATE_BYTES_MAX {
+        return Err(Problem::RelayState);
+    }
+    let request = AuthnRequest::unsolicited(beginning.service_provider, beginning.acs_url);
+    let request = state.audience.admit(request)?;
+    let person = state.directory.person(&beginning.person).ok_or(GroupsError::NoPerson)?;
+    let format = request.agreed_format().unwrap_or(PERSISTENT);
+    deliver(&state, &request, &beginning.relay_state, |answer| answer.success(&person, format, &state.signer))
 }
 
 async fn sso(
@@ -184,12 +229,16 @@ async fn save_groups(
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("SAMLRequest", &parameters.saml_request)
         .append_pair("RelayState", &parameters.relay_state)
+        .append_pair("SigAlg", &parameters.signature_algorithm)
+        .append_pair("Signature", &parameters.signature)
+        .append_pair("binding", &parameters.binding)
         .finish();
     Ok(Redirect::to(&format!("/sso?{query}")))
 }
 
 async fn metadata_document(Shared(state): Shared<Arc<State>>) -> Response {
-    let document = metadata(&state.entity_id, &state.audience.sso_url, &state.signer);
+    let wants_signed = !state.audience.keys.is_empty();
+    let document = metadata(&state.entity_id, &state.audience.sso_url, wants_signed, &state.signer);
     ([(header::CONTENT_TYPE, "application/samlmetadata+xml")], document).into_response()
 }
 
@@ -203,7 +252,14 @@ fn read(state: &State, parameters: &Parameters) -> Result<AuthnRequest, Problem>
     if parameters.relay_state.len() > RELAY_STATE_BYTES_MAX {
         return Err(Problem::RelayState);
     }
-    Ok(state.audience.read(&parameters.saml_request)?)
+    let Parameters { saml_request, relay_state, signature_algorithm, signature, binding, .. } = parameters;
+    let message = Message {
+        request: saml_request,
+        relay_state,
+        is_posted: binding == POST,
+        signature: (!signature.is_empty()).then_some((signature_algorithm, signature)),
+    };
+    Ok(state.audience.read(&message)?)
 }
 
 /// What can be denied before anyone chose a person.
@@ -237,7 +293,9 @@ fn people_page(
 ) -> Result<Response, Problem> {
     let people = state.directory.people();
     let service_provider = request.map(|request| request.issuer.as_str());
-    let html = PeoplePage { people, service_provider, parameters, entity_id: &state.entity_id }.render()?;
+    let known = state.audience.service_providers.as_slice();
+    let html =
+        PeoplePage { people, service_provider, parameters, entity_id: &state.entity_id, known }.render()?;
     Ok(page(html, "form-action 'self'"))
 }
 
@@ -256,6 +314,7 @@ fn deliver(
         sign: state.sign,
         no_groups: state.no_groups,
         session_seconds: state.session_seconds,
+        authn: state.authn,
         encrypter: state.encrypter.as_ref(),
     };
     let response = STANDARD.encode(write(&answer)?);

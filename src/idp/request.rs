@@ -1,15 +1,18 @@
-//! Reads an AuthnRequest of the HTTP-Redirect binding and decides whether its sender may be answered.
+//! Reads an AuthnRequest of the HTTP-Redirect or HTTP-POST binding and decides whether its sender may be answered.
 use std::io::Read;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use flate2::bufread::DeflateDecoder;
 use http::Uri;
+use openssl::pkey::{PKey, Public};
 use quick_xml::{
     XmlVersion,
     events::{BytesStart, Event},
     name::{Namespace, ResolveResult},
     reader::NsReader,
 };
+
+use super::signed;
 
 const PROTOCOL: &str = "urn:oasis:names:tc:SAML:2.0:protocol";
 const ASSERTION: &str = "urn:oasis:names:tc:SAML:2.0:assertion";
@@ -38,12 +41,27 @@ pub struct ServiceProvider {
 /// What an answer needs to know of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AuthnRequest {
-    pub id: String,
+    /// `None` for a sign-in that begins here, which answers nothing.
+    pub id: Option<String>,
     pub issuer: String,
     pub acs_url: String,
     /// The Format of the NameIDPolicy; unspecified where there is none.
     pub name_id_format: String,
     pub is_passive: bool,
+    pub force_authn: bool,
+    /// The class references of RequestedAuthnContext.
+    pub contexts: Vec<String>,
+}
+
+/// A request as it came, and rides along from page to page.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Message<'a> {
+    /// The values of the parameters, percent-decoded.
+    pub request: &'a str,
+    pub relay_state: &'a str,
+    pub is_posted: bool,
+    /// SigAlg and Signature of the HTTP-Redirect binding.
+    pub signature: Option<(&'a str, &'a str)>,
 }
 
 /// Why a request gets no answer.
@@ -55,6 +73,8 @@ pub enum RequestError {
     Encoding,
     #[error("the request is not well-formed XML, or has a DTD or a processing instruction")]
     Xml,
+    #[error("the request must be signed with a key that this IdP knows: {0}")]
+    Signature(&'static str),
     #[error("the request is no samlp:AuthnRequest")]
     NotAuthnRequest,
     #[error("the request lacks {0}")]
@@ -70,23 +90,32 @@ pub(super) struct Audience {
     pub sso_url: String,
     pub service_providers: Vec<ServiceProvider>,
     pub any_loopback: bool,
+    /// Keys that requests must be signed with; none for no such demand.
+    pub keys: Vec<PKey<Public>>,
 }
 
 impl Audience {
-    /// Reads the value of a SAMLRequest parameter, percent-decoded already.
-    pub(super) fn read(&self, parameter: &str) -> Result<AuthnRequest, RequestError> {
-        let raw = parse(&inflate(parameter)?)?;
+    pub(super) fn read(&self, message: &Message<'_>) -> Result<AuthnRequest, RequestError> {
+        let xml = if message.is_posted { decode(message.request)? } else { inflate(message.request)? };
+        if !self.keys.is_empty() {
+            signed::check(&self.keys, message, &xml)?;
+        }
+        let raw = parse(&xml)?;
+        let id = raw.required("ID")?;
+        // SAML Core 3.2.1: the ID is an NCName; it comes back as InResponseTo.
+        if !is_ncname(&id) {
+            return Err(RequestError::Unusable("ID", id));
+        }
+        let flag = |name| matches!(raw.get(name), Some("true" | "1"));
         let request = AuthnRequest {
-            id: raw.required("ID")?,
+            id: Some(id),
             issuer: raw.issuer.clone().filter(|i| !i.is_empty()).ok_or(RequestError::Missing("Issuer"))?,
             acs_url: raw.required("AssertionConsumerServiceURL")?,
             name_id_format: raw.name_id_format.clone().unwrap_or_else(|| UNSPECIFIED.into()),
-            is_passive: matches!(raw.get("IsPassive"), Some("true" | "1")),
+            is_passive: flag("IsPassive"),
+            force_authn: flag("ForceAuthn"),
+            contexts: raw.contexts.clone(),
         };
-        // SAML Core 3.2.1: the ID is an NCName; it comes back as InResponseTo.
-        if !is_ncname(&request.id) {
-            return Err(RequestError::Unusable("ID", request.id));
-        }
         let version = raw.required("Version")?;
         if version != "2.0" {
             return Err(RequestError::Unusable("Version", version));
@@ -103,7 +132,7 @@ impl Audience {
 
     /// SAML Profiles 4.1.4.1: answers go only where the service provider is known to be. Without this the IdP would sign
     /// for whoever asks.
-    fn admit(&self, request: AuthnRequest) -> Result<AuthnRequest, RequestError> {
+    pub(super) fn admit(&self, request: AuthnRequest) -> Result<AuthnRequest, RequestError> {
         let listed = self
             .service_providers
             .iter()
@@ -116,6 +145,19 @@ impl Audience {
 }
 
 impl AuthnRequest {
+    /// What a service provider would have asked whose people begin here.
+    pub(super) fn unsolicited(issuer: String, acs_url: String) -> Self {
+        Self {
+            id: None,
+            issuer,
+            acs_url,
+            name_id_format: UNSPECIFIED.into(),
+            is_passive: false,
+            force_authn: false,
+            contexts: Vec::new(),
+        }
+    }
+
     /// The format in which the NameID will be given, or `None` if the request wants one that this IdP has not.
     pub(super) fn agreed_format(&self) -> Option<&'static str> {
         match self.name_id_format.as_str() {
@@ -147,6 +189,16 @@ pub(super) fn origin_of(url: &str) -> Option<Origin> {
     Some(Origin { text: format!("{scheme}://{authority}"), is_loopback })
 }
 
+/// SAML Bindings 3.5.4.
+fn decode(parameter: &str) -> Result<String, RequestError> {
+    if parameter.len() > ENCODED_BYTES_MAX {
+        return Err(RequestError::TooLong);
+    }
+    let bytes = STANDARD.decode(parameter).map_err(|_| RequestError::Encoding)?;
+    String::from_utf8(bytes).map_err(|_| RequestError::Encoding)
+}
+
+/// SAML Bindings 3.4.4.1.
 fn inflate(parameter: &str) -> Result<String, RequestError> {
     if parameter.len() > ENCODED_BYTES_MAX {
         return Err(RequestError::TooLong);
@@ -171,9 +223,19 @@ struct Raw {
     attributes: Vec<(String, String)>,
     issuer: Option<String>,
     name_id_format: Option<String>,
+    contexts: Vec<String>,
 }
 
 impl Raw {
+    /// Adds text to the element that is open.
+    fn say(&mut self, inside: Inside, text: &str) {
+        match inside {
+            Inside::Issuer => self.issuer.get_or_insert_default().push_str(text),
+            Inside::Context => self.contexts.last_mut().into_iter().for_each(|class| class.push_str(text)),
+            Inside::Other => {}
+        }
+    }
+
     fn get(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
@@ -187,11 +249,19 @@ impl Raw {
     }
 }
 
+/// Whose text follows a start tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    Issuer,
+    Context,
+    Other,
+}
+
 fn parse(xml: &str) -> Result<Raw, RequestError> {
     let mut reader = NsReader::from_str(xml);
     reader.config_mut().expand_empty_elements = true;
     let mut raw = Raw::default();
-    let (mut depth, mut roots, mut in_issuer) = (0, 0, false);
+    let (mut depth, mut roots, mut inside) = (0, 0, Inside::Other);
     loop {
         match reader.read_resolved_event().map_err(|_| RequestError::Xml)? {
             (namespace, Event::Start(element)) => {
@@ -200,24 +270,22 @@ fn parse(xml: &str) -> Result<Raw, RequestError> {
                 if depth > DEPTH_MAX || roots > 1 {
                     return Err(RequestError::Xml);
                 }
-                in_issuer = open(&mut raw, depth, &namespace, &element)?;
+                inside = open(&mut raw, depth, &namespace, &element)?;
             }
             (_, Event::End(_)) => {
                 depth -= 1;
-                in_issuer = false;
+                inside = Inside::Other;
             }
-            (_, Event::Text(text)) if in_issuer => {
-                raw.issuer.get_or_insert_default().push_str(&text.xml10_content());
-            }
-            (_, Event::GeneralRef(reference)) if in_issuer => {
+            (_, Event::Text(text)) if inside != Inside::Other => raw.say(inside, &text.xml10_content()),
+            (_, Event::GeneralRef(reference)) if inside != Inside::Other => {
                 let text = quick_xml::escape::unescape(&format!("&{};", &*reference))
                     .map_err(|_| RequestError::Xml)?
                     .into_owned();
-                raw.issuer.get_or_insert_default().push_str(&text);
+                raw.say(inside, &text);
             }
             (_, Event::Text(text)) if depth > 0 || text.trim().is_empty() => {}
             (_, Event::Comment(_) | Event::Decl(_)) => {}
-            (_, Event::GeneralRef(_) | Event::CData(_)) if depth > 1 && !in_issuer => {}
+            (_, Event::GeneralRef(_) | Event::CData(_)) if depth > 1 && inside == Inside::Other => {}
             (_, Event::Eof) => break,
             _ => return Err(RequestError::Xml),
         }
@@ -225,13 +293,13 @@ fn parse(xml: &str) -> Result<Raw, RequestError> {
     if roots == 1 && depth == 0 { Ok(raw) } else { Err(RequestError::Xml) }
 }
 
-/// Takes what matters from a start tag; answers whether the text of the Issuer follows.
+/// Takes what matters from a start tag; answers whose text follows.
 fn open(
     raw: &mut Raw,
     depth: usize,
     namespace: &ResolveResult<'_>,
     element: &BytesStart<'_>,
-) -> Result<bool, RequestError> {
+) -> Result<Inside, RequestError> {
     let local = element.local_name();
     let is = |uri, name| *namespace == ResolveResult::Bound(Namespace(uri)) && local.as_ref() == name;
     match depth {
@@ -241,15 +309,19 @@ fn open(
             if raw.issuer.replace(String::new()).is_some() {
                 return Err(RequestError::Xml);
             }
-            return Ok(true);
+            return Ok(Inside::Issuer);
         }
         2 if is(PROTOCOL, "NameIDPolicy") => {
             let format = attributes(element)?.into_iter().find(|(name, _)| name == "Format");
             raw.name_id_format = format.map(|(_, value)| value);
         }
+        3 if is(ASSERTION, "AuthnContextClassRef") => {
+            raw.contexts.push(String::new());
+            return Ok(Inside::Context);
+        }
         _ => {}
     }
-    Ok(false)
+    Ok(Inside::Other)
 }
 
 /// Attributes by qualified name; one of another namespace has a prefix and so never takes the place of SAML's.
@@ -283,7 +355,11 @@ mod tests {
 
     fn audience() -> Audience {
         let sp = ServiceProvider { entity_id: SP.into(), acs_urls: vec![ACS.into()] };
-        Audience { sso_url: SSO.into(), service_providers: vec![sp], any_loopback: true }
+        Audience { sso_url: SSO.into(), service_providers: vec![sp], any_loopback: true, keys: vec![] }
+    }
+
+    fn read(audience: &Audience, request: &str) -> Result<AuthnRequest, RequestError> {
+        audience.read(&Message { request, relay_state: "", is_posted: false, signature: None })
     }
 
     fn encode(xml: &[u8]) -> String {
@@ -302,8 +378,11 @@ mod tests {
 
     #[test]
     fn reads_a_request() {
-        let read = audience().read(&encode(request().as_bytes())).unwrap();
-        assert_eq!((read.id.as_str(), read.issuer.as_str(), read.acs_url.as_str()), ("_1", SP, ACS));
+        let read = read(&audience(), &encode(request().as_bytes())).unwrap();
+        assert_eq!(
+            (read.id.as_deref().unwrap(), read.issuer.as_str(), read.acs_url.as_str()),
+            ("_1", SP, ACS)
+        );
         assert_eq!(read.agreed_format(), Some(PERSISTENT));
         assert!(!read.is_passive);
     }
@@ -313,7 +392,7 @@ mod tests {
         let check = |from: &str, to: &str, error: &str| {
             let altered = request().replacen(from, to, 1);
             assert_ne!(altered, request(), "{from}");
-            let got = audience().read(&encode(altered.as_bytes()));
+            let got = read(&audience(), &encode(altered.as_bytes()));
             assert!(got.as_ref().is_err_and(|e| e.to_string().contains(error)), "{to}: {got:?}");
         };
         check("ID=\"_1\"", "", "lacks ID");
@@ -343,16 +422,16 @@ mod tests {
         let at_home = |acs: &str| encode(request().replace(ACS, acs).as_bytes());
         for acs in ["http://localhost:8080/acs", "http://127.0.0.2:1/acs", "https://[::1]:8443/acs"] {
             audience.any_loopback = true;
-            assert!(audience.read(&at_home(acs)).is_ok(), "{acs}");
+            assert!(read(&audience, &at_home(acs)).is_ok(), "{acs}");
             audience.any_loopback = false;
-            assert!(matches!(audience.read(&at_home(acs)), Err(RequestError::NotListed { .. })), "{acs}");
+            assert!(matches!(read(&audience, &at_home(acs)), Err(RequestError::NotListed { .. })), "{acs}");
         }
     }
 
     #[test]
     fn encodings() {
         let good = encode(request().as_bytes());
-        let check = |text: &str, error: RequestError| assert_eq!(audience().read(text), Err(error));
+        let check = |text: &str, error: RequestError| assert_eq!(read(&audience(), text), Err(error));
         check("", RequestError::Encoding);
         check("not base64!", RequestError::Encoding);
         check(&STANDARD.encode(request()), RequestError::Encoding);

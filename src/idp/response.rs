@@ -2,13 +2,16 @@
 use jiff::{SignedDuration, Timestamp};
 use openssl::error::ErrorStack;
 
-use super::{encrypter::Encrypter, people::Person, request::AuthnRequest, signer::Signer, xml::Element};
+use super::{
+    Authn, encrypter::Encrypter, people::Person, request::AuthnRequest, signer::Signer, xml::Element,
+};
 
 const SUCCESS: &str = "urn:oasis:names:tc:SAML:2.0:status:Success";
 const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
 const BASIC: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic";
 const AUTHN_CONTEXT: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified";
 const PROTOCOL: &str = "urn:oasis:names:tc:SAML:2.0:protocol";
+const POST_BINDING: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST";
 const REDIRECT_BINDING: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect";
 
 /// How long an assertion is good for. Long enough for a slow network, short enough that a copy is soon worthless.
@@ -50,6 +53,7 @@ pub(super) struct Answer<'a> {
     pub no_groups: NoGroups,
     /// SessionNotOnOrAfter, in seconds from now; left out if `None`.
     pub session_seconds: Option<u32>,
+    pub authn: Authn,
     /// To whom the assertion is encrypted; to nobody if `None`.
     pub encrypter: Option<&'a Encrypter>,
 }
@@ -102,14 +106,20 @@ impl Answer<'_> {
     }
 
     fn response(&self, status_code: Element) -> Element {
-        Element::new("samlp:Response")
+        let response = Element::new("samlp:Response")
             .with("ID", self.ids.response.as_str())
             .with("Version", "2.0")
             .with("IssueInstant", self.at(0))
-            .with("Destination", self.request.acs_url.as_str())
-            .with("InResponseTo", self.request.id.as_str())
-            .child(self.issuer())
-            .child(Element::new("samlp:Status").child(status_code))
+            .with("Destination", self.request.acs_url.as_str());
+        self.answering(response).child(self.issuer()).child(Element::new("samlp:Status").child(status_code))
+    }
+
+    /// SAML Profiles 4.1.5: what answers no request says so by saying nothing.
+    fn answering(&self, element: Element) -> Element {
+        match &self.request.id {
+            Some(id) => element.with("InResponseTo", id.as_str()),
+            None => element,
+        }
     }
 
     fn assertion(&self, person: &Person, name_id_format: &str) -> Element {
@@ -129,8 +139,8 @@ impl Answer<'_> {
     }
 
     fn subject(&self, person: &Person, name_id_format: &str) -> Element {
-        let data = Element::new("saml:SubjectConfirmationData")
-            .with("InResponseTo", self.request.id.as_str())
+        let data = self
+            .answering(Element::new("saml:SubjectConfirmationData"))
             .with("NotOnOrAfter", self.at(ASSERTION_SECONDS))
             .with("Recipient", self.request.acs_url.as_str());
         Element::new("saml:Subject")
@@ -147,9 +157,14 @@ impl Answer<'_> {
     }
 
     fn authn_statement(&self) -> Element {
-        let class = Element::new("saml:AuthnContextClassRef").text(AUTHN_CONTEXT);
+        let Authn { session_age_seconds, ignores_demands } = self.authn;
+        let asked = self.request.contexts.first().filter(|_| !ignores_demands);
+        let class = asked.map_or(AUTHN_CONTEXT, String::as_str);
+        let class = Element::new("saml:AuthnContextClassRef").text(class);
+        let anew = self.request.force_authn && !ignores_demands;
+        let age = if anew { 0 } else { i64::from(session_age_seconds) };
         let mut statement = Element::new("saml:AuthnStatement")
-            .with("AuthnInstant", self.at(0))
+            .with("AuthnInstant", self.at(-age))
             .with("SessionIndex", self.ids.session.as_str());
         if let Some(seconds) = self.session_seconds {
             statement = statement.with("SessionNotOnOrAfter", self.at(seconds.into()));
@@ -182,18 +197,19 @@ impl Answer<'_> {
 }
 
 /// Metadata of the IdP (SAML Metadata 2.4.3).
-pub(super) fn metadata(entity_id: &str, sso_url: &str, signer: &Signer) -> String {
+pub(super) fn metadata(entity_id: &str, sso_url: &str, wants_signed: bool, signer: &Signer) -> String {
     let key = Element::new("md:KeyDescriptor").with("use", "signing").child(signer.key_info());
     let format = |format: &str| Element::new("md:NameIDFormat").text(format);
     let sso =
-        Element::new("md:SingleSignOnService").with("Binding", REDIRECT_BINDING).with("Location", sso_url);
+        |binding| Element::new("md:SingleSignOnService").with("Binding", binding).with("Location", sso_url);
     let role = Element::new("md:IDPSSODescriptor")
-        .with("WantAuthnRequestsSigned", "false")
+        .with("WantAuthnRequestsSigned", wants_signed.to_string())
         .with("protocolSupportEnumeration", PROTOCOL)
         .child(key)
         .child(format(super::request::PERSISTENT))
         .child(format(super::request::EMAIL_ADDRESS))
-        .child(sso);
+        .child(sso(REDIRECT_BINDING))
+        .child(sso(POST_BINDING));
     Element::new("md:EntityDescriptor").with("entityID", entity_id).child(role).canonical()
 }
 
@@ -209,11 +225,9 @@ mod tests {
 
     fn request() -> AuthnRequest {
         AuthnRequest {
-            id: "_r".into(),
-            issuer: "urn:sp".into(),
-            acs_url: "http://localhost/acs".into(),
+            id: Some("_r".into()),
             name_id_format: request::PERSISTENT.into(),
-            is_passive: false,
+            ..AuthnRequest::unsolicited("urn:sp".into(), "http://localhost/acs".into())
         }
     }
 
@@ -226,6 +240,7 @@ mod tests {
             sign: Sign::Both,
             no_groups: NoGroups::Empty,
             session_seconds: None,
+            authn: Authn::default(),
             encrypter: None,
         }
     }

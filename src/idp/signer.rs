@@ -5,7 +5,7 @@ use openssl::{
     ecdsa::EcdsaSig,
     error::ErrorStack,
     hash::MessageDigest,
-    pkey::{Id, PKey, Private},
+    pkey::{Id, PKey, Private, Public},
     sha::sha256,
     sign::Signer as OpensslSigner,
     x509::X509,
@@ -35,6 +35,12 @@ pub enum KeyError {
     Unsuitable,
     #[error("the service provider's certificate to encrypt to holds no RSA key")]
     NoEncryption,
+}
+
+/// The keys of certificates, PEM each.
+pub(super) fn public_keys(certificates: &[Vec<u8>]) -> Result<Vec<PKey<Public>>, KeyError> {
+    let key = |pem: &Vec<u8>| X509::from_pem(pem).and_then(|certificate| certificate.public_key());
+    certificates.iter().map(|pem| key(pem).map_err(KeyError::Certificate)).collect()
 }
 
 /// A private key with its certificate.

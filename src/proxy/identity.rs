@@ -117,6 +117,8 @@ mod tests {
                     person: PersonId::of(enterprise_id, "idp", "alice"),
                     name_id: NameId { value: "alice".into(), format: String::new() },
                     session_index: None,
+                    authn_instant: Timestamp::UNIX_EPOCH,
+                    authn_context: None,
                     profile: Profile { user: "alice".into(), ..Profile::default() },
                     groups: vec![group.into()],
                     created_at: Timestamp::UNIX_EPOCH,

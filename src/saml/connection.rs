@@ -12,6 +12,7 @@ use super::{
     OwnKey, Reason, Refusal, SubjectKey,
     algorithm::{KeyType, SignatureAlgorithm},
     contexts::Contexts,
+    demand::NameIdFormat,
     limits::{KEYS_PER_CONNECTION_MAX, RSA_BITS_MAX, RSA_BITS_MIN},
 };
 use crate::domain::Timestamp;
@@ -22,8 +23,24 @@ pub struct Settings {
     /// Our entity id: what Audience must equal.
     pub entity_id: String,
     pub idp_entity_id: String,
-    /// Where AuthnRequests go (HTTP-Redirect binding).
+    /// Where AuthnRequests go.
     pub sso_url: String,
+    /// How they go there.
+    pub request_binding: RequestBinding,
+    /// Whether the first of [`Self::signing_keys`] signs AuthnRequests.
+    pub sign_requests: bool,
+    /// Every AuthnRequest says ForceAuthn.
+    pub force_authn: bool,
+    /// The classes that AuthnRequests ask for if nothing else is asked for; the answer must give one of them, whoever
+    /// asked (S-99). Empty: any.
+    pub authn_contexts: Vec<String>,
+    pub name_id_format: NameIdFormat,
+    /// The entity id of an IdP behind a proxying one (SAML Core 3.4.1.2).
+    pub idp_hint: Option<String>,
+    /// Whether the IdP is told the e-mail address that a person gave, as the query parameter `login_hint`.
+    pub login_hint: bool,
+    /// Whether a response that answers no request is taken (S-84).
+    pub idp_initiated: bool,
     /// PEM, one certificate each.
     pub certificates: Vec<Vec<u8>>,
     pub signed: SignedElement,
@@ -41,6 +58,14 @@ pub struct Settings {
     pub allow_padding_oracle_cbc: bool,
     /// Whether PKCS #1 1.5 is taken beside RSA-OAEP, under a verified signature only (S-72).
     pub allow_bleichenbacher_rsa_1_5: bool,
+}
+
+/// How AuthnRequests travel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RequestBinding {
+    #[default]
+    Redirect,
+    Post,
 }
 
 /// Which element must carry a signature of its own.

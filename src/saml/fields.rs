@@ -80,6 +80,8 @@ pub(super) struct AuthnStatement<'s> {
     pub authn_instant: Timestamp,
     pub session_index: Option<Text<'s>>,
     pub session_not_on_or_after: Option<Timestamp>,
+    /// The AuthnContextClassRef.
+    pub context_class: Option<Text<'s>>,
 }
 
 impl<'s> ResponseFields<'s> {
@@ -274,11 +276,20 @@ fn audiences<'s>(tape: &Tape<'s>, restriction: NodeId) -> Result<Vec<Text<'s>>, 
 }
 
 fn authn_statement<'s>(tape: &Tape<'s>, id: NodeId) -> Result<AuthnStatement<'s>, Refusal> {
-    // SAML Core 2.7.2: AuthnContext is required.
-    if !tape.children(id).any(|child| tape.is(child, Namespace::SAML, "AuthnContext")) {
+    // SAML Core 2.7.2: AuthnContext is required, once.
+    let mut contexts = tape.children(id).filter(|child| tape.is(*child, Namespace::SAML, "AuthnContext"));
+    let (Some(context), None) = (contexts.next(), contexts.next()) else {
         return Err(Refusal::from(Reason::AssertionShape).expected("AuthnContext"));
+    };
+    // SAML Core 2.7.2.2: at most one class.
+    let class = |child: &NodeId| tape.is(*child, Namespace::SAML, "AuthnContextClassRef");
+    let mut classes = tape.children(context).filter(class);
+    let (class, more) = (classes.next(), classes.next());
+    if more.is_some() {
+        return Err(Refusal::from(Reason::AssertionShape).found("AuthnContextClassRef"));
     }
     Ok(AuthnStatement {
+        context_class: class.map(|class| text(tape, class)).transpose()?,
         authn_instant: required_instant(tape, id, "AuthnInstant")?,
         session_index: tape.attribute(id, "SessionIndex"),
         session_not_on_or_after: optional_instant(tape, id, "SessionNotOnOrAfter")?,

@@ -9,10 +9,12 @@
 //!    everything after reads only those, parsed anew by a tokenizer that knows no XML but canonical XML;
 //! 5. `decryption` and `xmlenc`: what is encrypted to us, after the signature over it; what comes out starts again at 2;
 //! 6. `fields`: timestamps and values get types;
-//! 7. `policy`: whether it was meant for us, now, in answer to what we asked.
+//! 7. `policy` and `demand`: whether it was meant for us, now, in answer to what we asked.
 //!
 //! We implement the SAML profile of XML Signature, not XML Signature: what the profile does not need is refused.
 use std::sync::Arc;
+
+use crate::domain::{AuthnDemand, Timestamp};
 
 mod algorithm;
 mod check;
@@ -20,6 +22,7 @@ mod connection;
 mod contexts;
 mod decode;
 mod decryption;
+mod demand;
 mod fields;
 mod instant;
 pub mod limits;
@@ -40,8 +43,9 @@ mod xml;
 mod xmlenc;
 
 pub use check::{Check, NoTrail, Trail};
-pub use connection::{CertificateInfo, Connection, ConnectionError, Settings, SignedElement};
+pub use connection::{CertificateInfo, Connection, ConnectionError, RequestBinding, Settings, SignedElement};
 pub use decode::decode;
+pub use demand::NameIdFormat;
 pub use metadata::{
     IdpMetadata, MetadataBinding, MetadataEndpoint, MetadataError, MetadataRules, MetadataSigners,
     OwnDescriptor, own_metadata, read_metadata,
@@ -49,7 +53,7 @@ pub use metadata::{
 pub use own_key::{OwnKey, OwnKeyError};
 pub use reason::Reason;
 pub use refusal::Refusal;
-pub use request::authn_request_url;
+pub use request::{AuthnRequest, Sent};
 pub use signing::SigningError;
 pub use slot::{ConnectionSlot, NoConnection};
 pub use subject::SubjectKey;
@@ -60,6 +64,9 @@ pub use verify::{VerifiedAssertion, verify};
 pub struct Outstanding<'a> {
     /// The AuthnRequest's ID, `_` included.
     pub request_id: &'a str,
+    /// What it asked about the sign-in.
+    pub demand: &'a AuthnDemand,
+    pub issued_at: Timestamp,
 }
 
 pub type SharedConnection = Arc<Connection>;

@@ -1,6 +1,6 @@
 //! Whether what is signed is acceptable here and now: SAML Profiles 4.1.4.2 and 4.1.4.3, check by check.
 use super::{
-    Check, Connection, Outstanding, Reason, Refusal, Trail,
+    Check, Connection, Outstanding, Reason, Refusal, Trail, demand,
     fields::{AssertionFields, AuthnStatement, ConfirmationData, Issuer, ResponseFields},
     instant::shifted,
     limits::ISSUE_AGE_SECONDS_MAX,
@@ -25,11 +25,15 @@ pub(super) struct Policy<'a> {
 
 /// What the checks established, for the verified assertion.
 pub(super) struct Accepted {
-    pub in_response_to: String,
+    /// `None` for a sign-in that began at the IdP.
+    pub in_response_to: Option<String>,
     pub name_id: NameId,
     pub stable_id: StableId,
     pub session_index: Option<String>,
     pub authn_instant: Timestamp,
+    /// The same by our clock, see [`demand::check_instant`].
+    pub signed_in_at: Timestamp,
+    pub authn_context: Option<String>,
     pub session_not_on_or_after: Option<Timestamp>,
     pub replayable_until: Timestamp,
 }
@@ -50,12 +54,16 @@ impl Policy<'_> {
             response.destination.as_deref().unwrap_or("none, not required").into()
         });
         let request = self.check_in_response_to(response)?;
-        trail.passed(Check::InResponseTo, &|| request.into());
+        trail.passed(Check::InResponseTo, &|| {
+            request.map_or("none, the sign-in began at the identity provider", |r| r.request_id).into()
+        });
         self.check_issue_instant(response.issue_instant, "Response")?;
         self.check_issue_instant(assertion.issue_instant, "Assertion")?;
         trail.passed(Check::IssueInstant, &|| assertion.issue_instant.to_string());
         let fields = assertion.subject.as_ref().ok_or(Reason::SubjectMissing)?;
-        let name_id = name_id::check(fields.name_id.as_ref().ok_or(Reason::NameIdMissing)?, self.connection)?;
+        let name_id = fields.name_id.as_ref().ok_or(Reason::NameIdMissing)?;
+        demand::check_format(name_id, self.connection)?;
+        let name_id = name_id::check(name_id, self.connection)?;
         trail.passed(Check::Subject, &|| format!("{} ({})", name_id.value, name_id.format));
         let deliverable_until = self.check_confirmation(assertion, request)?;
         trail.passed(Check::SubjectConfirmation, &|| format!("bearer, until {deliverable_until}"));
@@ -66,7 +74,11 @@ impl Policy<'_> {
         self.check_audience(assertion)?;
         trail.passed(Check::Audience, &|| self.connection.settings().entity_id.clone());
         let (authn, session_not_on_or_after) = self.check_authn_statements(assertion)?;
-        trail.passed(Check::AuthnStatement, &|| format!("signed in at {}", authn.authn_instant));
+        let signed_in_at = self.check_demand(authn, request)?;
+        trail.passed(Check::AuthnStatement, &|| {
+            let class = authn.context_class.as_deref().unwrap_or("an unnamed way");
+            format!("signed in at {} by {class}", authn.authn_instant)
+        });
         let stable_id = subject::stable_id(&name_id, assertion, self.connection)?;
         trail.passed(Check::Attributes, &|| {
             let count = assertion.attributes.len();
@@ -78,11 +90,13 @@ impl Policy<'_> {
         let age_end = shifted(assertion.issue_instant, ISSUE_AGE_SECONDS_MAX);
         let latest = deliverable_until.max(valid_until.unwrap_or(deliverable_until)).min(age_end);
         Ok(Accepted {
-            in_response_to: request.to_owned(),
+            in_response_to: request.map(|request| request.request_id.to_owned()),
             name_id,
             stable_id,
             session_index: authn.session_index.as_deref().map(str::to_owned),
             authn_instant: authn.authn_instant,
+            signed_in_at,
+            authn_context: authn.context_class.as_deref().map(str::to_owned),
             session_not_on_or_after,
             replayable_until: shifted(latest, self.skew()),
         })
@@ -149,14 +163,31 @@ impl Policy<'_> {
         }
     }
 
-    /// SAML Profiles 4.1.4.3: the response answers a request that this browser has outstanding (S-83, S-84).
-    fn check_in_response_to<'r>(&self, response: &'r ResponseFields<'_>) -> Result<&'r str, Refusal> {
-        let request = response.in_response_to.as_deref().ok_or(Reason::Unsolicited)?;
-        if self.outstanding.iter().any(|outstanding| outstanding.request_id == request) {
-            Ok(request)
-        } else {
-            Err(Refusal::from(Reason::RequestUnknown).found(request))
+    /// SAML Profiles 4.1.4.3: the response answers a request that this browser has outstanding (S-83), or none at all, which
+    /// only a connection takes whose sign-ins may begin at the IdP (SAML Profiles 4.1.5, S-84).
+    fn check_in_response_to(
+        &self,
+        response: &ResponseFields<'_>,
+    ) -> Result<Option<&Outstanding<'_>>, Refusal> {
+        match response.in_response_to.as_deref() {
+            None if self.connection.settings().idp_initiated => Ok(None),
+            None => Err(Reason::Unsolicited.into()),
+            Some(request) => match self.outstanding.iter().find(|asked| asked.request_id == request) {
+                None => Err(Refusal::from(Reason::RequestUnknown).found(request)),
+                found => Ok(found),
+            },
         }
+    }
+
+    /// What we asked for, or would have asked for: nobody gets around it by beginning at the IdP (S-99).
+    fn check_demand(
+        &self,
+        authn: &AuthnStatement<'_>,
+        request: Option<&Outstanding<'_>>,
+    ) -> Result<Timestamp, Refusal> {
+        demand::check_context(authn, &self.connection.settings().authn_contexts)?;
+        demand::check_context(authn, request.map_or(&[], |request| &request.demand.contexts))?;
+        demand::check_instant(authn, request, self.now, self.skew())
     }
 
     fn check_issue_instant(&self, issued: Timestamp, element: &str) -> Result<(), Refusal> {
@@ -173,11 +204,18 @@ impl Policy<'_> {
     fn check_confirmation(
         &self,
         assertion: &AssertionFields<'_>,
-        request: &str,
+        request: Option<&Outstanding<'_>>,
     ) -> Result<Timestamp, Refusal> {
+        let confirmations = || assertion.subject.iter().flat_map(|subject| &subject.confirmations);
+        // SAML Profiles 4.1.5: what was issued for a request must not pass for what answers none, by taking the Response's
+        // unsigned InResponseTo away (S-84).
+        let mut answered = confirmations().filter_map(|c| c.data.as_ref()?.in_response_to.as_deref());
+        if let (None, Some(answered)) = (request, answered.next()) {
+            return Err(Refusal::from(Reason::ConfirmationRequestMismatch).found(answered));
+        }
         let mut first = None;
         let mut latest = None;
-        for confirmation in assertion.subject.iter().flat_map(|subject| &subject.confirmations) {
+        for confirmation in confirmations() {
             let Some(data) = confirmation.data.as_ref().filter(|_| confirmation.method == BEARER) else {
                 continue;
             };
@@ -192,10 +230,16 @@ impl Policy<'_> {
     }
 
     /// SAML Profiles 4.1.4.2 (S-86, S-87): Recipient, InResponseTo and NotOnOrAfter must stand there, NotBefore must not.
-    fn check_bearer(&self, data: &ConfirmationData<'_>, request: &str) -> Result<Timestamp, Refusal> {
+    fn check_bearer(
+        &self,
+        data: &ConfirmationData<'_>,
+        request: Option<&Outstanding<'_>>,
+    ) -> Result<Timestamp, Refusal> {
         equal(data.recipient.as_deref().unwrap_or_default(), self.acs_url, Reason::RecipientMismatch)?;
-        let answered = data.in_response_to.as_deref().ok_or(Reason::ConfirmationUnsolicited)?;
-        equal(answered, request, Reason::ConfirmationRequestMismatch)?;
+        if let Some(request) = request {
+            let answered = data.in_response_to.as_deref().ok_or(Reason::ConfirmationUnsolicited)?;
+            equal(answered, request.request_id, Reason::ConfirmationRequestMismatch)?;
+        }
         if let Some(start) = data.not_before {
             return Err(Refusal::from(Reason::ConfirmationNotBefore).found(&start.to_string()));
         }

@@ -125,7 +125,7 @@ reasons! {
     DestinationMissing: Destination, "destination_missing", "SAML Bindings 3.5.5.2", "A signed Response has no Destination.", "Set the identity provider to send a Destination.";
     DestinationMismatch: Destination, "destination_mismatch", "SAML Core 3.2.2", "The Response was meant for another URL.", "Make the assertion consumer service URL at the identity provider equal to this gateway's, byte for byte.";
 
-    Unsolicited: InResponseTo, "unsolicited", "SAML Profiles 4.1.4.3", "The Response answers no request: sign-in started at the identity provider.", "Let people start at the application's address; sign-in that starts at the identity provider is not supported.";
+    Unsolicited: InResponseTo, "unsolicited", "SAML Profiles 4.1.4.3", "The Response answers no request: sign-in started at the identity provider.", "Let people start at the application's address, or set `idp_initiated` for the connection after reading what config.toml says of it.";
     RequestUnknown: InResponseTo, "request_unknown", "SAML Profiles 4.1.4.3", "The Response answers a request that this browser does not have outstanding.", AGAIN;
 
     IssueInstantFuture: IssueInstant, "issue_instant_future", "SAML Core 1.3.3", "The message was issued in the future.", CLOCK;
@@ -133,6 +133,7 @@ reasons! {
 
     SubjectMissing: Subject, "subject_missing", "SAML Profiles 4.1.4.2", "The Assertion has no Subject.", BROKEN;
     NameIdMissing: Subject, "name_id_missing", "SAML Core 2.2.3", "The Subject has no NameID, or a blank one.", "Choose a name identifier for this application at the identity provider that every person has.";
+    NameIdFormat: Subject, "name_id_format", "SAML Core 3.4.1.1", "The NameID is not in the format that the connection asks for.", "Set the identity provider to send NameIDs in the connection's `name_id_format`, or change that setting.";
     NameIdTransient: Subject, "name_id_transient", "SAML Core 8.3.8", "The NameID is transient: it changes at every sign-in and cannot hold memberships.", "Choose a persistent or another lasting name identifier for this application at the identity provider, or set the connection's `subject` to an attribute that stays the same for ever, such as an object id.";
     NameIdEntity: Subject, "name_id_entity", "SAML Core 8.3.6", "The NameID is in the entity format: it names a system and no person.", "Choose a name identifier of the person for this application at the identity provider.";
     NameIdTooLong: Subject, "name_id_too_long", "SAML Core 8.3.7", "The NameID is too long.", "Choose a shorter name identifier for this application at the identity provider.";
@@ -158,6 +159,8 @@ reasons! {
 
     AuthnStatementMissing: AuthnStatement, "authn_statement_missing", "SAML Profiles 4.1.4.2", "The Assertion has no AuthnStatement.", BROKEN;
     AuthnInstantFuture: AuthnStatement, "authn_instant_future", "SAML Core 2.7.2", "The person was signed in in the future.", CLOCK;
+    AuthnContextMismatch: AuthnStatement, "authn_context_mismatch", "SAML Core 3.3.2.2.1", "The person did not sign in in one of the ways that were asked for.", "Compare `found` with the connection's and the route's `authn_context`; set the identity provider to ask for the second factor, or to say that it did.";
+    AuthnInstantStale: AuthnStatement, "authn_instant_stale", "SAML Core 3.4.1", "The person was to sign in anew, and the identity provider answered for an earlier sign-in.", "Set the identity provider to honour ForceAuthn for this application.";
     SessionExpired: AuthnStatement, "session_expired", "SAML Core 2.7.2", "The session at the identity provider is already over.", AGAIN;
 
     AttributeNameMissing: Attributes, "attribute_name_missing", "SAML Core 2.7.3.1", "An Attribute has no Name.", BROKEN;

@@ -16,11 +16,13 @@ use crate::domain::{Attribute, NameId, StableId, Timestamp};
 pub struct VerifiedAssertion {
     assertion_id: String,
     issuer: String,
-    in_response_to: String,
+    in_response_to: Option<String>,
     name_id: NameId,
     stable_id: StableId,
     session_index: Option<String>,
     authn_instant: Timestamp,
+    signed_in_at: Timestamp,
+    authn_context: Option<String>,
     session_not_on_or_after: Option<Timestamp>,
     issue_instant: Timestamp,
     replayable_until: Timestamp,
@@ -36,9 +38,10 @@ impl VerifiedAssertion {
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
-    /// The ID of the AuthnRequest that was answered, one of those given as outstanding.
-    pub fn in_response_to(&self) -> &str {
-        &self.in_response_to
+    /// The ID of the AuthnRequest that was answered, one of those given as outstanding; `None` for a sign-in that began at
+    /// the IdP of a connection that allows it.
+    pub fn in_response_to(&self) -> Option<&str> {
+        self.in_response_to.as_deref()
     }
     /// The name of the person, or of the person's session, at the IdP: what logout messages go by.
     pub fn name_id(&self) -> &NameId {
@@ -53,6 +56,14 @@ impl VerifiedAssertion {
     }
     pub fn authn_instant(&self) -> Timestamp {
         self.authn_instant
+    }
+    /// The same by our clock: not in the future, and not before a request that made the person sign in anew.
+    pub fn signed_in_at(&self) -> Timestamp {
+        self.signed_in_at
+    }
+    /// How the person signed in: the AuthnContextClassRef.
+    pub fn authn_context(&self) -> Option<&str> {
+        self.authn_context.as_deref()
     }
     /// When the IdP wants the session to end, the earliest of its statements.
     pub fn session_not_on_or_after(&self) -> Option<Timestamp> {
@@ -218,6 +229,8 @@ fn verified(assertion: AssertionFields<'_>, accepted: Accepted) -> VerifiedAsser
         stable_id: accepted.stable_id,
         session_index: accepted.session_index,
         authn_instant: accepted.authn_instant,
+        signed_in_at: accepted.signed_in_at,
+        authn_context: accepted.authn_context,
         session_not_on_or_after: accepted.session_not_on_or_after,
         issue_instant: assertion.issue_instant,
         replayable_until: accepted.replayable_until,

@@ -1,6 +1,6 @@
 //! The only serialized types: what lies in the store.
 //!
-//! JSON with short names, led by the version `v`. A record of another version, with an unknown field or with a value that the
+//! JSON with short names, led by the version `v` of that kind of record. A record of another version, with an unknown field or with a value that the
 //! domain does not know is [`StoreError::Corrupt`] and never a guess; whoever changes a field raises the version. Ids
 //! are not repeated in the record: they come from its key. Points in time are milliseconds since the epoch, cut off
 //! towards it, so what is read equals what was written for values without smaller parts.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use portcullis::{
-    access::{Origin, Route, Routes, Rule},
+    access::{Origin, Route, Routes, Rule, StepUp},
     directory::{Directory, SessionSettings},
     domain::{
         ActiveSession, EnterpriseId, EnterpriseSlug, Membership, MembershipSource, NameId, OrganizationSlug,
@@ -23,6 +23,7 @@ use portcullis::{
         gate::Gate,
         listener::{self, Workers},
         router::{Home, Router},
+        sign_in::chooser::Domains,
     },
     proxy::{self, IdentityFields},
     store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError, Versioned, records},
@@ -105,6 +106,8 @@ pub fn active_session(enterprise: &str, token: &SessionToken) -> ActiveSession {
             person: PersonId::of(enterprise_id, "https://idp.example.com", "alice"),
             name_id: NameId { value: "alice".into(), format: String::new() },
             session_index: None,
+            authn_instant: now,
+            authn_context: None,
             profile: Profile {
                 user: "alice".into(),
                 email: Some("alice@example.com".into()),
@@ -170,6 +173,7 @@ pub fn gate(routes: Vec<Route>, sessions: Sessions, workers: usize) -> Gate {
         routes: Routes::new(routes).unwrap(),
         own: Router::new(&[Home { enterprise: &acme, acs_urls: &[ACS_URL.to_owned()] }]).unwrap(),
         enterprises: HashMap::new(),
+        domains: Domains::default(),
         metrics: Metrics::new(),
         settings: edge_settings(workers),
         now: Timestamp::now,
@@ -183,9 +187,10 @@ pub fn route(name: &str, path_prefix: &str, origin: SocketAddr, rule: Rule) -> R
 
 pub fn protected(organizations: &[&str]) -> Rule {
     Rule::Protected {
-        enterprise: EnterpriseSlug::parse("acme").unwrap(),
+        enterprises: vec![EnterpriseSlug::parse("acme").unwrap()],
         organizations: organizations.iter().map(|o| OrganizationSlug::parse(o).unwrap()).collect(),
         groups: vec![],
+        step_up: StepUp::default(),
     }
 }
 

@@ -281,8 +281,31 @@ async fn metadata_names_endpoint_and_certificate() {
     let page = Browser::new().open(&format!("{}/metadata", idp.url)).await.unwrap();
     assert_eq!(page.headers["content-type"], "application/samlmetadata+xml");
     assert!(page.body.contains(&format!("entityID=\"{}/metadata\"", idp.url)));
-    assert!(page.body.contains(&format!("Location=\"{}/sso\"", idp.url)));
+    for binding in ["HTTP-Redirect", "HTTP-POST"] {
+        let endpoint = format!("bindings:{binding}\" Location=\"{}/sso\"", idp.url);
+        assert!(page.body.contains(&endpoint), "{}", page.body);
+    }
     let pem = String::from_utf8(Settings::development(([127, 0, 0, 1], 0).into()).certificate_pem).unwrap();
     let der: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
     assert!(page.body.contains(&format!("<ds:X509Certificate>{der}</ds:X509Certificate>")));
+}
+
+#[tokio::test]
+async fn a_sign_in_may_begin_at_the_idp_for_those_who_are_listed() {
+    let listed = idp::ServiceProvider { entity_id: SP.into(), acs_urls: vec!["https://sp.test/acs".into()] };
+    let idp = start(|settings| settings.service_providers.push(listed)).await;
+    let mut browser = Browser::new();
+    let home = browser.open(&idp.url).await.unwrap();
+    let mut form = home.button("Go to https://sp.test/acs as Alice").unwrap();
+    let page = browser.submit(&form).await.unwrap();
+    let (posted, xml) = response(&page);
+    assert_eq!((posted.action.as_str(), posted.field("RelayState")), ("https://sp.test/acs", None));
+    assert!(xml.contains("alice@example.com</saml:NameID>") && !xml.contains("InResponseTo"), "{xml}");
+    let certificate = Settings::development(([127, 0, 0, 1], 0).into()).certificate_pem;
+    assert!(xmlsec_accepts(&xml, &certificate, "Assertion"));
+    form.set("acs_url", "https://evil.test/acs");
+    assert_eq!(browser.submit(&form).await.unwrap().status, 400);
+    browser.send_along("Sec-Fetch-Site", "cross-site");
+    form.set("acs_url", "https://sp.test/acs");
+    assert_eq!(browser.submit(&form).await.unwrap().status, 403);
 }

@@ -116,7 +116,8 @@ fn an_accepted_response_as_text() {
       ok   subject confirmation bearer, until 2026-01-15T12:05:00Z
       ok   conditions           valid until 2026-01-15T12:05:00Z
       ok   audience             https://sp.example.com/saml/metadata
-      ok   authn statement      signed in at 2026-01-15T11:50:00Z
+      ok   authn statement      signed in at 2026-01-15T11:50:00Z by
+                                urn:oasis:names:tc:SAML:2.0:ac:classes:Password
       ok   attributes           2 attributes
 
     Person
@@ -489,7 +490,6 @@ async fn the_plan_of_a_person_in_the_store() {
         text.contains("\n  - leave octo-org, where the role is owner\n  ! octo-org loses its last owner"),
         "{text}"
     );
-    // Without the store: someone new.
     let report = json(&inspect(&["--format", "json"]), 0);
     let joins = report["plan"].as_array().unwrap().iter().map(|change| &change["organization"]);
     assert_eq!(joins.collect::<Vec<_>>(), ["docs-team", "hubot-lab"]);

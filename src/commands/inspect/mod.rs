@@ -13,7 +13,7 @@ use std::{
 use super::{Failure, Outcome, choose_enterprise, load, runtime};
 use crate::{
     config,
-    domain::{EnterpriseId, OrganizationSlug, Person, PersonId, Role, Timestamp},
+    domain::{AuthnDemand, EnterpriseId, OrganizationSlug, Person, PersonId, Role, Timestamp},
     provisioning::{self, Current, Reading},
     saml::{self, Check, Connection, Outstanding, Refusal, VerifiedAssertion},
     store,
@@ -93,8 +93,10 @@ async fn judge(options: &Options) -> Result<Report, Failure> {
         choose_enterprise(&options.config, options.enterprise.as_deref()).map_err(Failure::Usage)?;
     let connection = connection(enterprise, options.at).await?;
     let person = load_person(options, enterprise).await?;
-    let outstanding: Vec<Outstanding<'_>> =
-        options.request_ids.iter().map(|request_id| Outstanding { request_id }).collect();
+    // What each of them asked about the sign-in is not in the file; the connection's own demands are judged.
+    let demand = AuthnDemand::default();
+    let asked = |request_id| Outstanding { request_id, demand: &demand, issued_at: options.at };
+    let outstanding: Vec<Outstanding<'_>> = options.request_ids.iter().map(|id| asked(id)).collect();
     let mut trail: Vec<(Check, String)> = Vec::new();
     let verified = decode(&captured).and_then(|(response, how)| {
         let acs_url = choose_acs_url(&response, enterprise);

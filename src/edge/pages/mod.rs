@@ -86,6 +86,11 @@ classes! {
         "You are not signed in, or not any more, so what you sent did not get through.",
         "Please sign in, go back to where you were, and send it again.",
         "Sign in";
+    StepUpRequired, "step_up_required":
+        "Please sign in again",
+        "This part asks for another sign-in than yours, so what you sent did not get through.",
+        "Please open the page again, sign in once more, and send it again.",
+        "To the start page";
     Forbidden, "forbidden":
         "No access",
         "You are signed in, but this part is not open to you.",

@@ -3,8 +3,8 @@ use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
 use crate::domain::{
-    EnterpriseSlug, Invitation, InvitationId, InvitationSource, Membership, MembershipSource, NameId,
-    OrganizationSlug, Profile, Role, Timestamp,
+    AuthnDemand, EnterpriseSlug, Invitation, InvitationId, InvitationSource, Membership, MembershipSource,
+    NameId, OrganizationSlug, Profile, Role, Timestamp,
 };
 
 fn time() -> impl Strategy<Value = Timestamp> {
@@ -106,8 +106,17 @@ fn organization() -> impl Strategy<Value = Organization> {
 fn session() -> impl Strategy<Value = Session> {
     let ids = (any::<[u8; 32]>(), any::<[u8; 16]>(), any::<[u8; 16]>(), enterprise_slug());
     let said = (name_id(), option::of(any::<String>()), profile(), vec(any::<String>(), 0..4));
-    (ids, said, time(), time(), time(), any::<u32>()).prop_map(
-        |((id, enterprise_id, person, enterprise), said, created_at, last_seen_at, expires_at, idle)| {
+    let authn = (time(), option::of(any::<String>()));
+    (ids, said, authn, time(), time(), time(), any::<u32>()).prop_map(
+        |(
+            (id, enterprise_id, person, enterprise),
+            said,
+            authn,
+            created_at,
+            last_seen_at,
+            expires_at,
+            idle,
+        )| {
             Session {
                 id: SessionId::from_bytes(id),
                 enterprise,
@@ -115,6 +124,8 @@ fn session() -> impl Strategy<Value = Session> {
                 person: PersonId::from_bytes(person),
                 name_id: said.0,
                 session_index: said.1,
+                authn_instant: authn.0,
+                authn_context: authn.1,
                 profile: said.2,
                 groups: said.3,
                 created_at,
@@ -126,11 +137,24 @@ fn session() -> impl Strategy<Value = Session> {
     )
 }
 
+fn demand() -> impl Strategy<Value = AuthnDemand> {
+    (any::<bool>(), vec(any::<String>(), 0..3), option::of(any::<u32>()))
+        .prop_map(|(force, contexts, age_seconds_max)| AuthnDemand { force, contexts, age_seconds_max })
+}
+
 fn pending() -> impl Strategy<Value = PendingSignIn> {
     let texts = (any::<String>(), any::<String>(), any::<String>());
     let replaces = proptest::option::of(any::<[u8; 32]>());
-    (any::<[u8; 16]>(), enterprise_slug(), texts, replaces, time(), time()).prop_map(
-        |(request, enterprise, (acs_url, relay_state, return_to), replaces, issued_at, expires_at)| {
+    (any::<[u8; 16]>(), enterprise_slug(), texts, replaces, demand(), time(), time()).prop_map(
+        |(
+            request,
+            enterprise,
+            (acs_url, relay_state, return_to),
+            replaces,
+            demand,
+            issued_at,
+            expires_at,
+        )| {
             PendingSignIn {
                 request: RequestId::from_bytes(request),
                 enterprise,
@@ -138,6 +162,7 @@ fn pending() -> impl Strategy<Value = PendingSignIn> {
                 relay_state,
                 return_to,
                 replaces: replaces.map(SessionId::from_bytes),
+                demand,
                 issued_at,
                 expires_at,
             }

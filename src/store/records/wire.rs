@@ -5,16 +5,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     domain::{
-        self, EnterpriseId, EnterpriseSlug, InvitationId, InvitationSource, MembershipSource, NameId,
-        OrganizationId, OrganizationSlug, PersonId, Profile, RequestId, Role, SessionId, Timestamp,
+        self, AuthnDemand, EnterpriseId, EnterpriseSlug, InvitationId, InvitationSource, MembershipSource,
+        NameId, OrganizationId, OrganizationSlug, PersonId, Profile, RequestId, Role, SessionId, Timestamp,
     },
     store::StoreError,
 };
 
-const VERSION: u64 = 1;
-
-/// The version that all records have: reads nothing but itself.
-struct V1;
+/// The version of a record: reads nothing but itself.
+struct V<const VERSION: u64>;
+type V1 = V<1>;
+type V2 = V<2>;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,12 +41,14 @@ pub(super) struct Organization {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Session {
-    v: V1,
+    v: V2,
     enterprise: String,
     enterprise_id: String,
     person: String,
     name: Name,
     index: Option<String>,
+    authn: i64,
+    context: Option<String>,
     profile: Shown,
     groups: Vec<String>,
     created: i64,
@@ -58,12 +60,15 @@ pub(super) struct Session {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PendingSignIn {
-    v: V1,
+    v: V2,
     enterprise: String,
     acs: String,
     relay: String,
     to: String,
     replaces: Option<String>,
+    force: bool,
+    contexts: Vec<String>,
+    age_seconds: Option<u32>,
     issued: i64,
     expires: i64,
 }
@@ -117,7 +122,7 @@ struct Invitation {
 impl From<&domain::Person> for Person {
     fn from(person: &domain::Person) -> Self {
         Self {
-            v: V1,
+            v: V,
             name: Name::from(&person.name_id),
             profile: Shown::from(&person.profile),
             memberships: person.memberships.iter().map(Membership::from).collect(),
@@ -156,7 +161,7 @@ impl Person {
 impl From<&domain::Organization> for Organization {
     fn from(organization: &domain::Organization) -> Self {
         Self {
-            v: V1,
+            v: V,
             slug: organization.slug.to_string(),
             owners: organization.owners.iter().map(PersonId::to_string).collect(),
             unowned: organization.unowned_since.map(millis),
@@ -179,12 +184,14 @@ impl Organization {
 impl From<&domain::Session> for Session {
     fn from(session: &domain::Session) -> Self {
         Self {
-            v: V1,
+            v: V,
             enterprise: session.enterprise.to_string(),
             enterprise_id: session.enterprise_id.to_string(),
             person: session.person.to_string(),
             name: Name::from(&session.name_id),
             index: session.session_index.clone(),
+            authn: millis(session.authn_instant),
+            context: session.authn_context.clone(),
             profile: Shown::from(&session.profile),
             groups: session.groups.clone(),
             created: millis(session.created_at),
@@ -205,6 +212,8 @@ impl Session {
             person: PersonId::parse(&self.person).ok_or_else(|| corrupt("a person id"))?,
             name_id: self.name.into(),
             session_index: self.index,
+            authn_instant: time(self.authn)?,
+            authn_context: self.context,
             profile: self.profile.into(),
             groups: self.groups,
             created_at: time(self.created)?,
@@ -218,12 +227,15 @@ impl Session {
 impl From<&domain::PendingSignIn> for PendingSignIn {
     fn from(pending: &domain::PendingSignIn) -> Self {
         Self {
-            v: V1,
+            v: V,
             enterprise: pending.enterprise.to_string(),
             acs: pending.acs_url.clone(),
             relay: pending.relay_state.clone(),
             to: pending.return_to.clone(),
             replaces: pending.replaces.map(|id| id.to_string()),
+            force: pending.demand.force,
+            contexts: pending.demand.contexts.clone(),
+            age_seconds: pending.demand.age_seconds_max,
             issued: millis(pending.issued_at),
             expires: millis(pending.expires_at),
         }
@@ -239,6 +251,11 @@ impl PendingSignIn {
             relay_state: self.relay,
             return_to: self.to,
             replaces: self.replaces.map(|id| session_id(&id)).transpose()?,
+            demand: AuthnDemand {
+                force: self.force,
+                contexts: self.contexts,
+                age_seconds_max: self.age_seconds,
+            },
             issued_at: time(self.issued)?,
             expires_at: time(self.expires)?,
         })
@@ -248,7 +265,7 @@ impl PendingSignIn {
 impl From<&domain::IdpDocument> for IdpDocument {
     fn from(document: &domain::IdpDocument) -> Self {
         Self {
-            v: V1,
+            v: V,
             text: document.text.clone(),
             fetched: millis(document.fetched_at),
             since: millis(document.since),
@@ -354,17 +371,18 @@ impl From<Shown> for Profile {
     }
 }
 
-impl Serialize for V1 {
+impl<const VERSION: u64> Serialize for V<VERSION> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_u64(VERSION)
     }
 }
 
-impl<'de> Deserialize<'de> for V1 {
+impl<'de, const VERSION: u64> Deserialize<'de> for V<VERSION> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        match u64::deserialize(from)? {
-            VERSION => Ok(Self),
-            _ => Err(de::Error::custom("a version that is not ours")),
+        if u64::deserialize(from)? == VERSION {
+            Ok(Self)
+        } else {
+            Err(de::Error::custom("a version that is not ours"))
         }
     }
 }

@@ -131,6 +131,12 @@ async fn two_keys_are_served_signed_and_cacheable() {
     assert_eq!((unchanged.status.as_u16(), unchanged.body.as_str()), (304, ""));
     assert_eq!(unchanged.headers["etag"], page.headers["etag"]);
 
+    let metrics = gateway.private("/metrics").await.body;
+    for (purpose, count) in [("own_signing", 2), ("own_decryption", 1), ("idp_signing", 1)] {
+        let of = format!("portcullis_certificate_expiry_seconds{{use=\"{purpose}:example:");
+        assert_eq!(metrics.lines().filter(|line| line.starts_with(&of)).count(), count, "{purpose}");
+    }
+
     let printed = gateway.command().arg("metadata").output().unwrap();
     assert_eq!(String::from_utf8(printed.stdout).unwrap().trim_end(), page.body);
 

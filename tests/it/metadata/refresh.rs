@@ -409,6 +409,31 @@ async fn m_01_the_last_good_one_survives_a_restart() {
     }
 }
 
+/// Two gateways on one store: one that missed a step of a rollover finds the keys between in what the other kept.
+#[tokio::test]
+async fn m_02_gateways_follow_a_rollover_together() {
+    let one = World::with(Backend::Redis, |overrides| overrides).await;
+    let redis = one.gateway.redis.as_ref().unwrap().url();
+    let idp = one.gateway.idp_entity_id.clone();
+    let other = World::with(Backend::Redis, move |overrides| {
+        overrides.set("store.url", redis).set("enterprise.example.saml.idp_entity_id", idp)
+    })
+    .await;
+    let [a, b] = ["idp-rsa", "idp-p256"].map(|name| key(None, &certificate(name)));
+    let with = |keys: &str| Document { keys: keys.to_owned(), ..one.document() };
+    for world in [&one, &other] {
+        assert_eq!(world.take(&with(&a)).await, Ok(Outcome::Changed));
+    }
+    assert_eq!(other.take(&with(&b)).await, Err("metadata_keys_unknown"));
+    assert_eq!(one.take(&with(&(a + &b))).await, Ok(Outcome::Changed));
+    assert_eq!(one.take(&with(&b)).await, Ok(Outcome::Changed));
+    assert_eq!(other.take(&with(&b)).await, Ok(Outcome::Changed));
+    let attacker = key(None, &certificate("attacker-rsa"));
+    assert_eq!(other.take(&with(&attacker)).await, Err("metadata_keys_unknown"));
+    other.gateway.stop().await;
+    one.gateway.stop().await;
+}
+
 /// The same from a file: changed in place, taken up; broken in place, kept.
 #[tokio::test]
 async fn m_08_a_file_is_looked_at_again() {

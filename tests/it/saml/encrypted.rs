@@ -1,5 +1,8 @@
 //! Encrypted assertions, NameIDs and attributes that are accepted: algorithms, places of keys, orders of signing.
-use portcullis::saml::{Check, Connection, Outstanding, OwnKey, Reason, Settings, VerifiedAssertion, verify};
+use portcullis::{
+    domain::AuthnDemand,
+    saml::{Check, Connection, Outstanding, OwnKey, Reason, Settings, VerifiedAssertion, verify},
+};
 
 use super::{
     Case,
@@ -172,7 +175,8 @@ fn a_shared_key_is_decrypted_once() {
     let attribute = with_its_key(encrypted_attribute(&seal));
     let spec = Spec { name_id: id.clone(), attributes: attribute.repeat(3), ..Spec::default() };
     let mut trail: Vec<(Check, String)> = vec![];
-    let outstanding = [Outstanding { request_id: forge::REQUEST }];
+    let demand = AuthnDemand::default();
+    let outstanding = [Outstanding { request_id: forge::REQUEST, demand: &demand, issued_at: forge::now() }];
     let xml = spec.xml();
     let verified =
         verify(xml.as_bytes(), &usual_connection(), forge::ACS, &outstanding, forge::now(), &mut trail);

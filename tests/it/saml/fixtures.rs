@@ -10,7 +10,7 @@ use std::{
 use portcullis::saml::{Check, Reason, Refusal, VerifiedAssertion, decode};
 
 use super::{
-    Case, cases, encrypted,
+    Case, cases, demands, encrypted,
     forge::{connection, judge, usual_connection},
     subjects::by_object_id,
 };
@@ -38,6 +38,9 @@ fn is_repeatable(octets: &[u8]) -> bool {
 }
 
 fn outcome(reason: Option<Reason>, octets: &[u8]) -> Result<VerifiedAssertion, Refusal> {
+    if let Some(judged) = demands::outcome(reason, octets) {
+        return judged;
+    }
     let connection = &match reason {
         Some(Reason::KeyTypeMissing | Reason::AssertionEncrypted | Reason::EncryptedPart) => {
             connection(&["idp-rsa"])

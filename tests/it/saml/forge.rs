@@ -9,7 +9,7 @@ use openssl::{
     sign::Signer,
 };
 use portcullis::{
-    domain::Timestamp,
+    domain::{AuthnDemand, Timestamp},
     saml::{
         Connection, NoTrail, Outstanding, OwnKey, Refusal, Settings, SignedElement, SubjectKey,
         VerifiedAssertion, verify,
@@ -400,6 +400,16 @@ pub fn now() -> Timestamp {
 
 /// Verifies at the fixed clock, with the fixed request outstanding.
 pub fn judge(connection: &Connection, octets: &[u8]) -> Result<VerifiedAssertion, Refusal> {
-    let outstanding = [Outstanding { request_id: "_other" }, Outstanding { request_id: REQUEST }];
+    judge_asked(connection, octets, &AuthnDemand::default())
+}
+
+/// The same, where the request asked something of the sign-in; it was issued ten seconds ago.
+pub fn judge_asked(
+    connection: &Connection,
+    octets: &[u8],
+    demand: &AuthnDemand,
+) -> Result<VerifiedAssertion, Refusal> {
+    let issued_at = "2026-01-15T11:59:50.900Z".parse().expect("timestamp");
+    let outstanding = ["_other", REQUEST].map(|request_id| Outstanding { request_id, demand, issued_at });
     verify(octets, connection, ACS, &outstanding, now(), &mut NoTrail)
 }

@@ -6,6 +6,7 @@ mod attacks;
 mod ciphertexts;
 mod connection;
 mod decryption;
+mod demands;
 mod encrypted;
 mod fixtures;
 pub mod forge;
@@ -55,6 +56,7 @@ fn cases() -> Vec<Case> {
         subjects::cases(),
         ciphertexts::cases(),
         decryption::cases(),
+        demands::cases(),
     ]
     .into_iter()
     .flatten()

@@ -84,6 +84,22 @@ impl SimpleSaml {
         write_service_provider(&self.folder.path().join("metadata"), sp_entity_id, acs_url, "");
     }
 
+    /// The same, for one whose requests must be signed with the key of this certificate.
+    pub fn register_signing(&self, sp_entity_id: &str, acs_url: &str, certificate_pem: &str) {
+        let base64: String = certificate_pem.lines().filter(|line| !line.starts_with('-')).collect();
+        let more = format!("'validate.authnrequest' => true, 'certData' => {},", php(&base64));
+        write_service_provider(&self.folder.path().join("metadata"), sp_entity_id, acs_url, &more);
+    }
+
+    /// Where a sign-in begins at this IdP, to end at the service provider.
+    pub fn begin_url(&self, sp_entity_id: &str, relay_state: &str) -> String {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("spentityid", sp_entity_id)
+            .append_pair("RelayState", relay_state)
+            .finish();
+        format!("{}?{query}", self.sso_url)
+    }
+
     /// From now on answers the service provider with what it encrypts to this certificate: assertions, and if
     /// `name_ids`, the NameIDs in them.
     pub fn register_encrypting(
