@@ -67,6 +67,16 @@ pub async fn start(
     store: Arc<dyn Store>,
     metrics: Metrics,
 ) -> Result<Running, StartError> {
+    start_at(settings, store, metrics, Timestamp::now).await
+}
+
+/// [`start`] with a clock: messages are judged, and records expire, by it.
+pub async fn start_at(
+    settings: &config::Settings,
+    store: Arc<dyn Store>,
+    metrics: Metrics,
+    now: fn() -> Timestamp,
+) -> Result<Running, StartError> {
     let store: Arc<dyn Store> = Arc::new(Timed::new(store, &metrics));
     let directory = Arc::new(Directory::new(store.clone(), settings.session.clone(), metrics.clone()));
     let mut enterprises = HashMap::new();
@@ -83,7 +93,7 @@ pub async fn start(
         domains: domains(settings),
         settings: settings.edge.clone(),
         metrics: metrics.clone(),
-        now: Timestamp::now,
+        now,
     });
 
     let listen = |address| move |source| StartError::Listen { address, source };

@@ -29,7 +29,13 @@ pub(super) fn record(
     };
     // What began at the IdP is told apart: nobody here asked for it.
     let unsolicited = incoming.assertion.in_response_to().is_none();
-    audit(&AuditEvent { reason: unsolicited.then_some("idp_initiated"), ..event(AuditAction::SsoResponse) });
+    // S-105: what a stolen key of the IdP would show in, beside the client's address in the access line of the request.
+    audit(&AuditEvent {
+        reason: unsolicited.then_some("idp_initiated"),
+        authn_instant: Some(incoming.assertion.authn_instant()),
+        session_index: incoming.assertion.session_index(),
+        ..event(AuditAction::SsoResponse)
+    });
     if is_new {
         audit(&event(AuditAction::ProvisionIdentity));
     }

@@ -6,6 +6,8 @@ use openssl::{
     md_ctx::MdCtx,
 };
 
+use super::guard::{Guard, stands};
+
 /// A digest algorithm: SHA-2 (SHA-1 and MD5 are refused, S-54).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Digest {
@@ -85,6 +87,13 @@ impl SignatureAlgorithm {
             _ => return None,
         };
         Some(Self { key_type, digest })
+    }
+}
+
+impl SignatureAlgorithm {
+    /// What a verifier that knows one algorithm would go on with.
+    pub fn without_guard(guard: Guard) -> Option<Self> {
+        (!stands(guard)).then_some(Self { key_type: KeyType::Rsa, digest: Digest::Sha256 })
     }
 }
 

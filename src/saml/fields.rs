@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{
     Reason, Refusal,
     decryption::{self, Decryption},
+    guard::{Guard, stands},
     instant,
     structure::{AssertionParts, ResponseParts, status_codes},
     xml::{Namespace, NodeId, Tape},
@@ -146,10 +147,11 @@ impl<'s> AssertionFields<'s> {
     }
 
     fn read_attribute(&mut self, tape: &Tape<'_>, attribute: NodeId) -> Result<(), Refusal> {
-        if !tape.is(attribute, Namespace::SAML, "Attribute") {
+        if stands(Guard::AttributeStatementShape) && !tape.is(attribute, Namespace::SAML, "Attribute") {
             return Err(Refusal::from(Reason::AssertionShape).found(tape.local(attribute)));
         }
         let name = tape.attribute(attribute, "Name").filter(|name| !name.is_empty());
+        let name = name.or((!stands(Guard::AttributeName)).then_some(Cow::Borrowed("")));
         let name = name.ok_or(Reason::AttributeNameMissing)?.into_owned();
         match attribute_values(tape, attribute) {
             Some(values) => self.attributes.push(Attribute { name, values }),
@@ -161,13 +163,13 @@ impl<'s> AssertionFields<'s> {
 
 /// The values of an attribute; `None` if one is not text or is nil.
 fn attribute_values(tape: &Tape<'_>, attribute: NodeId) -> Option<Vec<String>> {
-    if tape.has_stray_text(attribute) {
+    if stands(Guard::AttributeValues) && tape.has_stray_text(attribute) {
         return None;
     }
     let mut values = vec![];
     for value in tape.children(attribute) {
         let nil = tape.attributes(value).iter().any(|a| a.namespace == Namespace::XSI && a.local() == "nil");
-        if nil || !tape.is(value, Namespace::SAML, "AttributeValue") {
+        if (nil || !tape.is(value, Namespace::SAML, "AttributeValue")) && stands(Guard::AttributeValues) {
             return None;
         }
         values.push(tape.text(value)?.into_owned());
@@ -175,7 +177,7 @@ fn attribute_values(tape: &Tape<'_>, attribute: NodeId) -> Option<Vec<String>> {
     Some(values)
 }
 
-fn issuer<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Issuer<'s>, Refusal> {
+pub(super) fn issuer<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Issuer<'s>, Refusal> {
     Ok(Issuer { value: text(tape, id)?, format: tape.attribute(id, "Format") })
 }
 
@@ -197,13 +199,16 @@ fn subject<'s>(tape: &Tape<'s>, id: NodeId, decryption: &mut Decryption<'_>) -> 
                 subject.confirmations.push(confirmation(tape, child)?)
             }
             (Namespace::SAML, "BaseID") if subject.confirmations.is_empty() => {}
-            (_, local) => return Err(Refusal::from(Reason::AssertionShape).found(local)),
+            (_, local) if stands(Guard::SubjectShape) => {
+                return Err(Refusal::from(Reason::AssertionShape).found(local));
+            }
+            _ => {}
         }
     }
     Ok(subject)
 }
 
-fn name_id<'s>(tape: &Tape<'s>, id: NodeId) -> Result<NameIdFields<'s>, Refusal> {
+pub(super) fn name_id<'s>(tape: &Tape<'s>, id: NodeId) -> Result<NameIdFields<'s>, Refusal> {
     Ok(NameIdFields {
         value: text(tape, id)?,
         format: tape.attribute(id, "Format"),
@@ -232,7 +237,7 @@ fn confirmation<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Confirmation<'s>, Ref
     let mut data =
         tape.children(id).filter(|child| tape.is(*child, Namespace::SAML, "SubjectConfirmationData"));
     let (first, second) = (data.next(), data.next());
-    if second.is_some() {
+    if second.is_some() && stands(Guard::ConfirmationShape) {
         return Err(Refusal::from(Reason::AssertionShape).found("SubjectConfirmationData"));
     }
     let read = |data| {
@@ -270,6 +275,7 @@ fn audiences<'s>(tape: &Tape<'s>, restriction: NodeId) -> Result<Vec<Text<'s>>, 
     let children =
         tape.children(restriction).map(|child| match tape.is(child, Namespace::SAML, "Audience") {
             true => text(tape, child),
+            false if !stands(Guard::AudienceShape) => text(tape, child),
             false => Err(Refusal::from(Reason::AssertionShape).found(tape.local(child))),
         });
     children.collect()
@@ -278,14 +284,15 @@ fn audiences<'s>(tape: &Tape<'s>, restriction: NodeId) -> Result<Vec<Text<'s>>, 
 fn authn_statement<'s>(tape: &Tape<'s>, id: NodeId) -> Result<AuthnStatement<'s>, Refusal> {
     // SAML Core 2.7.2: AuthnContext is required, once.
     let mut contexts = tape.children(id).filter(|child| tape.is(*child, Namespace::SAML, "AuthnContext"));
-    let (Some(context), None) = (contexts.next(), contexts.next()) else {
+    let (context, second) = (contexts.next(), contexts.next());
+    if (context.is_none() || second.is_some()) && stands(Guard::AuthnContext) {
         return Err(Refusal::from(Reason::AssertionShape).expected("AuthnContext"));
-    };
+    }
     // SAML Core 2.7.2.2: at most one class.
     let class = |child: &NodeId| tape.is(*child, Namespace::SAML, "AuthnContextClassRef");
-    let mut classes = tape.children(context).filter(class);
+    let mut classes = context.into_iter().flat_map(|context| tape.children(context)).filter(class);
     let (class, more) = (classes.next(), classes.next());
-    if more.is_some() {
+    if more.is_some() && stands(Guard::AuthnContext) {
         return Err(Refusal::from(Reason::AssertionShape).found("AuthnContextClassRef"));
     }
     Ok(AuthnStatement {
@@ -296,20 +303,27 @@ fn authn_statement<'s>(tape: &Tape<'s>, id: NodeId) -> Result<AuthnStatement<'s>
     })
 }
 
-fn text<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Text<'s>, Refusal> {
+pub(super) fn text<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Text<'s>, Refusal> {
     tape.text(id).ok_or_else(|| Refusal::from(Reason::ValueNotText).detail(tape.local(id)))
 }
 
-fn required_instant(tape: &Tape<'_>, id: NodeId, name: &str) -> Result<Timestamp, Refusal> {
+pub(super) fn required_instant(tape: &Tape<'_>, id: NodeId, name: &str) -> Result<Timestamp, Refusal> {
     optional_instant(tape, id, name)?.ok_or_else(|| {
         Refusal::from(Reason::TimestampInvalid).detail(format!("{} has no {name}", tape.local(id)))
     })
 }
 
-fn optional_instant(tape: &Tape<'_>, id: NodeId, name: &str) -> Result<Option<Timestamp>, Refusal> {
+pub(super) fn optional_instant(
+    tape: &Tape<'_>,
+    id: NodeId,
+    name: &str,
+) -> Result<Option<Timestamp>, Refusal> {
     let Some(text) = tape.attribute(id, name) else { return Ok(None) };
     let wrong = || {
         Refusal::from(Reason::TimestampInvalid).found(&text).detail(format!("{name} of {}", tape.local(id)))
     };
-    instant::parse(&text).map(Some).ok_or_else(wrong)
+    match instant::parse(&text) {
+        None if stands(Guard::TimestampForm) => Err(wrong()),
+        instant => Ok(instant),
+    }
 }

@@ -1,7 +1,10 @@
 //! Timestamps: `xs:dateTime` in UTC as SAML writes it, and nothing else.
 use jiff::SignedDuration;
 
-use super::limits::FRACTION_DIGITS_MAX;
+use super::{
+    guard::{Guard, stands},
+    limits::FRACTION_DIGITS_MAX,
+};
 use crate::domain::Timestamp;
 
 /// Reads `YYYY-MM-DDThh:mm:ss[.f…]Z`; `None` for every other spelling (S-89).
@@ -22,7 +25,8 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
     }
     let shape = b"dddd-dd-ddTdd:dd:dd";
     let fits = |(byte, shape): (u8, &u8)| if *shape == b'd' { byte.is_ascii_digit() } else { byte == *shape };
-    if seconds.len() != shape.len() || !seconds.bytes().zip(shape).all(fits) || seconds.ends_with("60") {
+    let leaps = seconds.ends_with("60") && stands(Guard::LeapSecond);
+    if seconds.len() != shape.len() || !seconds.bytes().zip(shape).all(fits) || leaps {
         return None;
     }
     text.parse().ok()

@@ -2,27 +2,29 @@
 use super::{
     Connection, Reason, Refusal,
     fields::NameIdFields,
+    guard::{Guard, stands},
     subject::{self, SubjectKey},
 };
 use crate::domain::NameId;
 
-const UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
+pub(super) const UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
 const ENTITY: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
 const PERSISTENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";
 
 /// Checks a NameID: a lasting one, unless an attribute identifies the connection's people.
 pub(super) fn check(name_id: &NameIdFields<'_>, connection: &Connection) -> Result<NameId, Refusal> {
     let value = name_id.value.as_ref();
-    if value.trim().is_empty() {
+    if stands(Guard::NameIdThere) && value.trim().is_empty() {
         return Err(Reason::NameIdMissing.into());
     }
     let format = name_id.format.as_deref().unwrap_or(UNSPECIFIED);
     // SAML Core 8.3.8: a transient identifier is another one at every sign-in.
-    if format == NameId::TRANSIENT && connection.settings().subject == SubjectKey::NameId {
+    let identifies = connection.settings().subject == SubjectKey::NameId;
+    if format == NameId::TRANSIENT && identifies && stands(Guard::NameIdTransient) {
         return Err(Refusal::from(Reason::NameIdTransient).found(format));
     }
     // SAML Core 8.3.6: an entity identifier names a system; whoever came with it would all be one person.
-    if format == ENTITY {
+    if stands(Guard::NameIdEntity) && format == ENTITY {
         return Err(Refusal::from(Reason::NameIdEntity).found(format));
     }
     subject::check_text(value, &subject::OF_NAME_ID)?;
@@ -32,12 +34,17 @@ pub(super) fn check(name_id: &NameIdFields<'_>, connection: &Connection) -> Resu
         check_qualifier(name_id.name_qualifier.as_deref(), &settings.idp_entity_id)?;
         check_qualifier(name_id.sp_name_qualifier.as_deref(), &settings.entity_id)?;
     }
-    Ok(NameId { value: value.to_owned(), format: format.to_owned() })
+    Ok(NameId {
+        value: value.to_owned(),
+        format: format.to_owned(),
+        name_qualifier: name_id.name_qualifier.as_deref().map(str::to_owned),
+        sp_name_qualifier: name_id.sp_name_qualifier.as_deref().map(str::to_owned),
+    })
 }
 
 fn check_qualifier(found: Option<&str>, expected: &str) -> Result<(), Refusal> {
     match found {
-        Some(found) if found != expected => {
+        Some(found) if found != expected && stands(Guard::NameIdQualifiers) => {
             Err(Refusal::from(Reason::NameIdQualifier).expected(expected).found(found))
         }
         _ => Ok(()),

@@ -2,6 +2,7 @@
 use super::{
     Check, Connection, Outstanding, Reason, Refusal, Trail, demand,
     fields::{AssertionFields, AuthnStatement, ConfirmationData, Issuer, ResponseFields},
+    guard::{Guard, stands},
     instant::shifted,
     limits::ISSUE_AGE_SECONDS_MAX,
     name_id,
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::domain::{NameId, StableId, Timestamp};
 
-const ENTITY_FORMAT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
+pub(super) const ENTITY_FORMAT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
 const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
 
 /// Where and when a response is judged.
@@ -124,6 +125,7 @@ impl Policy<'_> {
     fn check_status(&self, response: &ResponseFields<'_>) -> Result<(), Refusal> {
         match response.status.first() {
             Some(code) if code == STATUS_SUCCESS => Ok(()),
+            _ if !stands(Guard::Status) => Ok(()),
             _ => Err(Refusal::from(Reason::StatusNotSuccess)
                 .expected(STATUS_SUCCESS)
                 .found(&response.status.join(" / "))),
@@ -137,26 +139,31 @@ impl Policy<'_> {
         assertion: &AssertionFields<'_>,
     ) -> Result<(), Refusal> {
         match &response.issuer {
-            Some(issuer) => self.check_issuer(issuer, Reason::ResponseIssuerMismatch)?,
+            Some(issuer) => {
+                self.check_issuer(issuer, Reason::ResponseIssuerMismatch, Guard::ResponseIssuer)?;
+            }
             // A signature stands after an Issuer, so a signed Response has one.
             None if self.response_signed => return Err(Reason::ResponseShape.into()),
             None => {}
         }
-        self.check_issuer(&assertion.issuer, Reason::AssertionIssuerMismatch)
+        self.check_issuer(&assertion.issuer, Reason::AssertionIssuerMismatch, Guard::AssertionIssuer)
     }
 
-    fn check_issuer(&self, issuer: &Issuer<'_>, mismatch: Reason) -> Result<(), Refusal> {
-        if let Some(format) = issuer.format.as_deref().filter(|format| *format != ENTITY_FORMAT) {
+    fn check_issuer(&self, issuer: &Issuer<'_>, mismatch: Reason, guard: Guard) -> Result<(), Refusal> {
+        let other = |format: &&str| stands(Guard::IssuerFormat) && *format != ENTITY_FORMAT;
+        if let Some(format) = issuer.format.as_deref().filter(other) {
             return Err(Refusal::from(Reason::IssuerFormat).expected(ENTITY_FORMAT).found(format));
         }
-        equal(&issuer.value, &self.connection.settings().idp_entity_id, mismatch)
+        equal(&issuer.value, &self.connection.settings().idp_entity_id, mismatch, guard)
     }
 
     /// SAML Bindings 3.5.5.2: a signed message names where it goes; one that names a place goes only there (S-85).
     fn check_destination(&self, response: &ResponseFields<'_>) -> Result<(), Refusal> {
         match response.destination.as_deref() {
-            Some(destination) => equal(destination, self.acs_url, Reason::DestinationMismatch),
-            None if self.response_signed => {
+            Some(destination) => {
+                equal(destination, self.acs_url, Reason::DestinationMismatch, Guard::Destination)
+            }
+            None if self.response_signed && stands(Guard::DestinationThere) => {
                 Err(Refusal::from(Reason::DestinationMissing).expected(self.acs_url))
             }
             None => Ok(()),
@@ -170,10 +177,12 @@ impl Policy<'_> {
         response: &ResponseFields<'_>,
     ) -> Result<Option<&Outstanding<'_>>, Refusal> {
         match response.in_response_to.as_deref() {
-            None if self.connection.settings().idp_initiated => Ok(None),
+            None if self.connection.settings().idp_initiated || !stands(Guard::Solicited) => Ok(None),
             None => Err(Reason::Unsolicited.into()),
             Some(request) => match self.outstanding.iter().find(|asked| asked.request_id == request) {
-                None => Err(Refusal::from(Reason::RequestUnknown).found(request)),
+                None if stands(Guard::RequestOutstanding) => {
+                    Err(Refusal::from(Reason::RequestUnknown).found(request))
+                }
                 found => Ok(found),
             },
         }
@@ -191,10 +200,10 @@ impl Policy<'_> {
     }
 
     fn check_issue_instant(&self, issued: Timestamp, element: &str) -> Result<(), Refusal> {
-        if self.is_ahead(issued) {
+        if stands(Guard::IssuedInFuture) && self.is_ahead(issued) {
             return Err(self.late(Reason::IssueInstantFuture, issued).detail(element));
         }
-        if self.is_past(shifted(issued, ISSUE_AGE_SECONDS_MAX)) {
+        if stands(Guard::IssuedLongAgo) && self.is_past(shifted(issued, ISSUE_AGE_SECONDS_MAX)) {
             return Err(self.late(Reason::IssueInstantStale, issued).detail(element));
         }
         Ok(())
@@ -210,13 +219,15 @@ impl Policy<'_> {
         // SAML Profiles 4.1.5: what was issued for a request must not pass for what answers none, by taking the Response's
         // unsigned InResponseTo away (S-84).
         let mut answered = confirmations().filter_map(|c| c.data.as_ref()?.in_response_to.as_deref());
-        if let (None, Some(answered)) = (request, answered.next()) {
+        let answered = answered.next().filter(|_| stands(Guard::UnsolicitedAnswers));
+        if let (None, Some(answered)) = (request, answered) {
             return Err(Refusal::from(Reason::ConfirmationRequestMismatch).found(answered));
         }
         let mut first = None;
         let mut latest = None;
         for confirmation in confirmations() {
-            let Some(data) = confirmation.data.as_ref().filter(|_| confirmation.method == BEARER) else {
+            let bearer = confirmation.method == BEARER || !stands(Guard::Bearer);
+            let Some(data) = confirmation.data.as_ref().filter(|_| bearer) else {
                 continue;
             };
             match self.check_bearer(data, request) {
@@ -235,27 +246,43 @@ impl Policy<'_> {
         data: &ConfirmationData<'_>,
         request: Option<&Outstanding<'_>>,
     ) -> Result<Timestamp, Refusal> {
-        equal(data.recipient.as_deref().unwrap_or_default(), self.acs_url, Reason::RecipientMismatch)?;
-        if let Some(request) = request {
-            let answered = data.in_response_to.as_deref().ok_or(Reason::ConfirmationUnsolicited)?;
-            equal(answered, request.request_id, Reason::ConfirmationRequestMismatch)?;
+        let recipient = data.recipient.as_deref().unwrap_or_default();
+        equal(recipient, self.acs_url, Reason::RecipientMismatch, Guard::Recipient)?;
+        if let Some(Outstanding { request_id, .. }) = request {
+            let answered = data.in_response_to.as_deref();
+            let answered = answered.or((!stands(Guard::ConfirmationSolicited)).then_some(*request_id));
+            let answered = answered.ok_or(Reason::ConfirmationUnsolicited)?;
+            equal(answered, request_id, Reason::ConfirmationRequestMismatch, Guard::ConfirmationRequest)?;
         }
-        if let Some(start) = data.not_before {
+        if let Some(start) = data.not_before.filter(|_| stands(Guard::ConfirmationNotBefore)) {
             return Err(Refusal::from(Reason::ConfirmationNotBefore).found(&start.to_string()));
         }
-        let end = data.not_on_or_after.ok_or(Reason::ConfirmationUnbounded)?;
-        if self.is_past(end) { Err(self.late(Reason::ConfirmationExpired, end)) } else { Ok(end) }
+        let end = data.not_on_or_after.or((!stands(Guard::ConfirmationBounded)).then_some(self.now));
+        let end = end.ok_or(Reason::ConfirmationUnbounded)?;
+        if stands(Guard::ConfirmationExpiry) && self.is_past(end) {
+            Err(self.late(Reason::ConfirmationExpired, end))
+        } else {
+            Ok(end)
+        }
     }
 
     /// SAML Core 2.5.1: every condition is understood, and now is within its bounds (S-88); the end of validity.
     fn check_conditions(&self, assertion: &AssertionFields<'_>) -> Result<Option<Timestamp>, Refusal> {
-        let conditions = assertion.conditions.as_ref().ok_or(Reason::ConditionsMissing)?;
-        if let Some(unknown) = conditions.unknown {
+        let conditions = match &assertion.conditions {
+            None if stands(Guard::ConditionsThere) => return Err(Reason::ConditionsMissing.into()),
+            None => return Ok(None),
+            Some(conditions) => conditions,
+        };
+        if let Some(unknown) = conditions.unknown.filter(|_| stands(Guard::ConditionKnown)) {
             return Err(Refusal::from(Reason::ConditionUnsupported).found(unknown));
         }
         match (conditions.not_before, conditions.not_on_or_after) {
-            (Some(start), _) if self.is_ahead(start) => Err(self.late(Reason::ConditionsNotYetValid, start)),
-            (_, Some(end)) if self.is_past(end) => Err(self.late(Reason::ConditionsExpired, end)),
+            (Some(start), _) if self.is_ahead(start) && stands(Guard::ConditionsNotBefore) => {
+                Err(self.late(Reason::ConditionsNotYetValid, start))
+            }
+            (_, Some(end)) if self.is_past(end) && stands(Guard::ConditionsNotOnOrAfter) => {
+                Err(self.late(Reason::ConditionsExpired, end))
+            }
             (_, end) => Ok(end),
         }
     }
@@ -264,14 +291,14 @@ impl Policy<'_> {
     fn check_audience(&self, assertion: &AssertionFields<'_>) -> Result<(), Refusal> {
         let ours = &self.connection.settings().entity_id;
         let restrictions = assertion.conditions.as_ref().map_or(&[][..], |conditions| &conditions.audiences);
-        if restrictions.is_empty() {
+        if stands(Guard::AudienceThere) && restrictions.is_empty() {
             return Err(Refusal::from(Reason::AudienceMissing).expected(ours));
         }
         match restrictions.iter().find(|audiences| !audiences.iter().any(|audience| audience == ours)) {
-            Some(other) => {
+            Some(other) if stands(Guard::Audience) => {
                 Err(Refusal::from(Reason::AudienceMismatch).expected(ours).found(&other.join(", ")))
             }
-            None => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -281,19 +308,25 @@ impl Policy<'_> {
         assertion: &'f AssertionFields<'s>,
     ) -> Result<(&'f AuthnStatement<'s>, Option<Timestamp>), Refusal> {
         let first = assertion.authn_statements.first().ok_or(Reason::AuthnStatementMissing)?;
-        if let Some(ahead) = assertion.authn_statements.iter().find(|s| self.is_ahead(s.authn_instant)) {
+        let ahead = assertion.authn_statements.iter().find(|s| self.is_ahead(s.authn_instant));
+        if let Some(ahead) = ahead.filter(|_| stands(Guard::AuthnInstant)) {
             return Err(self.late(Reason::AuthnInstantFuture, ahead.authn_instant));
         }
         let end = assertion.authn_statements.iter().filter_map(|s| s.session_not_on_or_after).min();
         // Without the skew: a session that is over by our clock could not be opened anyway.
         match end {
-            Some(end) if self.now >= end => Err(self.late(Reason::SessionExpired, end)),
+            Some(end) if self.now >= end && stands(Guard::SessionEnd) => {
+                Err(self.late(Reason::SessionExpired, end))
+            }
             end => Ok((first, end)),
         }
     }
 }
 
 /// Byte for byte, as every comparison here.
-fn equal(found: &str, expected: &str, mismatch: Reason) -> Result<(), Refusal> {
-    if found == expected { Ok(()) } else { Err(Refusal::from(mismatch).expected(expected).found(found)) }
+pub(super) fn equal(found: &str, expected: &str, mismatch: Reason, guard: Guard) -> Result<(), Refusal> {
+    if found == expected || !stands(guard) {
+        return Ok(());
+    }
+    Err(Refusal::from(mismatch).expected(expected).found(found))
 }

@@ -9,6 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use super::{
     Check, Connection, Reason, Refusal, SignedElement, Trail,
     algorithm::{Digest, SignatureAlgorithm},
+    guard::{Guard, excused, stands},
     limits::SIGNATURE_TEXT_BYTES_MAX,
     structure::{AssertionParts, ResponseParts},
     xml::{self, Canonicalizer, Namespace, NodeId, PrefixList, Tape},
@@ -94,7 +95,10 @@ fn check_signed(connection: &Connection, response: bool, assertion: bool) -> Res
         SignedElement::Assertion => assertion,
         SignedElement::Both => response && assertion,
     };
-    if satisfied { Ok(()) } else { Err(Refusal::from(Reason::SignatureMissing).expected(signed.as_str())) }
+    if satisfied || !stands(Guard::SignatureThere) {
+        return Ok(());
+    }
+    Err(Refusal::from(Reason::SignatureMissing).expected(signed.as_str()))
 }
 
 /// Checks the signatures, the Response's first: all shapes are read, then each one's SignatureValue, and its digest only
@@ -116,27 +120,12 @@ fn check_all(
     let mut canonicalizer = Canonicalizer::default();
     let mut octets = String::with_capacity(tape.source_len() + 1024);
     for signature in signatures.into_iter().flatten() {
-        octets.clear();
-        canonicalizer.write(tape, signature.signed_info, None, &signature.info_prefixes, &mut octets)?;
-        connection.check_signature(signature.algorithm, octets.as_bytes(), &signature.value)?;
+        signature.check_value(tape, connection, &mut canonicalizer, &mut octets)?;
     }
     trail.passed(Check::SignatureValue, &|| "verified with a certificate of the connection".into());
     // The Assertion first, so that the octets of the Response, which hold it, are the last where both are signed.
     for signature in signatures.into_iter().flatten().rev() {
-        octets.clear();
-        canonicalizer.write(
-            tape,
-            signature.parent,
-            Some(signature.signature),
-            &signature.prefixes,
-            &mut octets,
-        )?;
-        let digest = signature.digest.of(octets.as_bytes());
-        // Nothing here is secret, so an early end of the comparison tells nobody anything (S-41: bytes, not text).
-        if octets.is_empty() || digest.as_deref() != Some(signature.digest_value.as_slice()) {
-            let element = tape.local(signature.parent);
-            return Err(Refusal::from(Reason::DigestMismatch).detail(format!("of the {element}")));
-        }
+        signature.check_digest(tape, &mut canonicalizer, &mut octets)?;
     }
     trail.passed(Check::Digest, &|| format!("{} canonical bytes", octets.len()));
     Ok(octets)
@@ -165,6 +154,20 @@ pub(super) fn verify_root(
     Ok(Digested { octets, response: false })
 }
 
+/// Verifies the one signature of a protocol message other than a Response: `signature`, which `element` holds (L-02).
+pub(super) fn verify_message(
+    tape: &Tape<'_>,
+    element: NodeId,
+    signature: NodeId,
+    connection: &Connection,
+) -> Result<Digested, Refusal> {
+    let signature = Signature::read(tape, signature, element)?;
+    let (mut canonicalizer, mut octets) = (Canonicalizer::default(), String::new());
+    signature.check_value(tape, connection, &mut canonicalizer, &mut octets)?;
+    signature.check_digest(tape, &mut canonicalizer, &mut octets)?;
+    Ok(Digested { octets, response: false })
+}
+
 /// A signature of the right shape.
 struct Signature {
     signature: NodeId,
@@ -185,7 +188,7 @@ impl Signature {
     fn read(tape: &Tape<'_>, signature: NodeId, parent: NodeId) -> Result<Self, Refusal> {
         let shape = Shape { tape, parent };
         // S-30: text is read across comments, so none may stand where another reader could stop at it.
-        if tape.has_comment(signature) {
+        if stands(Guard::SignatureComments) && tape.has_comment(signature) {
             return Err(shape.refused(Reason::SignatureComment));
         }
         let (signed_info, value) =
@@ -199,18 +202,23 @@ impl Signature {
             };
         let [canonicalization, method, reference] =
             shape.exactly(signed_info, &["CanonicalizationMethod", "SignatureMethod", "Reference"])?;
-        let info_prefixes = shape.exclusive_c14n(canonicalization, Reason::CanonicalizationMethod)?;
+        let info_prefixes = excused(
+            Guard::CanonicalizationMethod,
+            shape.exclusive_c14n(canonicalization, Reason::CanonicalizationMethod),
+        )?;
         let algorithm =
             SignatureAlgorithm::from_uri(&shape.bare_algorithm(method, Reason::SignatureAlgorithm)?)
+                .or_else(|| SignatureAlgorithm::without_guard(Guard::SignatureAlgorithm))
                 .ok_or_else(|| shape.algorithm_refused(method, Reason::SignatureAlgorithm))?;
         shape.check_uri(reference)?;
         let [transforms, digest_method, digest_value] =
             shape.exactly(reference, &["Transforms", "DigestMethod", "DigestValue"])?;
-        let prefixes = shape.transforms(transforms)?;
+        let prefixes = excused(Guard::Transforms, shape.transforms(transforms))?;
         let digest = Digest::from_uri(&shape.bare_algorithm(digest_method, Reason::DigestAlgorithm)?)
+            .or((!stands(Guard::DigestAlgorithm)).then_some(Digest::Sha256))
             .ok_or_else(|| shape.algorithm_refused(digest_method, Reason::DigestAlgorithm))?;
         let digest_value = shape.base64(digest_value)?;
-        if digest_value.len() != digest.len() {
+        if stands(Guard::DigestLength) && digest_value.len() != digest.len() {
             return Err(shape.refused(Reason::SignatureEncoding));
         }
         let value = shape.base64(value)?;
@@ -225,6 +233,40 @@ impl Signature {
             digest_value,
             prefixes,
         })
+    }
+}
+
+impl Signature {
+    /// The SignatureValue over the canonical SignedInfo, which is left in `octets`.
+    fn check_value(
+        &self,
+        tape: &Tape<'_>,
+        connection: &Connection,
+        canonicalizer: &mut Canonicalizer,
+        octets: &mut String,
+    ) -> Result<(), Refusal> {
+        octets.clear();
+        canonicalizer.write(tape, self.signed_info, None, &self.info_prefixes, octets)?;
+        connection.check_signature(self.algorithm, octets.as_bytes(), &self.value)
+    }
+
+    /// The digest over the canonical parent without this signature, which is left in `octets`.
+    fn check_digest(
+        &self,
+        tape: &Tape<'_>,
+        canonicalizer: &mut Canonicalizer,
+        octets: &mut String,
+    ) -> Result<(), Refusal> {
+        octets.clear();
+        canonicalizer.write(tape, self.parent, Some(self.signature), &self.prefixes, octets)?;
+        let digest = self.digest.of(octets.as_bytes());
+        // Nothing here is secret, so an early end of the comparison tells nobody anything (S-41: bytes, not text).
+        let same = !octets.is_empty() && digest.as_deref() == Some(self.digest_value.as_slice());
+        if !same && stands(Guard::Digest) {
+            let element = tape.local(self.parent);
+            return Err(Refusal::from(Reason::DigestMismatch).detail(format!("of the {element}")));
+        }
+        Ok(())
     }
 }
 
@@ -246,6 +288,11 @@ impl Shape<'_, '_> {
     /// The child elements if they are the first ones of `names`, in that order, in the signature's namespace, with
     /// nothing between them; empty otherwise.
     fn children(&self, parent: NodeId, names: &[&str]) -> Vec<NodeId> {
+        if !stands(Guard::SignatureShape) {
+            let mut children = self.tape.children(parent);
+            let next = |name: &&str| children.find(|child| self.tape.is(*child, Namespace::DS, name));
+            return names.iter().map_while(next).collect();
+        }
         let children: Vec<NodeId> = self.tape.children(parent).take(names.len() + 1).collect();
         let fit = children.len() <= names.len()
             && children.iter().zip(names).all(|(child, name)| self.tape.is(*child, Namespace::DS, name))
@@ -278,7 +325,7 @@ impl Shape<'_, '_> {
                         | "CipherReference"
                 )
         };
-        if self.tape.subtree(key_info).any(hides) {
+        if stands(Guard::KeyInfo) && self.tape.subtree(key_info).any(hides) {
             Err(self.refused(Reason::SignatureShape))
         } else {
             Ok(())
@@ -288,12 +335,14 @@ impl Shape<'_, '_> {
     /// The Algorithm of a method that has nothing else: no other attribute, no child (S-53), no text.
     fn bare_algorithm(&self, method: NodeId, reason: Reason) -> Result<String, Refusal> {
         let bare = self.tape.children(method).next().is_none() && !self.tape.has_stray_text(method);
-        if bare { self.algorithm(method, reason) } else { Err(self.refused(reason)) }
+        let passes = bare || !stands(Guard::MethodContent);
+        if passes { self.algorithm(method, reason) } else { Err(self.refused(reason)) }
     }
 
     fn algorithm(&self, method: NodeId, reason: Reason) -> Result<String, Refusal> {
         match (self.tape.attributes(method).len(), self.tape.attribute(method, "Algorithm")) {
             (1, Some(algorithm)) => Ok(algorithm.into_owned()),
+            (_, Some(algorithm)) if !stands(Guard::MethodAttributes) => Ok(algorithm.into_owned()),
             _ => Err(self.refused(reason)),
         }
     }
@@ -314,6 +363,7 @@ impl Shape<'_, '_> {
         let list = self.tape.attribute(inclusive, "PrefixList").and_then(|list| PrefixList::read(&list));
         match list {
             Some(list) if named && empty && self.tape.attributes(inclusive).len() == 1 => Ok(list),
+            Some(list) if !stands(Guard::InclusiveNamespaces) => Ok(list),
             _ => Err(self.refused(reason).detail("InclusiveNamespaces")),
         }
     }
@@ -324,7 +374,8 @@ impl Shape<'_, '_> {
         let uri = self.tape.attribute(reference, "URI").unwrap_or_default();
         let id = self.tape.attribute(self.parent, "ID").unwrap_or_default();
         let points = uri.strip_prefix('#').is_some_and(|target| !target.is_empty() && target == id);
-        if points && self.tape.attributes(reference).len() == 1 {
+        let alone = self.tape.attributes(reference).len() == 1;
+        if (points || !stands(Guard::ReferenceUri)) && (alone || !stands(Guard::ReferenceAttributes)) {
             Ok(())
         } else {
             Err(self.refused(Reason::ReferenceUri).expected(&format!("#{id}")).found(&uri))
@@ -345,11 +396,11 @@ impl Shape<'_, '_> {
     fn base64(&self, element: NodeId) -> Result<Vec<u8>, Refusal> {
         let wrong = || self.refused(Reason::SignatureEncoding);
         let text = self.tape.text(element).ok_or_else(wrong)?;
-        if text.len() > SIGNATURE_TEXT_BYTES_MAX {
+        if stands(Guard::SignatureTextSize) && text.len() > SIGNATURE_TEXT_BYTES_MAX {
             return Err(wrong());
         }
         let blank = text.bytes().fold(false, |found, byte| found | byte.is_ascii_whitespace());
         let packed = if blank { Cow::Owned(text.split_ascii_whitespace().collect()) } else { text };
-        STANDARD.decode(packed.as_bytes()).map_err(|_| wrong())
+        excused(Guard::SignatureBase64, STANDARD.decode(packed.as_bytes()).map_err(|_| wrong()))
     }
 }

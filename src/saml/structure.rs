@@ -3,6 +3,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use super::{
     Reason, Refusal,
+    guard::{Guard, stands},
     xml::{self, Namespace, NodeId, Tape},
 };
 
@@ -62,7 +63,7 @@ const OWN_ATTRIBUTES: &[&str] = &[
     "PrefixList",
 ];
 
-/// SAML Core 1.3.4 and 5.4.2: only the un-namespaced `ID` of a Response or Assertion identifies it, IDs are NCNames, and no
+/// SAML Core 1.3.4 and 5.4.2: only the un-namespaced `ID` of a message or an Assertion identifies it, IDs are NCNames, and no
 /// two elements of the document share one, whatever their ID attribute is called.
 pub(super) fn check_ids(tape: &Tape<'_>) -> Result<(), Refusal> {
     let mut ids: Vec<Cow<'_, str>> = vec![];
@@ -71,8 +72,13 @@ pub(super) fn check_ids(tape: &Tape<'_>) -> Result<(), Refusal> {
         if attributes.is_empty() && tape.repeats(element) {
             continue;
         }
-        let identified =
-            tape.is(element, Namespace::SAMLP, "Response") || tape.is(element, Namespace::SAML, "Assertion");
+        let identified = match tape.namespace(element) {
+            Namespace::SAMLP => {
+                matches!(tape.local(element), "Response" | "LogoutRequest" | "LogoutResponse")
+            }
+            Namespace::SAML => tape.local(element) == "Assertion",
+            _ => false,
+        };
         if attributes.is_empty() && !identified {
             continue;
         }
@@ -83,28 +89,33 @@ pub(super) fn check_ids(tape: &Tape<'_>) -> Result<(), Refusal> {
             let local = attribute.local();
             if local.eq_ignore_ascii_case("ID") {
                 let plain = attribute.namespace == Namespace::NONE && local == "ID";
-                if ids.len() > before || (identified && !plain) {
+                if (ids.len() > before || (identified && !plain)) && stands(Guard::IdForeign) {
                     return Err(Refusal::at(Reason::IdForeign, tape.offset(element)).found(local));
                 }
                 ids.push(attribute.value());
             }
             let foreign = ![Namespace::NONE, Namespace::XML, Namespace::XSI].contains(&attribute.namespace);
-            if own && foreign && OWN_ATTRIBUTES.iter().any(|name| local.eq_ignore_ascii_case(name)) {
+            let alike = own && foreign && OWN_ATTRIBUTES.iter().any(|name| local.eq_ignore_ascii_case(name));
+            if alike && stands(Guard::AttributeLookalikes) {
                 return Err(Refusal::at(Reason::AttributeLookalike, tape.offset(element)).found(local));
             }
         }
         match ids.get(before) {
-            Some(id) if !xml::is_ncname(id) => {
+            Some(id) if !xml::is_ncname(id) && stands(Guard::IdSyntax) => {
                 return Err(Refusal::at(Reason::IdInvalid, tape.offset(element)).found(id));
             }
-            None if identified => return Err(Refusal::at(Reason::IdMissing, tape.offset(element))),
+            None if identified && stands(Guard::IdThere) => {
+                return Err(Refusal::at(Reason::IdMissing, tape.offset(element)));
+            }
             _ => {}
         }
     }
     ids.sort_unstable();
     match ids.windows(2).find(|pair| pair.first() == pair.last()) {
-        Some(pair) => Err(Refusal::from(Reason::IdDuplicate).found(pair.first().map_or("", |id| id))),
-        None => Ok(()),
+        Some(pair) if stands(Guard::IdUnique) => {
+            Err(Refusal::from(Reason::IdDuplicate).found(pair.first().map_or("", |id| id)))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -116,8 +127,8 @@ pub(super) fn check_ids_across(document: &Tape<'_>, decrypted: &Tape<'_>) -> Res
         ids.map(|attribute| attribute.value().into_owned()).collect()
     };
     match ids(document).intersection(&ids(decrypted)).next() {
-        Some(id) => Err(Refusal::from(Reason::IdDuplicate).found(id)),
-        None => Ok(()),
+        Some(id) if stands(Guard::IdUniqueAcross) => Err(Refusal::from(Reason::IdDuplicate).found(id)),
+        _ => Ok(()),
     }
 }
 
@@ -125,12 +136,12 @@ pub(super) fn check_ids_across(document: &Tape<'_>, decrypted: &Tape<'_>) -> Res
 /// direct child.
 pub(super) fn response(tape: &Tape<'_>) -> Result<ResponseParts, Refusal> {
     let root = Tape::ROOT;
-    if !tape.is(root, Namespace::SAMLP, "Response") {
+    if stands(Guard::RootResponse) && !tape.is(root, Namespace::SAMLP, "Response") {
         return Err(Refusal::from(Reason::RootNotResponse).found(tape.local(root)));
     }
     check_version(tape, root)?;
     let census = Census::take(tape);
-    if census.assertions + census.encrypted > 1 {
+    if stands(Guard::OneAssertion) && census.assertions + census.encrypted > 1 {
         return Err(Reason::AssertionMultiple.into());
     }
     if census.assertions + census.encrypted == 0 {
@@ -140,14 +151,20 @@ pub(super) fn response(tape: &Tape<'_>) -> Result<ResponseParts, Refusal> {
     let assertion = tape
         .children(root)
         .find(|child| tape.is(*child, Namespace::SAML, named))
+        .or_else(|| {
+            let anywhere =
+                |id: &NodeId| !stands(Guard::AssertionPlace) && tape.is(*id, Namespace::SAML, named);
+            tape.elements().find(anywhere)
+        })
         .ok_or(Reason::AssertionMisplaced)?;
     let signature = signature_of(tape, root);
     // An EncryptedAssertion has no Issuer, so no signature is in place there.
     let placed = usize::from(signature.is_some()) + usize::from(signature_of(tape, assertion).is_some());
-    if census.signatures != placed {
+    if stands(Guard::SignaturePlace) && census.signatures != placed {
         return Err(Reason::SignatureMisplaced.into());
     }
-    check_order(tape, root, response_place).map_err(|found| found.refusal(Reason::ResponseShape))?;
+    check_order(tape, root, response_place, Guard::ResponseShape)
+        .map_err(|found| found.refusal(Reason::ResponseShape))?;
     let child = |local| tape.children(root).find(|child| tape.local(*child) == local);
     Ok(ResponseParts {
         element: root,
@@ -166,10 +183,10 @@ pub(super) fn response(tape: &Tape<'_>) -> Result<ResponseParts, Refusal> {
 pub(super) fn plaintext(tape: &Tape<'_>) -> Result<AssertionParts, Refusal> {
     let parts = assertion(tape, Tape::ROOT)?;
     let census = Census::take(tape);
-    if census.assertions + census.encrypted > 1 {
+    if stands(Guard::OneAssertion) && census.assertions + census.encrypted > 1 {
         return Err(Reason::AssertionMultiple.into());
     }
-    if census.signatures != usize::from(parts.signature.is_some()) {
+    if stands(Guard::SignaturePlace) && census.signatures != usize::from(parts.signature.is_some()) {
         return Err(Reason::SignatureMisplaced.into());
     }
     Ok(parts)
@@ -181,7 +198,8 @@ pub(super) fn assertion(tape: &Tape<'_>, element: NodeId) -> Result<AssertionPar
         return Err(Refusal::from(Reason::AssertionShape).expected("Assertion").found(tape.local(element)));
     }
     check_version(tape, element)?;
-    check_order(tape, element, assertion_place).map_err(|found| found.refusal(Reason::AssertionShape))?;
+    check_order(tape, element, assertion_place, Guard::AssertionShape)
+        .map_err(|found| found.refusal(Reason::AssertionShape))?;
     let child = |local| tape.children(element).find(|child| tape.local(*child) == local);
     Ok(AssertionParts {
         element,
@@ -283,9 +301,10 @@ pub(super) fn status_codes<'s>(tape: &Tape<'s>, status: NodeId) -> Vec<Cow<'s, s
     codes
 }
 
-fn check_version(tape: &Tape<'_>, element: NodeId) -> Result<(), Refusal> {
+pub(super) fn check_version(tape: &Tape<'_>, element: NodeId) -> Result<(), Refusal> {
     match tape.attribute(element, "Version") {
-        Some(version) if version == "2.0" => Ok(()),
+        Some(version) if version == "2.0" || !stands(Guard::Version) => Ok(()),
+        None if !stands(Guard::Version) => Ok(()),
         version => {
             Err(Refusal::from(Reason::VersionUnsupported).expected("2.0").found(&version.unwrap_or_default()))
         }
@@ -330,8 +349,8 @@ fn assertion_place(namespace: Namespace, local: &str) -> Option<(u8, bool)> {
 }
 
 /// Children stand in the order of their places, each once unless it may repeat, with nothing but white space between.
-fn check_order<'s>(tape: &Tape<'s>, parent: NodeId, place: Place) -> Result<(), Misplaced<'s>> {
-    if tape.has_stray_text(parent) {
+fn check_order<'s>(tape: &Tape<'s>, parent: NodeId, place: Place, guard: Guard) -> Result<(), Misplaced<'s>> {
+    if stands(guard) && tape.has_stray_text(parent) {
         return Err(Misplaced("text"));
     }
     let mut last = 0;
@@ -339,7 +358,8 @@ fn check_order<'s>(tape: &Tape<'s>, parent: NodeId, place: Place) -> Result<(), 
         let local = tape.local(child);
         match place(tape.namespace(child), local) {
             Some((here, repeats)) if here > last || (here == last && repeats) => last = here,
-            _ => return Err(Misplaced(local)),
+            _ if stands(guard) => return Err(Misplaced(local)),
+            _ => {}
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ use unicode_normalization::is_nfc;
 use super::{
     Connection, Reason, Refusal,
     fields::AssertionFields,
+    guard::{Guard, stands},
     limits::{NAME_ID_BYTES_MAX, STABLE_ID_BYTES_MAX},
 };
 use crate::domain::{NameId, StableId};
@@ -53,17 +54,19 @@ pub(super) fn stable_id(
 fn single<'a>(assertion: &'a AssertionFields<'_>, name: &str) -> Result<&'a str, Refusal> {
     let refused = |reason: Reason| Refusal::from(reason).expected(name);
     // S-23: which text a value that holds elements would mean is anybody's guess.
-    if assertion.structured_attributes.iter().any(|structured| structured == name) {
+    let structured = assertion.structured_attributes.iter().any(|structured| structured == name);
+    if structured && stands(Guard::SubjectText) {
         return Err(refused(Reason::SubjectAttributeNotText));
     }
     let mut named = assertion.attributes.iter().filter(|attribute| attribute.name == name);
     let (first, second) = (named.next(), named.next());
-    if second.is_some() {
+    if second.is_some() && stands(Guard::SubjectOne) {
         return Err(refused(Reason::SubjectAttributeAmbiguous).found("several attributes of that name"));
     }
     match first.map(|attribute| attribute.values.as_slice()) {
         // An unset field that an IdP sends as blanks would make one person of everybody who has none.
-        Some([value]) if !value.trim().is_empty() => Ok(value),
+        Some([value]) if !value.trim().is_empty() || !stands(Guard::SubjectThere) => Ok(value),
+        Some([value, ..]) if !stands(Guard::SubjectOne) => Ok(value),
         None | Some([] | [_]) => Err(refused(Reason::SubjectAttributeMissing)),
         Some(several) => {
             Err(refused(Reason::SubjectAttributeAmbiguous).found(&format!("{} values", several.len())))
@@ -96,13 +99,13 @@ const OF_ATTRIBUTE: TextRules = TextRules {
 /// S-96: bounded, nothing invisible, one spelling. A value is never trimmed, folded or normalized: two spellings are two
 /// people, or refused.
 pub(super) fn check_text(value: &str, rules: &TextRules) -> Result<(), Refusal> {
-    if value.len() > rules.bytes_max {
+    if stands(Guard::SubjectLength) && value.len() > rules.bytes_max {
         return Err(Refusal::from(rules.too_long).found(value));
     }
-    if let Some(c) = value.chars().find(|c| is_invisible(*c)) {
+    if let Some(c) = value.chars().find(|c| stands(Guard::SubjectCharacters) && is_invisible(*c)) {
         return Err(Refusal::from(rules.character).found(value).detail(format!("U+{:04X}", u32::from(c))));
     }
-    if !is_nfc(value) {
+    if stands(Guard::SubjectNfc) && !is_nfc(value) {
         return Err(Refusal::from(rules.not_nfc).found(value));
     }
     Ok(())

@@ -2,7 +2,7 @@
 //!
 //! Values come from people, IdPs and clients, so nothing is ever formatted by hand: JSON escapes every control character
 //! (S-97). What must never stand in a log (assertions, cookies, tokens, query strings) has no field here.
-use std::{cell::RefCell, net::IpAddr, time::Duration};
+use std::{cell::RefCell, fmt::Display, net::IpAddr, time::Duration};
 
 use serde::{Serialize, Serializer};
 
@@ -26,6 +26,17 @@ pub enum AuditAction {
     GroupsUnknown,
     #[serde(rename = "saml.response_refused")]
     ResponseRefused,
+    /// An IdP's LogoutRequest was accepted.
+    #[serde(rename = "saml.logout_request")]
+    LogoutRequest,
+    /// An IdP answered a LogoutRequest of ours.
+    #[serde(rename = "saml.logout_response")]
+    LogoutResponse,
+    #[serde(rename = "saml.logout_refused")]
+    LogoutRefused,
+    /// A person signed out here.
+    #[serde(rename = "business.sign_out")]
+    SignOut,
     /// The IdP's keys or endpoints changed by its metadata.
     #[serde(rename = "saml.metadata_changed")]
     MetadataChanged,
@@ -46,6 +57,8 @@ pub enum Trigger {
     Saml,
     Scim,
     Owner,
+    /// The person that the event is about.
+    Person,
 }
 
 impl Trigger {
@@ -55,6 +68,7 @@ impl Trigger {
             Self::Saml => "saml",
             Self::Scim => "scim",
             Self::Owner => "owner",
+            Self::Person => "person",
         }
     }
 }
@@ -90,6 +104,11 @@ pub struct AuditEvent<'a> {
     /// The assertion's ID, never the assertion.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assertion_id: Option<&'a str>,
+    /// When the person signed in at the IdP, and its session there.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "maybe_shown")]
+    pub authn_instant: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_index: Option<&'a str>,
     /// The stable code of a refusal, or the rule that fired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
@@ -116,6 +135,8 @@ impl<'a> AuditEvent<'a> {
             issuer: None,
             request_id: None,
             assertion_id: None,
+            authn_instant: None,
+            session_index: None,
             reason: None,
             groups_state: None,
             groups: &[],
@@ -195,7 +216,7 @@ fn shown<S: Serializer>(value: &Timestamp, serializer: S) -> Result<S::Ok, S::Er
     serializer.collect_str(value)
 }
 
-fn maybe_shown<S: Serializer>(value: &Option<SessionId>, serializer: S) -> Result<S::Ok, S::Error> {
+fn maybe_shown<S: Serializer>(value: &Option<impl Display>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(id) => serializer.collect_str(id),
         None => serializer.serialize_none(),

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that the crate is linked once.
 mod access;
 mod agreement;
+mod attacks;
 mod browser;
 mod chooser;
 mod cli;
@@ -12,11 +13,13 @@ mod foreign_requests;
 mod gate_rig;
 mod idp;
 mod inspect;
+mod logout;
 mod metadata;
 mod provisioning;
 mod proxy;
 mod requests;
 mod saml;
+mod security_tests;
 mod serve;
 mod sessions;
 mod sign_in;

@@ -280,7 +280,7 @@ async fn a_steady_sign_in_is_one_round_trip_after_the_pending_request() {
 /// The network to Redis breaks in each way between the request and its answer. Then nothing may be half-written: the person
 /// and the member sets agree, and the next sign-in succeeds.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_redis_sign_ins_are_refused_with_503_and_nothing_is_half_written() {
+async fn s_82_without_redis_sign_ins_are_refused_with_503_and_nothing_is_half_written() {
     let gateway = TestGateway::start_with(
         Backend::Redis,
         |overrides| overrides.set("store.timeout_ms", "300"),

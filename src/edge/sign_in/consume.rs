@@ -15,7 +15,10 @@ use crate::{
         respond::Problem,
     },
     proxy::Body,
-    saml::{self, NoTrail, Outstanding},
+    saml::{
+        self, NoTrail, Outstanding,
+        guard::{Guard, stands},
+    },
     telemetry::{AuditAction, AuditEvent, Trigger, audit},
 };
 
@@ -87,7 +90,10 @@ async fn accept(
     let form = read_form(gate, request).await?;
     let connection = tenant.connection(now)?;
     let mut outstanding = gate.directory.outstanding(requests, now).await?;
-    outstanding.retain(|pending| pending.enterprise == tenant.enterprise.slug && pending.acs_url == acs_url);
+    outstanding.retain(|pending| {
+        let ours = pending.enterprise == tenant.enterprise.slug && pending.acs_url == acs_url;
+        ours || !stands(Guard::RequestOfTenant)
+    });
     let ids: Vec<String> = outstanding.iter().map(|pending| authn_request_id(pending.request)).collect();
     let asked = ids.iter().zip(&outstanding);
     let asked: Vec<Outstanding<'_>> = asked
@@ -115,7 +121,10 @@ async fn accept(
         None => unsolicited_target(tenant, form.relay_state.as_deref()),
         // SAML Bindings 3.5.3: RelayState comes back as it was sent. One that is missing says nothing else; the path to
         // return to is kept with the request in any case.
-        Some(pending) if form.relay_state.is_some_and(|relay_state| relay_state != pending.relay_state) => {
+        Some(pending)
+            if form.relay_state.is_some_and(|relay_state| relay_state != pending.relay_state)
+                && stands(Guard::RelayState) =>
+        {
             return Err(Refused::RelayState);
         }
         Some(pending) => pending.return_to.clone(),
@@ -144,15 +153,18 @@ async fn read_form(gate: &Gate, request: Request<Incoming>) -> Result<Form, Refu
     let kind =
         request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let media_type = kind.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    let is_form = media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded");
+    if !is_form && stands(Guard::FormContentType) {
         return Err(Refused::ContentType);
     }
     let is_ours = |name: &str| matches!(name, "SAMLResponse" | "SAMLRequest" | "SAMLart" | "RelayState");
     let query = request.uri().query().unwrap_or_default();
-    if form_urlencoded::parse(query.as_bytes()).any(|(name, _)| is_ours(&name)) {
+    let ours = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| is_ours(&name));
+    if ours && stands(Guard::FormNotInQuery) {
         return Err(Refused::Query);
     }
-    let body = Limited::new(request.into_body(), gate.settings.acs_body_bytes_max).collect();
+    let most = if stands(Guard::FormSize) { gate.settings.acs_body_bytes_max } else { usize::MAX };
+    let body = Limited::new(request.into_body(), most).collect();
     let deadline = Duration::from_millis(gate.settings.acs_body_read_millis_max);
     let body = tokio::time::timeout(deadline, body).await.map_err(|_| Refused::BodyTimeout)?;
     let body = body.map_err(|error| match error.is::<LengthLimitError>() {
@@ -164,10 +176,10 @@ async fn read_form(gate: &Gate, request: Request<Incoming>) -> Result<Form, Refu
         let slot = match name.as_ref() {
             "SAMLResponse" => &mut response,
             "RelayState" => &mut relay_state,
-            "SAMLRequest" | "SAMLart" => return Err(Refused::Parameters),
+            "SAMLRequest" | "SAMLart" if stands(Guard::FormParameters) => return Err(Refused::Parameters),
             _ => continue,
         };
-        if slot.replace(value.into_owned()).is_some() {
+        if slot.replace(value.into_owned()).is_some() && stands(Guard::FormParameters) {
             return Err(Refused::Parameters);
         }
     }

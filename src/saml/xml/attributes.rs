@@ -1,6 +1,10 @@
 //! The inside of a start tag, read strictly: quick-xml leaves this to its caller.
 use super::{find::first_of, text};
-use crate::saml::{Reason, Refusal, limits::NAME_BYTES_MAX};
+use crate::saml::{
+    Reason, Refusal,
+    guard::{Guard, stands},
+    limits::NAME_BYTES_MAX,
+};
 
 /// One attribute as written, namespace declarations included.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +40,7 @@ impl<'s> Attributes<'s> {
         }
         // XML 1.0 3.1: white space separates attributes.
         let gap = self.at - before;
-        if gap == 0 {
+        if gap == 0 && stands(Guard::AttributeBlanks) {
             return Err(self.broken());
         }
         let name = self.name()?;
@@ -75,7 +79,7 @@ impl<'s> Attributes<'s> {
         let rest = self.source.as_bytes().get(start..self.end).unwrap_or_default();
         let ends = |byte: &u8| matches!(byte, b'=' | b' ' | b'\t' | b'\r' | b'\n');
         self.at += rest.iter().position(ends).unwrap_or(rest.len());
-        if self.at - start > NAME_BYTES_MAX {
+        if stands(Guard::NameLength) && self.at - start > NAME_BYTES_MAX {
             return Err(Refusal::at(Reason::NameTooLong, start));
         }
         self.source.get(start..self.at).ok_or_else(|| self.broken())
@@ -110,12 +114,12 @@ impl<'s> Attributes<'s> {
 
 /// XML 1.0 3.1: no `<`, and every `&` begins a reference that stands for a character.
 fn check_value(value: &str, offset: usize) -> Result<(), Refusal> {
-    if value.contains('<') {
+    if stands(Guard::AttributeLessThan) && value.contains('<') {
         return Err(Refusal::at(Reason::NotWellFormed, offset));
     }
     for (at, _) in value.match_indices('&') {
         let name = value.get(at + 1..).and_then(|rest| rest.split_once(';')).map(|(name, _)| name);
-        if name.and_then(text::reference).is_none() {
+        if stands(Guard::References) && name.and_then(text::reference).is_none() {
             return Err(Refusal::at(Reason::ReferenceInvalid, offset + at));
         }
     }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::saml::{
     Reason, Refusal,
+    guard::{Guard, stands},
     limits::{
         ATTRIBUTES_PER_ELEMENT_MAX, DEPTH_MAX, NAME_BYTES_MAX, NAMESPACES_IN_SCOPE_MAX,
         NAMESPACES_PER_DOCUMENT_MAX, NODES_MAX,
@@ -113,10 +114,10 @@ impl<'s> Builder<'s> {
 
     #[inline]
     pub(super) fn check_place(&self, start: usize) -> Result<(), Refusal> {
-        if self.open.is_empty() && !self.tape.nodes.is_empty() {
+        if stands(Guard::OneRoot) && self.open.is_empty() && !self.tape.nodes.is_empty() {
             return Err(Refusal::at(Reason::ContentOutsideRoot, start));
         }
-        if self.open.len() >= DEPTH_MAX {
+        if stands(Guard::Depth) && self.open.len() >= DEPTH_MAX {
             return Err(Refusal::at(Reason::DepthExceeded, start));
         }
         Ok(())
@@ -167,7 +168,7 @@ impl<'s> Builder<'s> {
 
     /// Reads a start tag unlike the last one.
     fn read_tag(&mut self, start: usize, end: usize, name_len: usize, empty: bool) -> Result<Node, Refusal> {
-        if name_len > NAME_BYTES_MAX {
+        if stands(Guard::NameLength) && name_len > NAME_BYTES_MAX {
             return Err(Refusal::at(Reason::NameTooLong, start));
         }
         let name_end = start + 1 + name_len;
@@ -220,7 +221,7 @@ impl<'s> Builder<'s> {
         let mut plain = true;
         let mut canonical = true;
         while let Some(raw) = attributes.next()? {
-            if self.raw.len() >= ATTRIBUTES_PER_ELEMENT_MAX {
+            if stands(Guard::AttributesPerElement) && self.raw.len() >= ATTRIBUTES_PER_ELEMENT_MAX {
                 return Err(Refusal::at(Reason::AttributesExceeded, at));
             }
             spelled += raw.name.len() + raw.value.len() + " =\"\"".len();
@@ -246,13 +247,13 @@ impl<'s> Builder<'s> {
                 _ => continue,
             };
             let twice = self.raw.iter().take(at).any(|other| other.name == raw.name);
-            if twice {
+            if twice && stands(Guard::DuplicateDeclarations) {
                 return Err(Refusal::at(Reason::AttributeDuplicate, offset).found(raw.name));
             }
             check_declaration(raw.name, prefix, raw.value)
                 .map_err(|()| Refusal::at(Reason::NamespaceInvalid, offset).found(raw.value))?;
             let in_scope = self.tape.binding(scope).map_or(0, |binding| binding.in_scope) + 1;
-            if usize::from(in_scope) > NAMESPACES_IN_SCOPE_MAX {
+            if stands(Guard::NamespacesInScope) && usize::from(in_scope) > NAMESPACES_IN_SCOPE_MAX {
                 return Err(Refusal::at(Reason::NamespacesExceeded, offset));
             }
             let namespace = self.intern(raw.value, offset)?;
@@ -263,13 +264,13 @@ impl<'s> Builder<'s> {
     }
 
     fn intern(&mut self, name: &'s str, offset: usize) -> Result<Namespace, Refusal> {
-        if name.len() > NAME_BYTES_MAX {
+        if stands(Guard::NameLength) && name.len() > NAME_BYTES_MAX {
             return Err(Refusal::at(Reason::NameTooLong, offset));
         }
         let known = self.tape.namespaces.iter().position(|known| *known == name);
         let index = known.unwrap_or(self.tape.namespaces.len());
         if known.is_none() {
-            if index >= NAMESPACES_PER_DOCUMENT_MAX {
+            if stands(Guard::NamespacesPerDocument) && index >= NAMESPACES_PER_DOCUMENT_MAX {
                 return Err(Refusal::at(Reason::NamespacesExceeded, offset));
             }
             self.tape.namespaces.push(name);
@@ -282,8 +283,7 @@ impl<'s> Builder<'s> {
         if let Some(resolved) = self.names.get(name, scope) {
             return Ok(resolved);
         }
-        let local_at =
-            local_part(name).ok_or_else(|| Refusal::at(Reason::NotWellFormed, offset).found(name))?;
+        let local_at = known_local_part(name, offset)?;
         let prefix = name.get(..local_at.saturating_sub(1)).unwrap_or_default();
         let resolved = self.bound(prefix, local_at, scope).ok_or_else(|| unbound(prefix, offset))?;
         self.names.put(name, scope, resolved);
@@ -292,7 +292,7 @@ impl<'s> Builder<'s> {
 
     fn bound(&self, prefix: &str, local_at: usize, scope: u32) -> Option<Resolved> {
         // XML Names 1.0 3: `xmlns` is bound to nothing that an element or attribute could be in.
-        let index = self.tape.lookup(scope, prefix)?;
+        let index = self.tape.lookup(scope, prefix).or((!stands(Guard::BoundPrefixes)).then_some(0))?;
         let namespace = self.tape.binding(index)?.namespace;
         Some(Resolved { namespace, binding: index, local_at: local_at as u16 })
     }
@@ -307,8 +307,7 @@ impl<'s> Builder<'s> {
                 plain = false;
                 continue;
             }
-            let local_at = local_part(raw.name)
-                .ok_or_else(|| Refusal::at(Reason::NotWellFormed, offset).found(raw.name))?;
+            let local_at = known_local_part(raw.name, offset)?;
             let prefix = raw.name.get(..local_at.saturating_sub(1)).unwrap_or_default();
             // XML Names 1.0 6.2: the default namespace does not apply to attributes.
             let resolved = if local_at == 0 {
@@ -328,6 +327,7 @@ impl<'s> Builder<'s> {
             if others
                 .iter()
                 .any(|other| other.namespace == attribute.namespace && other.local() == attribute.local())
+                && stands(Guard::DuplicateAttributes)
             {
                 return Err(Refusal::at(Reason::AttributeDuplicate, offset).found(raw.name));
             }
@@ -355,7 +355,7 @@ impl<'s> Builder<'s> {
     pub fn text(&mut self, start: usize, end: usize) -> Result<(), Refusal> {
         let raw = self.tape.source.get(start..end).unwrap_or_default();
         if self.open.is_empty() {
-            return if text::is_blank(raw) {
+            return if text::is_blank(raw) || !stands(Guard::OneRoot) {
                 Ok(())
             } else {
                 Err(Refusal::at(Reason::ContentOutsideRoot, start))
@@ -363,7 +363,7 @@ impl<'s> Builder<'s> {
         }
         let plain = memchr::memchr3(b'>', b'\r', b']', raw.as_bytes()).is_none();
         // XML 1.0 2.4: `]]>` ends a CDATA section and stands nowhere else.
-        if !plain && raw.contains("]]>") {
+        if !plain && raw.contains("]]>") && stands(Guard::CdataEnd) {
             return Err(Refusal::at(Reason::NotWellFormed, start));
         }
         self.leaf(Kind::Text, plain, start, end)
@@ -375,7 +375,7 @@ impl<'s> Builder<'s> {
 
     #[inline]
     pub fn leaf(&mut self, kind: Kind, plain: bool, start: usize, end: usize) -> Result<(), Refusal> {
-        if self.open.is_empty() {
+        if stands(Guard::OneRoot) && self.open.is_empty() {
             return Err(Refusal::at(Reason::ContentOutsideRoot, start));
         }
         self.push(Node::leaf(kind, plain, start, end, self.tape.nodes.len()))
@@ -383,7 +383,7 @@ impl<'s> Builder<'s> {
 
     #[inline]
     pub(super) fn push(&mut self, node: Node) -> Result<(), Refusal> {
-        if self.tape.nodes.len() >= NODES_MAX {
+        if stands(Guard::Nodes) && self.tape.nodes.len() >= NODES_MAX {
             return Err(Refusal::at(Reason::NodesExceeded, node.start as usize));
         }
         self.tape.nodes.push(node);
@@ -391,12 +391,18 @@ impl<'s> Builder<'s> {
     }
 
     pub fn finish(self) -> Result<Tape<'s>, Refusal> {
-        if self.open.is_empty() && !self.tape.nodes.is_empty() {
+        if (self.open.is_empty() && !self.tape.nodes.is_empty()) || !stands(Guard::Complete) {
             Ok(self.tape)
         } else {
             Err(Refusal::at(Reason::NotWellFormed, self.tape.source.len()).found("the end of the message"))
         }
     }
+}
+
+/// XML Names 1.0 4: where the local part of a QName begins.
+fn known_local_part(name: &str, offset: usize) -> Result<usize, Refusal> {
+    let local_at = local_part(name).or((!stands(Guard::QualifiedNames)).then_some(0));
+    local_at.ok_or_else(|| Refusal::at(Reason::NotWellFormed, offset).found(name))
 }
 
 fn unbound(prefix: &str, offset: usize) -> Refusal {
@@ -413,7 +419,10 @@ fn check_declaration(name: &str, prefix: &str, uri: &str) -> Result<(), ()> {
     let prefix_ok = default || local_part(prefix) == Some(0);
     let uri_ok =
         if uri.is_empty() { default } else { Namespace::KNOWN.contains(&uri) || is_absolute_uri(uri) };
-    if reserved || !prefix_ok || !uri_ok { Err(()) } else { Ok(()) }
+    let wrong = (reserved && stands(Guard::ReservedPrefixes))
+        || (!prefix_ok && stands(Guard::DeclaredPrefixes))
+        || (!uri_ok && stands(Guard::AbsoluteNamespaces));
+    if wrong { Err(()) } else { Ok(()) }
 }
 
 /// What a qualified name means where it stands.

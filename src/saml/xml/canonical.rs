@@ -11,6 +11,7 @@ use super::{
 };
 use crate::saml::{
     Reason, Refusal,
+    guard::{Guard, stands},
     limits::{CANONICAL_BYTES_MAX, PREFIX_LIST_MAX},
 };
 
@@ -24,7 +25,8 @@ impl PrefixList {
         let mut prefixes = vec![];
         for token in list.split_ascii_whitespace() {
             let prefix = if token == "#default" { "" } else { token };
-            if prefixes.len() >= PREFIX_LIST_MAX || !(prefix.is_empty() || super::is_ncname(prefix)) {
+            let full = stands(Guard::PrefixListLength) && prefixes.len() >= PREFIX_LIST_MAX;
+            if full || !(prefix.is_empty() || super::is_ncname(prefix)) {
                 return None;
             }
             prefixes.push(prefix.to_owned());
@@ -99,14 +101,17 @@ impl Canonicalizer {
                     escape_text(&text::character_data(kind, tape.slice(node.start, node.end)), copy.out);
                 }
             }
-            if copy.out.len() > CANONICAL_BYTES_MAX {
+            if stands(Guard::CanonicalSize) && copy.out.len() > CANONICAL_BYTES_MAX {
                 return Err(Refusal::at(Reason::CanonicalTooLarge, node.start as usize));
             }
             next += 1;
         }
         self.close_before(top.after, tape, &mut copy);
         copy.up_to(top.end);
-        if copy.out.len() > CANONICAL_BYTES_MAX { Err(Reason::CanonicalTooLarge.into()) } else { Ok(()) }
+        match copy.out.len() > CANONICAL_BYTES_MAX && stands(Guard::CanonicalSize) {
+            true => Err(Reason::CanonicalTooLarge.into()),
+            false => Ok(()),
+        }
     }
 
     /// Closes the elements that end before the node at `next`.

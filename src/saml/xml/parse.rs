@@ -10,7 +10,10 @@ use super::{
     tape::{Kind, Tape},
     text,
 };
-use crate::saml::{Reason, Refusal};
+use crate::saml::{
+    Reason, Refusal,
+    guard::{Guard, stands},
+};
 
 /// Parses a text that [`super::scan`] let through.
 ///
@@ -23,7 +26,8 @@ pub(in crate::saml) fn parse(source: &str) -> Result<Tape<'_>, Refusal> {
 /// `repeats` reads what the tokenizer need not see, from where a token begins, and gives its end.
 pub(super) fn parse_with<'s>(source: &'s str, repeats: impl Repeats<'s>) -> Result<Tape<'s>, Refusal> {
     let mut reader = Reader::from_str(source);
-    reader.config_mut().check_comments = true;
+    reader.config_mut().check_comments = stands(Guard::CommentHyphens);
+    reader.config_mut().check_end_names = stands(Guard::EndTagNames);
     let mut builder = Builder::new(source);
     loop {
         let start = reader.buffer_position() as usize;
@@ -44,7 +48,10 @@ pub(super) fn parse_with<'s>(source: &'s str, repeats: impl Repeats<'s>) -> Resu
             Event::Empty(tag) => builder.start_tag(start, end, tag.name().as_ref().len(), true)?,
             Event::GeneralRef(name) => match text::reference(&name) {
                 Some(_) => builder.leaf(Kind::Reference, false, start, end)?,
-                None => return Err(Refusal::at(Reason::ReferenceInvalid, start).found(&name)),
+                None if stands(Guard::References) => {
+                    return Err(Refusal::at(Reason::ReferenceInvalid, start).found(&name));
+                }
+                None => {}
             },
             Event::CData(_) => builder.leaf(Kind::CData, false, start, end)?,
             Event::Comment(_) => builder.comment(start, end)?,

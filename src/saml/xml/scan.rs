@@ -1,14 +1,19 @@
 //! The raw scan, before any parser: encoding, declarations, forbidden characters.
-use crate::saml::{Reason, Refusal};
+use crate::saml::{
+    Reason, Refusal,
+    guard::{Guard, stands},
+};
 
 /// Checks the octets of a message and returns the text from its root element on, the XML declaration cut off.
 ///
 /// A DTD can hide only behind an encoding, so UTF-8 comes first (S-60, S-61); what is left may hold `<!` only as a comment
 /// or CDATA, and no processing instruction but a leading XML declaration (S-21).
 pub(in crate::saml) fn scan(octets: &[u8]) -> Result<&str, Refusal> {
-    let text =
-        std::str::from_utf8(octets).map_err(|error| Refusal::at(Reason::NotUtf8, error.valid_up_to()))?;
-    if text.starts_with('\u{feff}') {
+    let text = match std::str::from_utf8(octets) {
+        Err(error) if stands(Guard::Utf8) => return Err(Refusal::at(Reason::NotUtf8, error.valid_up_to())),
+        text => text.unwrap_or_default(),
+    };
+    if stands(Guard::ByteOrderMark) && text.starts_with('\u{feff}') {
         return Err(Refusal::at(Reason::NotUtf8, 0));
     }
     check_characters(octets)?;
@@ -25,9 +30,11 @@ fn check_markup(text: &str) -> Result<(), Refusal> {
     for mark in memchr::memchr2_iter(b'?', b'!', octets) {
         let at = mark.saturating_sub(1);
         match octets.get(at..).unwrap_or_default() {
-            [b'<', b'?', ..] => return Err(Refusal::at(Reason::ProcessingInstruction, at)),
+            [b'<', b'?', ..] if stands(Guard::ProcessingInstructions) => {
+                return Err(Refusal::at(Reason::ProcessingInstruction, at));
+            }
             rest if rest.starts_with(b"<!--") || rest.starts_with(b"<![CDATA[") => {}
-            [b'<', b'!', ..] => declaration = declaration.or(Some(at)),
+            [b'<', b'!', ..] if stands(Guard::MarkupDeclarations) => declaration = declaration.or(Some(at)),
             _ => {}
         }
     }
@@ -38,7 +45,9 @@ fn check_markup(text: &str) -> Result<(), Refusal> {
 pub(super) fn check_characters(octets: &[u8]) -> Result<(), Refusal> {
     // Most messages hold nothing below U+0020 at all, which is quicker to see.
     let low = octets.iter().fold(false, |found, byte| found | (*byte < 0x20));
-    if (low && octets.iter().any(|byte| is_control(*byte))) || has_noncharacter(octets) {
+    let control = low && octets.iter().any(|byte| is_control(*byte));
+    let noncharacter = has_noncharacter(octets);
+    if (control && stands(Guard::ControlCharacters)) || (noncharacter && stands(Guard::Noncharacters)) {
         return Err(Reason::CharacterForbidden.into());
     }
     Ok(())
@@ -70,7 +79,7 @@ fn without_declaration(text: &str) -> Result<&str, Refusal> {
         && encoding.is_none_or(|name| name.eq_ignore_ascii_case("utf-8"))
         && standalone.is_none_or(|value| value == "yes" || value == "no")
         && left.trim_matches(is_space).is_empty();
-    if !allowed {
+    if !allowed && stands(Guard::XmlDeclaration) {
         return Err(wrong()
             .expected("version 1.0, encoding UTF-8")
             .found(declaration.trim_matches(is_space)));

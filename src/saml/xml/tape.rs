@@ -2,6 +2,7 @@
 use std::borrow::Cow;
 
 use super::text;
+use crate::saml::guard::{Guard, stands};
 
 /// A namespace name, interned. The names that SAML speaks of are constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,7 @@ impl Namespace {
     pub(in crate::saml) const XENC: Self = Self(7);
     pub(in crate::saml) const XENC11: Self = Self(8);
     pub(in crate::saml) const MD: Self = Self(9);
+    pub(in crate::saml) const SOAP: Self = Self(10);
     /// The names of the constants above, at their places.
     pub(super) const KNOWN: &'static [&'static str] = &[
         "",
@@ -30,6 +32,7 @@ impl Namespace {
         "http://www.w3.org/2001/04/xmlenc#",
         "http://www.w3.org/2009/xmlenc11#",
         "urn:oasis:names:tc:SAML:2.0:metadata",
+        "http://schemas.xmlsoap.org/soap/envelope/",
     ];
 }
 
@@ -289,7 +292,8 @@ impl<'s> Tape<'s> {
         let mut whole = Cow::Borrowed("");
         for (_, node) in self.child_nodes(id) {
             let piece = match node.kind {
-                Kind::Element => return None,
+                Kind::Element if stands(Guard::TextOnly) => return None,
+                Kind::Element => continue,
                 Kind::Comment => continue,
                 Kind::Text if node.plain => Cow::Borrowed(self.slice(node.start, node.end)),
                 kind => text::character_data(kind, self.slice(node.start, node.end)),

@@ -10,35 +10,35 @@ pub fn cases() -> Vec<Case> {
     [wrapping(), hiding(), names(), namespaces(), text(), markup()].into_iter().flatten().collect()
 }
 
-fn made<R>(name: &str, reason: Reason, change: impl FnOnce(&mut Spec) -> R) -> Case {
+pub(super) fn made<R>(name: &str, reason: Reason, change: impl FnOnce(&mut Spec) -> R) -> Case {
     Case::made(name, Some(reason), change)
 }
 
-fn edited(name: &str, reason: Reason, edit: impl FnOnce(&str) -> String) -> Case {
+pub(super) fn edited(name: &str, reason: Reason, edit: impl FnOnce(&str) -> String) -> Case {
     Case::edited(name, Some(reason), edit)
 }
 
-fn raw(name: &str, reason: Reason, xml: String) -> Case {
+pub(super) fn raw(name: &str, reason: Reason, xml: String) -> Case {
     Case { name: name.into(), reason: Some(reason), octets: xml.into_bytes() }
 }
 
 /// The genuine assertion with its signature.
-fn genuine() -> String {
+pub(super) fn genuine() -> String {
     Spec::default().assertion_xml()
 }
 
-fn signature_of(element: &str) -> String {
+pub(super) fn signature_of(element: &str) -> String {
     let start = element.find("<ds:Signature ").expect("a signature");
     let end = element.find("</ds:Signature>").expect("its end") + "</ds:Signature>".len();
     element[start..end].to_owned()
 }
 
-fn without_signature(element: &str) -> String {
+pub(super) fn without_signature(element: &str) -> String {
     element.replacen(&signature_of(element), "", 1)
 }
 
 /// An assertion that nobody signed, for another person.
-fn forged(id: &str) -> String {
+pub(super) fn forged(id: &str) -> String {
     let mut spec = Spec { sign_assertion: None, ..Spec::default() };
     spec.assertion.insert("ID", id.into());
     spec.name_id = spec.name_id.replace("alice", "admin");
@@ -46,17 +46,17 @@ fn forged(id: &str) -> String {
 }
 
 /// `element` with `content` put before its last end tag.
-fn with_inside(element: &str, content: &str) -> String {
+pub(super) fn with_inside(element: &str, content: &str) -> String {
     let at = element.rfind("</").expect("an end tag");
     format!("{}{content}{}", &element[..at], &element[at..])
 }
 
 /// `assertion` with a signature after its Issuer.
-fn with_signature(assertion: &str, signature: &str) -> String {
+pub(super) fn with_signature(assertion: &str, signature: &str) -> String {
     assertion.replacen("</saml:Issuer>", &format!("</saml:Issuer>{signature}"), 1)
 }
 
-fn around(content: &str) -> String {
+pub(super) fn around(content: &str) -> String {
     Spec { sign_assertion: None, ..Spec::default() }.around(content)
 }
 

@@ -37,7 +37,8 @@ fn is_repeatable(octets: &[u8]) -> bool {
     !text.contains("ecdsa-sha") && !text.contains("<xenc:EncryptedKey")
 }
 
-fn outcome(reason: Option<Reason>, octets: &[u8]) -> Result<VerifiedAssertion, Refusal> {
+/// What becomes of a case, at the connection that it is made for.
+pub fn outcome(reason: Option<Reason>, octets: &[u8]) -> Result<VerifiedAssertion, Refusal> {
     if let Some(judged) = demands::outcome(reason, octets) {
         return judged;
     }

@@ -1,5 +1,5 @@
 //! Makes responses: canonical XML by construction, signed with OpenSSL. Knows nothing of `portcullis::saml`'s insides.
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use openssl::{
@@ -194,6 +194,26 @@ impl Default for Spec {
     }
 }
 
+thread_local! {
+    static TARGET: RefCell<Vec<(String, String)>> = const { RefCell::new(vec![]) };
+}
+
+/// What this thread makes from now on holds the second of each pair in place of the first, signed so: messages for a
+/// gateway that really sent a request.
+pub fn retarget(pairs: &[(&str, String)]) {
+    TARGET.set(pairs.iter().map(|(from, to)| ((*from).to_owned(), to.clone())).collect());
+}
+
+/// `xml` with what [`retarget`] names put in place.
+pub fn aimed(xml: &str) -> String {
+    TARGET.with_borrow(|pairs| pairs.iter().fold(xml.to_owned(), |xml, (from, to)| xml.replace(from, to)))
+}
+
+/// `xml` as it was before [`aimed`].
+pub fn unaimed(xml: &str) -> String {
+    TARGET.with_borrow(|pairs| pairs.iter().fold(xml.to_owned(), |xml, (from, to)| xml.replace(to, from)))
+}
+
 /// Where the signature goes.
 const PLACE: &str = "\u{1}";
 
@@ -299,7 +319,7 @@ impl Spec {
 
     /// Replaces the three prefixes.
     fn dressed(&self, xml: &str) -> String {
-        let mut xml = xml.to_owned();
+        let mut xml = aimed(xml);
         for (from, to) in ["saml", "samlp", "ds"].into_iter().zip(self.prefixes) {
             if from == to {
                 continue;

@@ -8,15 +8,20 @@ mod connection;
 mod decryption;
 mod demands;
 mod encrypted;
-mod fixtures;
+pub mod fixtures;
 pub mod forge;
+mod forgeries;
+mod guard;
 mod mutations;
+mod parts;
 mod reasons;
 mod refused;
 mod request;
 pub mod seal;
 mod signatures;
 pub mod subjects;
+mod unlikely;
+mod wrapped;
 
 /// A message and the outcome that it is owed.
 pub struct Case {
@@ -30,7 +35,7 @@ pub struct Case {
 
 impl Case {
     /// A response that differs from the accepted one by `change`, made before signing.
-    fn made<R>(name: &str, reason: Option<Reason>, change: impl FnOnce(&mut forge::Spec) -> R) -> Self {
+    pub fn made<R>(name: &str, reason: Option<Reason>, change: impl FnOnce(&mut forge::Spec) -> R) -> Self {
         let mut spec = forge::Spec::default();
         change(&mut spec);
         Self { name: name.into(), reason, octets: spec.xml().into_bytes() }
@@ -39,14 +44,14 @@ impl Case {
     /// The accepted response, edited after signing. The edit must find something to change.
     fn edited(name: &str, reason: Option<Reason>, edit: impl FnOnce(&str) -> String) -> Self {
         let xml = forge::Spec::default().xml();
-        let edited = edit(&xml);
+        let edited = forge::aimed(&edit(&forge::unaimed(&xml)));
         assert_ne!(xml, edited, "{name} changes nothing");
         Self { name: name.into(), reason, octets: edited.into_bytes() }
     }
 }
 
 /// Every case there is.
-fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Case> {
     [
         accepted::cases(),
         encrypted::cases(),
@@ -54,6 +59,10 @@ fn cases() -> Vec<Case> {
         attacks::cases(),
         signatures::cases(),
         subjects::cases(),
+        wrapped::cases(),
+        forgeries::cases(),
+        unlikely::cases(),
+        parts::cases(),
         ciphertexts::cases(),
         decryption::cases(),
         demands::cases(),

@@ -409,7 +409,7 @@ impl Case {
     /// The message, edited after it was made.
     pub fn changed(mut self, edit: impl FnOnce(&str) -> String) -> Self {
         let xml = String::from_utf8(self.octets).expect("UTF-8");
-        let changed = edit(&xml);
+        let changed = forge::aimed(&edit(&forge::unaimed(&xml)));
         assert_ne!(xml, changed, "{} changes nothing", self.name);
         self.octets = changed.into_bytes();
         self

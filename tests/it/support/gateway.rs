@@ -41,6 +41,10 @@ pub struct Setup {
     /// The last word on the configuration.
     pub change: Box<dyn FnOnce(Overrides) -> Overrides>,
     pub wrap: Box<Wrap>,
+    /// Single logout with the IdP, by `redirect` or `post`.
+    pub single_logout: Option<&'static str>,
+    /// The clock by which messages are judged.
+    pub now: fn() -> Timestamp,
     /// The configuration says nothing of the IdP but its entity id: the rest is to come from metadata.
     pub idp_from_metadata: bool,
 }
@@ -54,6 +58,8 @@ impl Setup {
             tables: "",
             change: Box::new(|overrides| overrides),
             wrap: Box::new(|store| store),
+            single_logout: None,
+            now: Timestamp::now,
             idp_from_metadata: false,
         }
     }
@@ -67,6 +73,7 @@ pub struct TestGateway {
     pub people: idp::Directory,
     /// Of the IdP that people come from.
     pub idp_entity_id: String,
+    pub idp_url: String,
     pub idp_sso_url: String,
     /// The configuration: a file, and what the environment says to it.
     pub config: PathBuf,
@@ -107,6 +114,7 @@ impl TestGateway {
         let idp = idp::bind(setup.idp).await.unwrap();
         let people = idp.directory();
         let (idp_entity_id, sso_url) = (idp.entity_id().to_owned(), idp.sso_url().to_owned());
+        let (idp_url, slo_url) = (idp.url().to_owned(), idp.slo_url());
         let origin = Origin::bind(loopback(), idp.url()).await.unwrap();
         let origin_url = format!("http://{}", origin.address());
         let (stop_idp, idp_stopped) = stopper();
@@ -136,6 +144,15 @@ impl TestGateway {
             true => overrides,
             false => overrides.set("enterprise.example.saml.sso_url", &sso_url),
         };
+        let key = folder.path().join("certs/development-sp-signing.pem");
+        std::fs::write(&key, include_bytes!("../../../certs/development-sp-signing.pem")).unwrap();
+        let overrides = match setup.single_logout {
+            None => overrides,
+            Some(binding) => overrides
+                .set("enterprise.example.saml.signing_keys", key.display().to_string())
+                .set("enterprise.example.saml.slo_url", slo_url)
+                .set("enterprise.example.saml.slo_binding", binding),
+        };
         let overrides = match &redis {
             None => overrides.set("store.path", folder.path().join("store.redb").display().to_string()),
             Some(redis) => overrides.set("store.kind", "redis").set("store.url", redis.url()),
@@ -143,10 +160,22 @@ impl TestGateway {
         let overrides = (setup.change)(overrides);
         let config = folder.path().join("config.toml");
         std::fs::write(&config, format!("{}\n{}", shipped(setup.idp_from_metadata), setup.tables)).unwrap();
-        let running = Some(run(&config, &overrides, setup.wrap).await);
+        let running = Some(run(&config, &overrides, setup.wrap, setup.now).await);
         let _stops = vec![stop_idp, stop_origin];
         let idp_sso_url = sso_url;
-        Self { url, running, people, idp_entity_id, idp_sso_url, config, overrides, redis, _stops, folder }
+        Self {
+            url,
+            running,
+            people,
+            idp_entity_id,
+            idp_url,
+            idp_sso_url,
+            config,
+            overrides,
+            redis,
+            _stops,
+            folder,
+        }
     }
 
     /// The program itself, with this gateway's configuration.
@@ -203,6 +232,11 @@ impl TestGateway {
         PersonId::of(self.enterprise(), &self.idp_entity_id, name_id)
     }
 
+    /// Of a person of another IdP than the development one.
+    pub fn person_id_at(&self, idp_entity_id: &str, name_id: &str) -> PersonId {
+        PersonId::of(self.enterprise(), idp_entity_id, name_id)
+    }
+
     pub async fn person(&self, name_id: &str) -> Option<Person> {
         let directory = &self.running.as_ref().unwrap().directory;
         directory.person(self.enterprise(), self.person_id(name_id), Timestamp::now()).await.unwrap()
@@ -232,7 +266,8 @@ impl TestGateway {
 
     /// Starts the gateway again, after [`Self::stop_serving`], with the same configuration and store.
     pub async fn serve_again(&mut self) {
-        self.running = Some(run(&self.config, &self.overrides, Box::new(|store| store)).await);
+        self.running =
+            Some(run(&self.config, &self.overrides, Box::new(|store| store), Timestamp::now).await);
     }
 
     /// Stops the gateway; what it left behind stays, for others to read.
@@ -250,12 +285,12 @@ fn shipped(idp_from_metadata: bool) -> String {
     lines.filter(|line| !idp_from_metadata || !says(line)).collect::<Vec<_>>().join("\n")
 }
 
-async fn run(config: &Path, overrides: &Overrides, wrap: Box<Wrap>) -> Running {
+async fn run(config: &Path, overrides: &Overrides, wrap: Box<Wrap>, now: fn() -> Timestamp) -> Running {
     let file = Source::file(config).map_err(|fault| vec![fault]);
     let loaded = file.and_then(|file| config::load(&file, overrides));
     let loaded = loaded.unwrap_or_else(|faults| panic!("{faults:#?}"));
     let store = store::open(&loaded.settings.store).await.unwrap();
-    gateway::start(&loaded.settings, wrap(store), Metrics::new()).await.unwrap()
+    gateway::start_at(&loaded.settings, wrap(store), Metrics::new(), now).await.unwrap()
 }
 
 /// The NameID of one of the example people.

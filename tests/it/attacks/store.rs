@@ -1,0 +1,73 @@
+//! A store that counts what is written to it.
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use portcullis::{
+    domain::Timestamp,
+    store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError},
+};
+
+pub struct Recording {
+    pub inner: Arc<dyn Store>,
+    pub log: Arc<Log>,
+}
+
+#[derive(Default)]
+pub struct Log {
+    writes: AtomicUsize,
+    /// One-time marks.
+    marks: Mutex<Vec<Key>>,
+    /// Whether another is always faster to take what is taken once.
+    pub robbed: AtomicBool,
+}
+
+impl Log {
+    pub fn writes(&self) -> usize {
+        self.writes.load(Ordering::SeqCst)
+    }
+
+    /// The steps that take every one-time mark away.
+    pub fn unmark(&self) -> Vec<Op> {
+        self.marks.lock().unwrap().drain(..).map(Op::Delete).collect()
+    }
+}
+
+impl Store for Recording {
+    fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
+        let writes = ops.iter().filter(|op| !matches!(op, Op::Get(_))).count();
+        self.log.writes.fetch_add(writes, Ordering::SeqCst);
+        let marks = ops.iter().filter_map(|op| match op {
+            Op::PutOnce { key, .. } => Some(*key),
+            _ => None,
+        });
+        self.log.marks.lock().unwrap().extend(marks);
+        let taken = ops.iter().filter_map(|op| match op {
+            Op::Take(key) if self.log.robbed.load(Ordering::SeqCst) => Some(Op::Take(*key)),
+            _ => None,
+        });
+        let taken: Vec<Op> = taken.collect();
+        Box::pin(async move {
+            if !taken.is_empty() {
+                self.inner.batch(now, taken).await?;
+            }
+            self.inner.batch(now, ops).await
+        })
+    }
+    fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
+        self.log.writes.fetch_add(change.writes.len(), Ordering::SeqCst);
+        self.inner.commit(change)
+    }
+    fn members(
+        &self,
+        set: Key,
+        after: Option<Vec<u8>>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
+        self.inner.members(set, after, limit)
+    }
+    fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.inner.ready()
+    }
+}
