@@ -12,7 +12,9 @@ pub mod saml;
 
 pub mod canonical;
 pub mod decrypt;
+pub mod logout;
 pub mod metadata;
 pub mod parse;
+pub mod redirect;
 pub mod responses;
 pub mod verify;

@@ -34,7 +34,8 @@ pub static GENUINE: LazyLock<Vec<Genuine>> = LazyLock::new(|| {
         .collect()
 });
 
-static CONNECTION: LazyLock<Connection> = LazyLock::new(|| {
+/// The connection of the fixtures.
+pub static CONNECTION: LazyLock<Connection> = LazyLock::new(|| {
     let names = ["idp-rsa.cert.pem", "idp-p256.cert.pem", "idp-p384.cert.pem"];
     let pair = |name: &str| OwnKey::from_pem(&key(name)).expect("a key with its certificate");
     Connection::new(Settings {
