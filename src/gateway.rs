@@ -6,7 +6,7 @@ use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
 use tokio::{
     net::TcpListener,
     sync::{Notify, watch},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
 
 use self::certificates::{Certificates, OwnCertificates};
@@ -25,6 +25,7 @@ use crate::{
     },
     metadata,
     saml::{Connection, ConnectionError, ConnectionSlot},
+    second_opinion::{self, SecondOpinion},
     store::{Store, Timed},
     telemetry::Metrics,
 };
@@ -34,6 +35,8 @@ use crate::{
 pub enum StartError {
     #[error("enterprise {enterprise}: {source}")]
     Connection { enterprise: EnterpriseSlug, source: ConnectionError },
+    #[error("enterprise {enterprise}: {source}")]
+    SecondOpinion { enterprise: EnterpriseSlug, source: second_opinion::Unavailable },
     #[error("routes: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Routes(Vec<RouteFault>),
     #[error("ACS URL: {0}")]
@@ -54,6 +57,8 @@ pub struct Running {
     stop: watch::Sender<bool>,
     workers: Workers,
     admin: JoinHandle<io::Result<()>>,
+    /// What keeps connections up to date and looks after certificates.
+    watches: JoinSet<()>,
 }
 
 /// Takes the ports and serves. The calling runtime serves the private listener; each worker has a thread of its own.
@@ -98,7 +103,7 @@ pub async fn start_at(
     let public = listener::bind(&settings.edge).map_err(listen(settings.edge.listen))?;
     let public_address = public.local_addr();
     let (stop, stopping) = watch::channel(false);
-    let metadata = watch_idps(settings, &enterprises, &store, &metrics, &stopping).await;
+    let (metadata, watches) = watch_idps(settings, &enterprises, &store, &metrics, &stopping).await;
     let workers = public.serve(&gate, &settings.proxy, &stopping)?;
     let mut admin_stopping = stopping.clone();
     let admin_stop = async move {
@@ -106,17 +111,20 @@ pub async fn start_at(
         let _ = admin_stopping.wait_for(|stop| *stop).await;
     };
     let admin = tokio::spawn(admin::serve(admin_listener, directory.clone(), metrics, admin_stop));
-    Ok(Running { public_address, private_address, directory, metadata, stop, workers, admin })
+    Ok(Running { public_address, private_address, directory, metadata, stop, workers, admin, watches })
 }
 
 impl Running {
     /// Takes no further request, lets those under way end, and returns when all have.
     pub async fn shutdown(self) {
-        let Self { stop, workers, admin, .. } = self;
+        let Self { stop, workers, admin, mut watches, .. } = self;
         stop.send_replace(true);
         // The workers' threads are waited for outside of the runtime that the private listener needs to end.
         let _ = tokio::task::spawn_blocking(move || workers.join()).await;
+        // They hold the store; whoever opens it next must find it let go.
+        watches.shutdown().await;
         admin.abort();
+        let _ = admin.await;
     }
 }
 
@@ -128,9 +136,9 @@ async fn watch_idps(
     store: &Arc<dyn Store>,
     metrics: &Metrics,
     stopping: &watch::Receiver<bool>,
-) -> HashMap<EnterpriseSlug, metadata::Handle> {
+) -> (HashMap<EnterpriseSlug, metadata::Handle>, JoinSet<()>) {
     let changed = Arc::new(Notify::new());
-    let mut handles = HashMap::new();
+    let (mut handles, mut watches) = (HashMap::new(), JoinSet::new());
     let mut own = vec![];
     for enterprise in &settings.enterprises {
         let slug = &enterprise.slug;
@@ -147,16 +155,17 @@ async fn watch_idps(
             changed: changed.clone(),
         };
         let (watch, handle) = metadata::Watch::open(metadata.clone(), home).await;
-        tokio::spawn(watch.run(stopping.clone()));
+        watches.spawn(watch.run(stopping.clone()));
         handles.insert(slug.clone(), handle);
     }
     let certificates = Certificates { enterprises: enterprises.clone(), own, metrics: metrics.clone() };
     certificates.export(Timestamp::now());
-    tokio::spawn(certificates.watch(changed, stopping.clone()));
-    handles
+    watches.spawn(certificates.watch(changed, stopping.clone()));
+    (handles, watches)
 }
 
 fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
+    let no_opinion = |source| StartError::SecondOpinion { enterprise: settings.slug.clone(), source };
     let fault = |source| StartError::Connection { enterprise: settings.slug.clone(), source };
     Ok(EnterpriseGate {
         enterprise: Enterprise {
@@ -173,6 +182,10 @@ fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
             settings.own_descriptor(),
             settings.own_metadata_validity_seconds,
         ),
+        second_opinion: match settings.second_opinion {
+            true => Some(SecondOpinion::new().map_err(no_opinion)?),
+            false => None,
+        },
         acs_urls: settings.acs_urls.clone(),
         idp_initiated_targets: settings.idp_initiated_targets.clone(),
     })

@@ -12,6 +12,9 @@ pub mod access;
 pub mod provisioning;
 pub mod saml;
 
+/// A second verifier, asked about what `saml` accepted.
+pub mod second_opinion;
+
 // Where things lie, and who writes them.
 pub mod telemetry;
 

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     access::canonical_path,
     saml::{self, SignedElement},
+    second_opinion,
 };
 
 /// Clocks that NTP keeps are closer; IdPs on neglected machines are not.
@@ -57,6 +58,27 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> 
     request::read(reader, &path, &mut settings);
     encryption::read(reader, &path, &mut settings);
     settings
+}
+
+/// Reads `second_opinion`, and faults it where no second opinion could be had.
+pub fn second_opinion(reader: &mut Reader, path: &str) -> bool {
+    let path = format!("{path}.saml");
+    let key = format!("{path}.second_opinion");
+    let wanted = reader.switch(&key);
+    let place = reader.place(&key);
+    if wanted && reader.has(&format!("{path}.decryption_keys")) {
+        let hint = "remove one of the two";
+        reader.fault(
+            &place,
+            &key,
+            "goes with no decryption_keys: the second verifier does not see what is encrypted",
+            hint,
+        );
+    } else if wanted && !second_opinion::AVAILABLE {
+        let hint = "build with OPENSSL_NO_VENDOR=1 cargo build --features samael, or remove the key";
+        reader.fault(&place, &key, "needs a second verifier, which this build does not have", hint);
+    }
+    wanted
 }
 
 fn check_entity_id(reader: &mut Reader, path: &str, id: &Placed<String>) {

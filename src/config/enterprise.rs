@@ -74,19 +74,21 @@ fn draft(reader: &mut Reader, ground: &Ground, folder: &Path, table: String, slu
     let (own_metadata_signed, own_metadata_validity_seconds) = metadata::own(reader, &saml_path, &saml);
     let provisioning = provisioning::Settings { policy, managed, mappings, naming, attributes };
     let email_domains = email_domain::read(reader, &path);
-    let idp_initiated_targets = request::targets(reader, &format!("{path}.saml"), saml.idp_initiated);
+    let idp_initiated_targets = request::targets(reader, &saml_path, saml.idp_initiated);
+    let second_opinion = connection::second_opinion(reader, &path);
     let settings = EnterpriseSettings {
         slug,
         owners,
         organizations,
         saml,
+        email_domains,
+        idp_initiated_targets,
         metadata,
         own_metadata_signed,
         own_metadata_validity_seconds,
-        email_domains,
-        idp_initiated_targets,
         acs_urls: vec![],
         provisioning,
+        second_opinion,
     };
     Draft { settings, table }
 }

@@ -73,20 +73,22 @@ pub struct EnterpriseSettings {
     pub organizations: Vec<OrganizationSlug>,
     /// With metadata from a URL, nothing of the IdP but its entity ID.
     pub saml: saml::Settings,
+    /// Domains of e-mail addresses that the chooser knows the enterprise by: lower case, each of one enterprise.
+    pub email_domains: Vec<String>,
+    /// Where sign-ins that begin at the IdP may lead: canonical paths, none of them our own.
+    pub idp_initiated_targets: Vec<String>,
     /// Where the IdP's metadata comes from, if anywhere.
     pub metadata: Option<crate::metadata::Settings>,
     /// Whether our own metadata is signed.
     pub own_metadata_signed: bool,
     /// How long our own metadata says that it is valid, in seconds.
     pub own_metadata_validity_seconds: Option<u64>,
-    /// Domains of e-mail addresses that the chooser knows the enterprise by: lower case, each of one enterprise.
-    pub email_domains: Vec<String>,
-    /// Where sign-ins that begin at the IdP may lead: canonical paths, none of them our own.
-    pub idp_initiated_targets: Vec<String>,
     /// The ACS URLs, one for each host that this enterprise's routes serve; the first is the one of the public URL,
     /// or the one that the operator set.
     pub acs_urls: Vec<String>,
     pub provisioning: provisioning::Settings,
+    /// What the core accepts must be accepted by another verifier too.
+    pub second_opinion: bool,
 }
 
 impl EnterpriseSettings {

@@ -92,6 +92,7 @@ pub const KEYS: &[Key] = &[
     key("enterprise.*.saml.login_hint", Kind::Switch),
     key("enterprise.*.saml.idp_initiated", Kind::Switch),
     key("enterprise.*.saml.idp_initiated_targets", Kind::Texts),
+    key("enterprise.*.saml.second_opinion", Kind::Switch),
     key("enterprise.*.saml.encrypted", Kind::Switch),
     key("enterprise.*.saml.allow_padding_oracle_cbc", Kind::Switch),
     key("enterprise.*.saml.allow_bleichenbacher_rsa_1_5", Kind::Switch),

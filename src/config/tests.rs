@@ -123,6 +123,17 @@ fn switches_are_off_by_default() {
 }
 
 #[test]
+fn a_second_opinion_needs_a_build_that_can_give_one() {
+    let text = format!("{MINIMAL}second_opinion = true\n");
+    let found = findings(&text, &Overrides::default());
+    assert_eq!(
+        found.iter().any(|fault| fault.contains("--features samael")),
+        !cfg!(feature = "samael"),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn without_a_word_about_it_the_mode_is_production() {
     let text = MINIMAL.replace("mode = \"development\"", "");
     let faults = findings(&text, &Overrides::default());

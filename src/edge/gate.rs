@@ -23,6 +23,7 @@ use crate::{
     domain::{ActiveSession, AuthnDemand, EnterpriseSlug, Timestamp},
     proxy::{Body, Outgoing, Proxy, Screened},
     saml,
+    second_opinion::SecondOpinion,
     telemetry::{Metrics, Recorder},
 };
 
@@ -45,6 +46,8 @@ pub struct EnterpriseGate {
     /// Filled from the configuration, or from the IdP's metadata as that changes.
     pub connection: saml::ConnectionSlot,
     pub own_metadata: OwnMetadata,
+    /// `None` where none is asked for.
+    pub second_opinion: Option<SecondOpinion>,
     /// One for each host.
     pub acs_urls: Vec<String>,
     /// What RelayState may say where a sign-in began at the IdP: paths (S-98).

@@ -19,6 +19,7 @@ impl Refused {
             Self::NoConnection(_) => {
                 "Look for `metadata` in the log: the last `saml.metadata_refused` says why."
             }
+            Self::SecondOpinion(_) => "Keep the response and report it: one of the two verifiers is wrong.",
             Self::RelayState => {
                 "Let the person sign in again from the application; if it stays, the identity provider sets a RelayState of its own: remove it there."
             }

@@ -1,8 +1,8 @@
 //! The public listener: every request from the internet enters here.
 //!
-//! `listener` accepts, `framing` watches the octets, `gate` leads a request through, `router` knows our own endpoints, `sign_in`
-//! and `metadata` serve them with the `forms` that they show, `record` tells of what was done, `respond` has every error, `pages`
-//! what people read of it.
+//! `listener` accepts, `framing` watches the octets, `gate` leads a request through, `router` knows our own endpoints, `metadata` and
+//! `sign_in` with the `forms` that it shows serve them, `record` tells of what was done, `respond` has every error, `pages` what
+//! people read of it.
 use std::net::SocketAddr;
 
 pub mod cookies;

@@ -161,7 +161,7 @@ fn refused_answer(refused: &Refused) -> (StatusCode, Class) {
             (StatusCode::FORBIDDEN, Class::SignInExpired)
         }
         Refused::SignIn(SignInError::Attribute(_)) => (StatusCode::FORBIDDEN, Class::SignInNotSetUp),
-        Refused::RelayState => (StatusCode::FORBIDDEN, Class::SignInRefused),
+        Refused::RelayState | Refused::SecondOpinion(_) => (StatusCode::FORBIDDEN, Class::SignInRefused),
         Refused::Saml(refusal) => (StatusCode::FORBIDDEN, saml_class(refusal.reason)),
     }
 }

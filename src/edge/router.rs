@@ -4,8 +4,8 @@
 //! |---|---|---|---|
 //! | of an `acs_url` | of that `acs_url` | POST | Assertion Consumer Service of its enterprise |
 //! | of an `acs_url` | `/saml/login`, with several enterprises `/enterprises/{name}/saml/login` | GET | starts a sign-in |
-//! | of an `acs_url` | `/saml/metadata`, with several enterprises `/enterprises/{name}/saml/metadata` | GET, HEAD | our own metadata |
 //! | of an `acs_url`, with several enterprises | `/saml/choose` | GET, POST | which enterprise, by e-mail address |
+//! | of an `acs_url` | `/saml/metadata`, with several enterprises `/enterprises/{name}/saml/metadata` | GET, HEAD | our own metadata |
 //! | any | under [`RESERVED`] | | 404: never forwarded, whatever routes say (P-24) |
 use std::collections::HashMap;
 
@@ -25,10 +25,10 @@ pub enum Endpoint {
     Acs { enterprise: EnterpriseSlug, url: String },
     /// Starts a sign-in that comes back to this host.
     Login { enterprise: EnterpriseSlug, host: String },
-    /// Our own metadata.
-    Metadata { enterprise: EnterpriseSlug },
     /// Asks which enterprise a person of this host belongs to.
     Choose { host: String },
+    /// Our own metadata.
+    Metadata { enterprise: EnterpriseSlug },
 }
 
 impl Endpoint {
@@ -37,8 +37,8 @@ impl Endpoint {
         match self {
             Self::Acs { .. } => "POST",
             Self::Login { .. } => "GET",
-            Self::Metadata { .. } => "GET, HEAD",
             Self::Choose { .. } => "GET, POST",
+            Self::Metadata { .. } => "GET, HEAD",
         }
     }
 

@@ -23,6 +23,7 @@ mod contexts;
 mod decode;
 mod decryption;
 mod demand;
+pub mod document;
 mod fields;
 pub mod guard;
 mod instant;

@@ -490,7 +490,6 @@ async fn the_plan_of_a_person_in_the_store() {
         text.contains("\n  - leave octo-org, where the role is owner\n  ! octo-org loses its last owner"),
         "{text}"
     );
-    // Without the store: someone new.
     let report = json(&inspect(&["--format", "json"]), 0);
     let joins = report["plan"].as_array().unwrap().iter().map(|change| &change["organization"]);
     assert_eq!(joins.collect::<Vec<_>>(), ["docs-team", "hubot-lab"]);

@@ -5,6 +5,7 @@ mod attacks;
 mod browser;
 mod chooser;
 mod cli;
+mod differential;
 mod encryption;
 mod error_pages;
 mod foreign_idp;

@@ -16,6 +16,7 @@ use crate::{
     domain::{AuthnDemand, EnterpriseId, OrganizationSlug, Person, PersonId, Role, Timestamp},
     provisioning::{self, Current, Reading},
     saml::{self, Check, Connection, Outstanding, Refusal, VerifiedAssertion},
+    second_opinion::SecondOpinion,
     store,
 };
 
@@ -92,6 +93,8 @@ async fn judge(options: &Options) -> Result<Report, Failure> {
     let enterprise =
         choose_enterprise(&options.config, options.enterprise.as_deref()).map_err(Failure::Usage)?;
     let connection = connection(enterprise, options.at).await?;
+    let second = enterprise.second_opinion.then(SecondOpinion::new).transpose();
+    let second = second.map_err(|error| unusable("second_opinion", error, "or remove the key"))?;
     let person = load_person(options, enterprise).await?;
     // What each of them asked about the sign-in is not in the file; the connection's own demands are judged.
     let demand = AuthnDemand::default();
@@ -104,11 +107,18 @@ async fn judge(options: &Options) -> Result<Report, Failure> {
         if let Some((_, detail)) = trail.iter_mut().find(|(check, _)| *check == Check::Encoding) {
             *detail = how;
         }
-        verified
+        verified.map(|assertion| (response, assertion))
     });
     let mut report = match verified {
         Err(refusal) => Report::refused(&trail, &refusal),
-        Ok(assertion) => accepted(&trail, &assertion, enterprise, &person),
+        Ok((response, assertion)) => {
+            match second.map(|second| second.on(&response, connection.settings(), &assertion)) {
+                Some(Err(disagreement)) => {
+                    Report::disagreed(&trail, (&assertion, person_id(&assertion, enterprise)), &disagreement)
+                }
+                _ => accepted(&trail, &assertion, enterprise, &person),
+            }
+        }
     };
     report.judged = format!("at {}, for the enterprise {}", options.at, enterprise.slug);
     Ok(report)

@@ -5,6 +5,7 @@ use crate::{
     domain::{GroupClaim, PersonId},
     provisioning::{Correspondence, Plan, Settings, UnusableAttribute},
     saml::{Check, Refusal, SubjectKey, VerifiedAssertion},
+    second_opinion::Disagreement,
 };
 
 /// The whole report. Field names are stable.
@@ -153,17 +154,44 @@ impl Report {
             }
             UnusableAttribute::NotText { .. } => ("attribute_not_text", "elements, or nil".to_owned()),
         };
+        let reason = ReasonReport {
+            code,
+            message: format!("{error}."),
+            expected: Some("1 value that is text".into()),
+            found: Some(found),
+            hint: "Release one text value of this attribute at the identity provider, or map another one in the configuration.",
+            clause: "SAML Core 2.7.3.1",
+        };
+        Self::in_spite_of(trail, (assertion, person), reason)
+    }
+
+    /// The core accepts the response; the second verifier, which the connection asks for, does not.
+    pub(super) fn disagreed(
+        trail: &[(Check, String)],
+        (assertion, person): (&VerifiedAssertion, PersonId),
+        disagreement: &Disagreement,
+    ) -> Self {
+        let reason = ReasonReport {
+            code: "second_opinion_disagrees",
+            message: format!("{disagreement}."),
+            expected: None,
+            found: None,
+            hint: "Keep the response and report it: one of the two verifiers is wrong.",
+            clause: "none: the connection's second_opinion asks for it",
+        };
+        Self::in_spite_of(trail, (assertion, person), reason)
+    }
+
+    /// Refused after every check of the core passed.
+    fn in_spite_of(
+        trail: &[(Check, String)],
+        (assertion, person): (&VerifiedAssertion, PersonId),
+        reason: ReasonReport,
+    ) -> Self {
         Self {
             verdict: "refused",
             checks: passed(trail),
-            reason: Some(ReasonReport {
-                code,
-                message: format!("{error}."),
-                expected: Some("1 value that is text".into()),
-                found: Some(found),
-                hint: "Release one text value of this attribute at the identity provider, or map another one in the configuration.",
-                clause: "SAML Core 2.7.3.1",
-            }),
+            reason: Some(reason),
             claims: Some(ClaimsReport::of(assertion, person)),
             groups: None,
             plan: Vec::new(),

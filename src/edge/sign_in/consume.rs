@@ -107,6 +107,9 @@ async fn accept(
     let response = saml::decode(form.response.as_bytes()).map_err(refused)?;
     let assertion =
         saml::verify(&response, &connection, acs_url, &asked, now, &mut NoTrail).map_err(refused)?;
+    if let Some(second) = &tenant.second_opinion {
+        second.on(&response, connection.settings(), &assertion)?;
+    }
     let pending = match assertion.in_response_to() {
         None => None,
         Some(request) => {

@@ -13,6 +13,7 @@ use crate::{
     domain::RequestId,
     proxy::Body,
     saml::{self, Refusal},
+    second_opinion::Disagreement,
 };
 
 pub mod chooser;
@@ -42,6 +43,8 @@ pub enum Refused {
     Parameters,
     #[error("{0}")]
     Saml(Box<Refusal>),
+    #[error("{0}")]
+    SecondOpinion(#[from] Disagreement),
     #[error("RelayState is not the one that went with the request")]
     RelayState,
     #[error("{0}")]
@@ -67,6 +70,7 @@ impl Refused {
             Self::BodyBroken => "body_broken",
             Self::Parameters => "parameters",
             Self::Saml(refusal) => refusal.reason.code(),
+            Self::SecondOpinion(_) => "second_opinion_disagrees",
             Self::RelayState => "relay_state_mismatch",
             Self::NoConnection(_) => "idp_unknown",
             Self::SignIn(error) => error.code(),
@@ -131,6 +135,7 @@ mod tests {
             Refused::BodyBroken,
             Refused::Parameters,
             Refused::Saml(Box::new(Reason::SignatureInvalid.into())),
+            Refused::SecondOpinion(Disagreement::Value("NameID")),
             Refused::RelayState,
             Refused::NoConnection(saml::NoConnection),
             SignInError::RequestConsumed.into(),
@@ -151,6 +156,7 @@ mod tests {
                 | Refused::BodyBroken
                 | Refused::Parameters
                 | Refused::Saml(_)
+                | Refused::SecondOpinion(_)
                 | Refused::RelayState
                 | Refused::NoConnection(_)
                 | Refused::SignIn(

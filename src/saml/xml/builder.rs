@@ -7,6 +7,7 @@ use super::{
     names::local_part,
     tape::{Attribute, Binding, Kind, Namespace, Node, NodeId, Tape},
     text,
+    uri::is_absolute_uri,
 };
 use crate::saml::{
     Reason, Refusal,
@@ -422,15 +423,6 @@ fn check_declaration(name: &str, prefix: &str, uri: &str) -> Result<(), ()> {
         || (!prefix_ok && stands(Guard::DeclaredPrefixes))
         || (!uri_ok && stands(Guard::AbsoluteNamespaces));
     if wrong { Err(()) } else { Ok(()) }
-}
-
-/// RFC 3986 4.3 as far as it matters: a scheme, a colon, something, and no character that needs escaping anywhere.
-fn is_absolute_uri(uri: &str) -> bool {
-    let Some((scheme, rest)) = uri.split_once(':') else { return false };
-    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-        && !rest.is_empty()
-        && rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"'&\\^`{|}".contains(&byte))
 }
 
 /// What a qualified name means where it stands.

@@ -11,6 +11,7 @@ mod reread;
 mod scan;
 mod tape;
 mod text;
+mod uri;
 
 pub(super) use canonical::{Canonicalizer, PrefixList};
 pub(super) use names::is_ncname;

@@ -350,7 +350,7 @@ impl<'s> Tape<'s> {
         }
     }
 
-    pub(super) fn namespace_name(&self, namespace: Namespace) -> &'s str {
+    pub(in crate::saml) fn namespace_name(&self, namespace: Namespace) -> &'s str {
         self.namespaces.get(usize::from(namespace.0)).copied().unwrap_or_default()
     }
 }

@@ -44,11 +44,7 @@ fn algorithms() -> Vec<Case> {
         failed("S-72-rsa-1-5-under-a-signature", pkcs1.response(&signed)),
         edited("S-72-content-algorithm-unknown", |xml| xml.replace("aes256-gcm", "aes192-gcm")),
         edited("S-72-key-algorithm-unknown", |xml| xml.replace("rsa-oaep-mgf1p", "kw-aes256")),
-        edited("S-72-mgf-of-mgf1p", |xml| {
-            let mask = "<xenc11:MGF xmlns:xenc11=\"http://www.w3.org/2009/xmlenc11#\" \
-                        Algorithm=\"http://www.w3.org/2009/xmlenc11#mgf1sha256\"></xenc11:MGF>";
-            xml.replace("rsa-oaep-mgf1p\">", &format!("rsa-oaep-mgf1p\">{mask}"))
-        }),
+        sealed("S-72-mgf-of-mgf1p", |seal| seal.mask = Some("sha256")),
         edited("S-72-digest-unknown", |xml| {
             xml.replace(
                 "rsa-oaep-mgf1p\">",

@@ -181,6 +181,10 @@ fn a_shared_key_is_decrypted_once() {
     let verified =
         verify(xml.as_bytes(), &usual_connection(), forge::ACS, &outstanding, forge::now(), &mut trail);
     assert_eq!(verified.unwrap().attributes().len(), 3);
+    // The key is of 256 bits, whatever another element says of it.
+    let other = Spec { attributes: attribute.replace("aes256-gcm", "aes128-gcm"), ..spec };
+    let refusal = judge(&usual_connection(), other.xml().as_bytes()).unwrap_err();
+    assert_eq!(refusal.reason, Reason::DecryptionFailed);
     let (_, detail) = trail.iter().find(|(check, _)| *check == Check::Decryption).unwrap();
     assert!(
         detail.starts_with(

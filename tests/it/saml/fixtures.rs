@@ -53,8 +53,8 @@ pub fn outcome(reason: Option<Reason>, octets: &[u8]) -> Result<VerifiedAssertio
         _ => usual_connection(),
     };
     match reason {
-        Some(reason) if reason.check() == Check::Encoding => judge(&connection, &decode(octets)?),
-        _ => judge(&connection, octets),
+        Some(reason) if reason.check() == Check::Encoding => judge(connection, &decode(octets)?),
+        _ => judge(connection, octets),
     }
 }
 

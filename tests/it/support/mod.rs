@@ -4,6 +4,7 @@ pub mod forged_idp;
 pub mod gateway;
 pub mod ports;
 pub mod process;
+pub mod python;
 pub mod redis;
 pub mod simplesamlphp;
 pub mod webdriver;
