@@ -2,7 +2,7 @@
 use std::{fs, path::PathBuf, sync::LazyLock};
 
 use crate::{
-    domain::Timestamp,
+    domain::{AuthnDemand, Timestamp},
     saml::{
         Connection, NoTrail, Outstanding, OwnKey, Refusal, Settings, SignedElement, SubjectKey,
         VerifiedAssertion, verify,
@@ -56,10 +56,13 @@ pub static NOW: LazyLock<Timestamp> = LazyLock::new(|| "2026-01-15T12:00:00Z".pa
 
 /// As `fixtures/saml/README.md` says.
 pub fn judge(octets: &[u8]) -> Result<VerifiedAssertion, Refusal> {
-    let outstanding = [
-        Outstanding { request_id: "_f0e1d2c3b4a5968778695a4b3c2d1e0f" },
-        Outstanding { request_id: "_other" },
-    ];
+    let issued_at = "2026-01-15T11:59:50.900Z".parse().expect("a timestamp");
+    let demand = &AuthnDemand::default();
+    let outstanding = ["_f0e1d2c3b4a5968778695a4b3c2d1e0f", "_other"].map(|request_id| Outstanding {
+        request_id,
+        demand,
+        issued_at,
+    });
     verify(octets, &CONNECTION, "https://sp.example.com/saml/acs", &outstanding, *NOW, &mut NoTrail)
 }
 
