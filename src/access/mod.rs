@@ -162,7 +162,7 @@ mod tests {
                 enterprise_id,
                 enterprise: slug,
                 person: PersonId::of(enterprise_id, "idp", "alice"),
-                name_id: NameId { value: "alice".into(), format: "f".into() },
+                name_id: NameId { value: "alice".into(), format: "f".into(), ..NameId::default() },
                 session_index: None,
                 authn_instant: at(0),
                 authn_context: Some("urn:mfa".into()),

@@ -111,6 +111,9 @@ fn enterprise_summary(out: &mut String, enterprise: &EnterpriseSettings) -> fmt:
     writeln!(out, "  requests         {}", requests(saml))?;
     writeln!(out, "  our entity ID    {}", saml.entity_id)?;
     writeln!(out, "  our ACS          {}", enterprise.acs_urls.join(", "))?;
+    if let Some(slo) = &saml.slo {
+        writeln!(out, "  single logout    {} at {}", slo.binding.as_str(), slo.url)?;
+    }
     writeln!(out, "  provisioning     {}", on(policy.provisioning))?;
     writeln!(out, "  deprovisioning   {}", on(policy.deprovisioning))?;
     let organizations: Vec<String> = enterprise

@@ -13,6 +13,8 @@ use crate::{
 
 /// The enterprise of the shipped configuration.
 const ENTERPRISE: &str = "example";
+/// Signs the gateway's messages to the IdP: single logout asks for that.
+const SIGNING_KEY: &str = include_str!("../../certs/development-sp-signing.pem");
 
 /// Runs gateway, development IdP and an application, or walks through them.
 pub fn demo(folder: &Path, check: bool) -> Result<Outcome, Failure> {
@@ -29,6 +31,8 @@ pub fn demo(folder: &Path, check: bool) -> Result<Outcome, Failure> {
 async fn start(stage: &Stage) -> Result<DemoGateway, String> {
     let certificate = stage.folder.join("development-idp.crt");
     std::fs::write(&certificate, &stage.idp_certificate_pem).map_err(|error| error.to_string())?;
+    let signing_key = stage.folder.join("development-sp-signing.pem");
+    std::fs::write(&signing_key, SIGNING_KEY).map_err(|error| error.to_string())?;
     let overrides = Overrides::default()
         .set("public_url", &stage.gateway_url)
         .set("listen.public", format!("127.0.0.1:{}", stage.gateway_port))
@@ -39,6 +43,8 @@ async fn start(stage: &Stage) -> Result<DemoGateway, String> {
         .set("enterprise.example.saml.idp_entity_id", &stage.idp_entity_id)
         .set("enterprise.example.saml.sso_url", &stage.idp_sso_url)
         .set("enterprise.example.saml.certificates", certificate.display().to_string())
+        .set("enterprise.example.saml.signing_keys", signing_key.display().to_string())
+        .set("enterprise.example.saml.slo_url", &stage.idp_slo_url)
         .set("route.app.origin", format!("http://{}", stage.origin))
         .set("route.public.origin", format!("http://{}", stage.origin));
     let loaded = config::load(&Source::shipped(&stage.folder), &overrides)

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use super::{
     EnterpriseSettings, attributes, certificate, encryption, enterprise::Draft, metadata, own_key,
-    reader::Reader, request, route::Routes, server::Ground, url::WebUrl, value::Placed,
+    reader::Reader, request, route::Routes, server::Ground, slo, url::WebUrl, value::Placed,
 };
 use crate::{
     access::canonical_path,
@@ -42,6 +42,7 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> 
     let decryption_path = format!("{path}.decryption_keys");
     let decryption_keys = own_key::read(reader, ground, folder, &decryption_path);
     own_key::check(reader, &decryption_path, &signing_keys, &decryption_keys);
+    let slo = slo::read(reader, ground, &path, !signing_keys.is_empty());
     let skew = reader.integer(&format!("{path}.clock_skew"), CLOCK_SKEW_SECONDS);
     let mut settings = saml::Settings {
         entity_id: String::new(),
@@ -53,6 +54,7 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> 
         clock_skew_seconds: u32::try_from(skew).unwrap_or(0),
         signing_keys,
         decryption_keys,
+        slo,
         ..saml::Settings::default()
     };
     request::read(reader, &path, &mut settings);
@@ -131,7 +133,11 @@ pub fn set_endpoints(reader: &mut Reader, ground: &Ground, drafts: &mut [Draft],
         draft.settings.saml.entity_id = entity_id(reader, &path, format!("{base}/metadata"));
         let hosts = routes.hosts(slug);
         draft.settings.acs_urls = acs_urls(reader, ground, &path, format!("{base}/acs"), &hosts);
+        let first = draft.settings.acs_urls.first().map_or(base.as_str(), String::as_str);
+        let origin: Vec<&str> = first.splitn(4, '/').take(3).collect();
+        draft.settings.slo_url = format!("{}{home}/slo", origin.join("/"));
         check_sso_host(reader, ground, draft, routes);
+        slo::check_hosts(reader, ground, draft, routes);
         metadata::finish(reader, ground, draft, routes);
     }
     let shares = |a: &EnterpriseSettings, b: &EnterpriseSettings| {

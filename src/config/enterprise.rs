@@ -87,6 +87,7 @@ fn draft(reader: &mut Reader, ground: &Ground, folder: &Path, table: String, slu
         own_metadata_signed,
         own_metadata_validity_seconds,
         acs_urls: vec![],
+        slo_url: String::new(),
         provisioning,
         second_opinion,
     };

@@ -34,6 +34,7 @@ mod route;
 mod rule;
 mod schema;
 mod server;
+mod slo;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -86,18 +87,24 @@ pub struct EnterpriseSettings {
     /// The ACS URLs, one for each host that this enterprise's routes serve; the first is the one of the public URL,
     /// or the one that the operator set.
     pub acs_urls: Vec<String>,
+    /// Where the IdP's logout messages come to, on the host of the first ACS URL.
+    pub slo_url: String,
     pub provisioning: provisioning::Settings,
     /// What the core accepts must be accepted by another verifier too.
     pub second_opinion: bool,
 }
 
 impl EnterpriseSettings {
+    /// Whether there is single logout, or will be once the IdP's metadata says where.
+    fn has_single_logout(&self) -> bool {
+        self.saml.slo.is_some() || (self.metadata.is_some() && !self.saml.signing_keys.is_empty())
+    }
+
     /// What our own metadata says beside the connection's settings.
     pub fn own_descriptor(&self) -> saml::OwnDescriptor {
         saml::OwnDescriptor {
             acs_urls: self.acs_urls.clone(),
-            // Single logout is listed here, for all bindings, as soon as there is an endpoint for it.
-            slo_url: None,
+            slo_url: self.has_single_logout().then(|| self.slo_url.clone()),
             signed: self.own_metadata_signed,
         }
     }

@@ -110,6 +110,9 @@ fn welcome(stage: &Stage) -> String {
   3. Sign in again    {gateway}/saml/login?return_to=/
      Watch that person join and leave.
 
+  4. Sign out         {gateway}/saml/logout
+     There, or from {idp}/ for every session at once.
+
 Memberships are kept in {folder}; delete it to start afresh.
 "
     )

@@ -16,6 +16,8 @@ use tokio::net::TcpListener;
 const PREFIX: &str = "x-forwarded-";
 /// Where the gateway starts a sign-in.
 const SIGN_IN_PATH: &str = "/saml/login?return_to=/";
+/// Where the gateway signs people out.
+const SIGN_OUT_PATH: &str = "/saml/logout";
 
 /// An origin server that listens and is not serving yet.
 pub struct Origin {
@@ -33,6 +35,7 @@ struct OriginPage<'a> {
     fields: Vec<(&'a str, String)>,
     idp_url: &'a str,
     sign_in_path: &'a str,
+    sign_out_path: &'a str,
 }
 
 impl Origin {
@@ -105,12 +108,15 @@ fn html_answer(
         fields: fields.iter().map(|(name, values)| (*name, values.join(" | "))).collect(),
         idp_url,
         sign_in_path: SIGN_IN_PATH,
+        sign_out_path: SIGN_OUT_PATH,
     }
     .render()?;
-    let policy =
-        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    // A sign-out goes on to the identity provider: browsers judge redirects by form-action, too.
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self' {idp_url}; frame-ancestors 'none'"
+    );
     let fields = [
-        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::CONTENT_SECURITY_POLICY, policy.as_str()),
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
@@ -150,6 +156,7 @@ mod tests {
             fields: vec![("x-forwarded-user", "<b>alice | mallory".into())],
             idp_url: "http://idp",
             sign_in_path: SIGN_IN_PATH,
+            sign_out_path: SIGN_OUT_PATH,
         };
         let html = page.render().unwrap();
         assert!(!html.contains("<b>alice") && !html.contains("<i>"));

@@ -51,6 +51,7 @@ pub struct Stage {
     pub idp_url: String,
     pub idp_entity_id: String,
     pub idp_sso_url: String,
+    pub idp_slo_url: String,
     pub idp_certificate_pem: Vec<u8>,
     /// The people at the IdP.
     pub people: Directory,
@@ -84,6 +85,7 @@ impl Stage {
             idp_url: idp.url().into(),
             idp_entity_id: idp.entity_id().into(),
             idp_sso_url: idp.sso_url().into(),
+            idp_slo_url: idp.slo_url(),
             idp_certificate_pem,
             people: idp.directory(),
             origin: origin.address(),

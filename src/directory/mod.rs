@@ -1,8 +1,10 @@
 //! The only writer of memberships and sessions: load, plan, apply by revision.
 //!
 //! `sign_in` turns a verified assertion into memberships and a session, `sessions` finds a request's session,
-//! `organizations` answers who owns what, `audit` tells what was done.
+//! `logout` ends
+//! sessions, `organizations` answers who owns what, `audit` tells what was done.
 mod audit;
+mod logout;
 mod organizations;
 mod sessions;
 mod sign_in;
@@ -17,6 +19,7 @@ use crate::{
 };
 
 pub use crate::store::StoreError;
+pub use logout::LogoutError;
 pub use sign_in::{SignInError, SignedIn};
 
 /// What the directory knows of one enterprise.

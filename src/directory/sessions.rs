@@ -1,12 +1,12 @@
 //! From a cookie's token to a live session, through a cache of bounded age.
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
     domain::{ActiveSession, PersonId, SessionId, SessionToken, Timestamp},
-    store::{Key, Op, Reply, StoreError, records},
+    store::{BATCH_STEPS_MAX, Key, Op, Reply, StoreError, records},
 };
 
 use super::{Directory, unexpected_reply};
@@ -44,6 +44,27 @@ impl Directory {
         let ended = self.store.batch(now, vec![Op::Delete(Key::Session(id))]).await;
         self.cache.forget(id);
         ended.map(drop)
+    }
+
+    /// Those of the sessions that are over. Looks past the cache, and is no use of a session that would prolong it.
+    pub async fn ended(
+        &self,
+        sessions: &BTreeSet<SessionId>,
+        now: Timestamp,
+    ) -> Result<BTreeSet<SessionId>, StoreError> {
+        let ids: Vec<SessionId> = sessions.iter().copied().collect();
+        let mut ended = BTreeSet::new();
+        for ids in ids.chunks(BATCH_STEPS_MAX) {
+            let gets = ids.iter().map(|id| Op::Get(Key::Session(*id))).collect();
+            for (reply, id) in self.store.batch(now, gets).await?.into_iter().zip(ids) {
+                let Reply::Value(stored) = reply else { return Err(unexpected_reply()) };
+                let session = stored.map(|s| records::decode_session(*id, &s.value)).transpose()?;
+                if !session.is_some_and(|session| session.is_live(now)) {
+                    ended.insert(*id);
+                }
+            }
+        }
+        Ok(ended)
     }
 
     async fn load_session(&self, id: SessionId, now: Timestamp) -> Result<Option<ActiveSession>, StoreError> {

@@ -7,7 +7,8 @@ use std::{
 use crate::{
     domain::{
         ActiveSession, GroupClaim, MembershipSource, Organization, OrganizationId, OrganizationSlug,
-        PendingSignIn, Person, PersonId, Profile, RequestId, Role, Session, SessionToken, Timestamp, digest,
+        PendingSignIn, Person, PersonId, Profile, RequestId, Role, Session, SessionToken, SubjectId,
+        Timestamp, digest,
     },
     provisioning::{self, Change, Current, Plan, Reading, UnusableAttribute},
     saml::{
@@ -17,7 +18,7 @@ use crate::{
     store::{Commit, Committed, Key, Op, Reply, Revision, StoreError, Versioned, Write, records},
 };
 
-use super::{Directory, Enterprise, audit, unexpected_reply};
+use super::{Directory, Enterprise, audit, logout::logged_out_key, unexpected_reply};
 
 /// Attempts at one commit before the sign-in is refused; each failed one means that somebody else's succeeded.
 const COMMIT_ATTEMPTS_MAX: usize = 16;
@@ -41,6 +42,9 @@ pub enum SignInError {
     RequestConsumed,
     #[error("the assertion was used before")]
     AssertionReplayed,
+    /// SAML Core 3.7.3.1
+    #[error("the IdP signed the person out after it issued the assertion")]
+    LoggedOut,
     #[error(transparent)]
     Attribute(#[from] UnusableAttribute),
     #[error("the records concerned kept changing in {COMMIT_ATTEMPTS_MAX} attempts")]
@@ -57,6 +61,7 @@ impl SignInError {
         match self {
             Self::RequestConsumed => "request_consumed",
             Self::AssertionReplayed => "assertion_replayed",
+            Self::LoggedOut => "logged_out",
             Self::Attribute(UnusableAttribute::Ambiguous { .. }) => "attribute_ambiguous",
             Self::Attribute(UnusableAttribute::NotText { .. }) => "attribute_not_text",
             Self::Contended => "store_contended",
@@ -74,6 +79,7 @@ impl SignInError {
             Self::AssertionReplayed => {
                 "Treat it as an attack, unless a failover of the store lost a write at that moment."
             }
+            Self::LoggedOut => "Let the person sign in again.",
             Self::Attribute(UnusableAttribute::Ambiguous { .. }) => {
                 "Release one value of it at the identity provider, or map another attribute in the configuration."
             }
@@ -216,12 +222,20 @@ impl Directory {
             },
         ];
         ops.extend(pending.map(|pending| Op::Take(Key::PendingSignIn(pending.request))));
+        ops.extend(self.index(incoming, session));
+        // After the session is there: see `end_sessions_of`.
+        let marks = logout_marks(incoming);
+        let marked_at = ops.len();
+        ops.extend(marks.iter().copied().map(Op::Get));
         let replaced = pending.and_then(|pending| pending.replaces);
         ops.extend(replaced.map(|replaced| Op::Delete(Key::Session(replaced))));
-        let mut replies = self.store.batch(*now, ops).await?.into_iter();
+        let mut replies = self.store.batch(*now, ops).await?;
         if let Some(replaced) = replaced {
             self.cache.forget(replaced);
         }
+        let logged_out: Vec<Reply> =
+            replies.drain(marked_at.min(replies.len())..).take(marks.len()).collect();
+        let mut replies = replies.into_iter();
         let (marked, person, written) = (replies.next(), replies.next(), replies.next());
         // What answers no request took none, and has the mark of the assertion alone.
         let is_taken = match pending.map(|_| replies.next()) {
@@ -234,9 +248,32 @@ impl Directory {
             (Some(Reply::Created(false)), ..) if stands(Guard::AssertionOnce) => {
                 Err(SignInError::AssertionReplayed)
             }
-            (Some(Reply::Created(_)), Some(Reply::Value(person)), Some(Reply::Done)) => Ok(person),
+            (Some(Reply::Created(_)), Some(Reply::Value(person)), Some(Reply::Done)) => {
+                if logged_out.len() != marks.len() {
+                    return Err(unexpected_reply().into());
+                }
+                check_logged_out(logged_out, assertion.issue_instant())?;
+                Ok(person)
+            }
             _ => Err(unexpected_reply().into()),
         }
+    }
+
+    /// Lets the IdP find the session by its NameID (L-05), for as long as any of the person's sessions may live.
+    fn index(&self, incoming: &Incoming<'_>, session: &Session) -> [Op; 3] {
+        let Incoming { assertion, now, .. } = *incoming;
+        let name_id = &assertion.name_id().value;
+        let set = Key::SubjectSessions(SubjectId::of(incoming.enterprise.id, assertion.issuer(), name_id));
+        [
+            Op::RemoveBelow(set, records::subject_sessions_before(now).to_vec()),
+            Op::Insert(set, records::encode_subject_session(session.id, session.expires_at)),
+            Op::Expire(set, self.lifetime_end(now)),
+        ]
+    }
+
+    fn lifetime_end(&self, now: Timestamp) -> Timestamp {
+        let lifetime = i64::from(self.session_settings.lifetime_seconds_max);
+        now.checked_add(jiff::SignedDuration::from_secs(lifetime)).unwrap_or(Timestamp::MAX)
     }
 
     /// Plans, and commits until no one else was in between. In the steady state there is nothing to commit.
@@ -298,8 +335,7 @@ impl Directory {
 
     fn new_session(&self, incoming: &Incoming<'_>, token: &SessionToken) -> Session {
         let now = incoming.now;
-        let lifetime = i64::from(self.session_settings.lifetime_seconds_max);
-        let absolute = now.checked_add(jiff::SignedDuration::from_secs(lifetime)).unwrap_or(Timestamp::MAX);
+        let absolute = self.lifetime_end(now);
         Session {
             id: token.session_id(),
             enterprise: incoming.enterprise.slug.clone(),
@@ -321,6 +357,26 @@ impl Directory {
             idle_seconds_max: self.session_settings.idle_seconds_max,
         }
     }
+}
+
+/// Where it stands that the IdP signed the person out: of everything, or of this session.
+fn logout_marks(incoming: &Incoming<'_>) -> Vec<Key> {
+    let Incoming { enterprise, assertion, .. } = incoming;
+    let key = |index| logged_out_key(enterprise.id, assertion.issuer(), assertion.name_id(), index);
+    std::iter::once(key(None)).chain(assertion.session_index().map(|index| key(Some(index)))).collect()
+}
+
+/// SAML Core 3.7.3.1: a logout holds for assertions that were issued before it, whenever they arrive. Both times are the
+/// IdP's own.
+fn check_logged_out(marked: Vec<Reply>, issued: Timestamp) -> Result<(), SignInError> {
+    for mark in marked {
+        let Reply::Value(mark) = mark else { return Err(unexpected_reply().into()) };
+        let Some(mark) = mark else { continue };
+        if issued.as_millisecond() <= records::decode_logged_out(&mark.value)?.as_millisecond() {
+            return Err(SignInError::LoggedOut);
+        }
+    }
+    Ok(())
 }
 
 impl Incoming<'_> {

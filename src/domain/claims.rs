@@ -1,11 +1,14 @@
 //! What an assertion says of a person, after verification.
 
 /// A NameID (SAML Core 2.2.3). Values are compared byte for byte, never trimmed, never case-folded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NameId {
     pub value: String,
     /// The format URI; `urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified` where the IdP gave none.
     pub format: String,
+    /// As the IdP gave them. They name nobody apart here, but an IdP knows its NameID again only with them.
+    pub name_qualifier: Option<String>,
+    pub sp_name_qualifier: Option<String>,
 }
 
 impl NameId {

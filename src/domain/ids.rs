@@ -20,6 +20,8 @@ pub mod of {
     pub enum Invitation {}
     pub enum Request {}
     pub enum SignIn {}
+    pub enum Subject {}
+    pub enum Logout {}
 }
 
 pub type EnterpriseId = Id<of::Enterprise>;
@@ -32,6 +34,10 @@ pub type RequestId = Id<of::Request>;
 /// 128 random bits that only the browser that started a sign-in holds. The request's id is derived from it: whoever sees
 /// a request or its response cannot tell the handle (S-83).
 pub type SignInHandle = Id<of::SignIn>;
+/// The same for a sign-out that asks the IdP (L-07).
+pub type LogoutHandle = Id<of::Logout>;
+/// A NameID's value as one IdP says it: what sessions are found by when the IdP ends them.
+pub type SubjectId = Id<of::Subject>;
 
 impl<Of> Id<Of> {
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
@@ -90,6 +96,20 @@ impl OrganizationId {
 impl RequestId {
     pub fn of(handle: SignInHandle) -> Self {
         Self::derived(&[b"request", handle.as_bytes()])
+    }
+}
+
+impl RequestId {
+    /// Of a LogoutRequest.
+    pub fn of_logout(handle: LogoutHandle) -> Self {
+        Self::derived(&[b"logout", handle.as_bytes()])
+    }
+}
+
+impl SubjectId {
+    /// Byte-exact in the NameID, bound to the tenant and its IdP (L-05).
+    pub fn of(enterprise: EnterpriseId, idp_entity_id: &str, name_id: &str) -> Self {
+        Self::derived(&[b"subject", enterprise.as_bytes(), idp_entity_id.as_bytes(), name_id.as_bytes()])
     }
 }
 

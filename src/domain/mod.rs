@@ -11,13 +11,13 @@ pub mod url;
 pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile, StableId};
 pub(crate) use ids::digest;
 pub use ids::{
-    EnterpriseId, Id, InvitationId, OrganizationId, PersonId, RequestId, SessionId, SessionToken,
-    SignInHandle,
+    EnterpriseId, Id, InvitationId, LogoutHandle, OrganizationId, PersonId, RequestId, SessionId,
+    SessionToken, SignInHandle, SubjectId,
 };
 pub use membership::{
     Invitation, InvitationSource, Membership, MembershipSource, Organization, Person, Role,
 };
-pub use session::{ActiveSession, AuthnDemand, IdpDocument, PendingSignIn, Session};
+pub use session::{ActiveSession, AuthnDemand, IdpDocument, PendingLogout, PendingSignIn, Session};
 pub use text::{EnterpriseSlug, OrganizationSlug, SlugError};
 
 /// A point in time. Everything is UTC; SAML, SCIM and the store all count from the Unix epoch.

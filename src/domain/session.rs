@@ -35,6 +35,21 @@ pub struct PendingSignIn {
     pub expires_at: Timestamp,
 }
 
+/// A LogoutRequest of ours that was sent and not yet answered. The browser's own session is over already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingLogout {
+    /// The LogoutRequest's ID is `_` and this id.
+    pub request: RequestId,
+    pub enterprise: EnterpriseSlug,
+    /// The SLO URL that the answer must come to.
+    pub slo_url: String,
+    /// The opaque handle sent as RelayState.
+    pub relay_state: String,
+    /// Absolute path and query on the host of `slo_url` to go on to; a page of ours if `None`.
+    pub return_to: Option<String>,
+    pub expires_at: Timestamp,
+}
+
 /// A server-side session. The browser holds only the token that hashes to `id`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {

@@ -1,12 +1,15 @@
-//! Our cookies: the session, the sign-ins that a browser has under way, and the enterprise that it signed in at last.
+//! Our cookies: the session, the sign-ins that a browser has under way, its sign-out, and the enterprise that it signed in at
+//! last.
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::domain::{EnterpriseSlug, SessionToken, SignInHandle};
+use crate::domain::{EnterpriseSlug, LogoutHandle, SessionToken, SignInHandle};
 
 /// `__Host-` makes browsers refuse it from another host, without `Secure`, or with a `Domain` (P-50).
 pub const SESSION: &str = "__Host-portcullis-session";
 /// Cross-site, because the response comes as a POST from the IdP's page.
 pub const SIGN_IN: &str = "__Host-portcullis-signin";
+/// Cross-site for the same reason.
+pub const SIGN_OUT: &str = "__Host-portcullis-signout";
 /// Where a person may belong to several enterprises, the one that they last signed in at. No secret, and never trusted
 /// beyond the choice that anybody has.
 pub const ENTERPRISE: &str = "__Host-portcullis-enterprise";
@@ -70,6 +73,25 @@ pub fn set_enterprise(slug: &EnterpriseSlug) -> HeaderValue {
     field(format!(
         "{ENTERPRISE}={slug}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={ENTERPRISE_SECONDS}"
     ))
+}
+
+/// Takes the session away from the browser.
+pub fn clear_session() -> HeaderValue {
+    field(format!("{SESSION}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0"))
+}
+
+/// The handle of the sign-out that this browser has under way at the IdP.
+pub fn pending_logout(fields: &HeaderMap) -> Option<LogoutHandle> {
+    value(fields, SIGN_OUT).and_then(LogoutHandle::parse)
+}
+
+/// Remembers for `seconds` which sign-out this browser has under way; an earlier one is forgotten.
+pub fn set_pending_logout(handle: LogoutHandle, seconds: u32) -> HeaderValue {
+    field(format!("{SIGN_OUT}={handle}; Path=/; Secure; HttpOnly; SameSite=None; Max-Age={seconds}"))
+}
+
+pub fn clear_pending_logout() -> HeaderValue {
+    field(format!("{SIGN_OUT}=; Path=/; Secure; HttpOnly; SameSite=None; Max-Age=0"))
 }
 
 fn field(text: String) -> HeaderValue {

@@ -1,5 +1,5 @@
-//! Pages of our own that a sign-in shows: the form that posts a request to the IdP, and the chooser. Both work without
-//! scripts.
+//! Pages of our own with a form: the one that posts a message to the IdP, the chooser, and the question before a sign-out.
+//! All work without scripts.
 use std::sync::LazyLock;
 
 use askama::Template;
@@ -22,7 +22,7 @@ struct PostPage<'a> {
     action: &'a str,
     parameter: &'a str,
     message: &'a str,
-    relay_state: &'a str,
+    relay_state: Option<&'a str>,
 }
 
 #[derive(Template)]
@@ -34,12 +34,19 @@ struct ChoosePage<'a> {
     unknown: Option<&'a str>,
 }
 
+#[derive(Template)]
+#[template(path = "edge/sign_out.html")]
+struct SignOutPage {
+    style: &'static str,
+    everywhere: bool,
+}
+
 /// The page that posts a message to the IdP: by itself with JavaScript, by a button without (SAML Bindings 3.5.4).
 pub fn post(
     action: &str,
     parameter: &str,
     message: &str,
-    relay_state: &str,
+    relay_state: Option<&str>,
 ) -> Result<Response<Body>, Problem> {
     let page = PostPage { style: STYLE, script: SUBMIT, action, parameter, message, relay_state }.render()?;
     let scheme = action.split(':').next().unwrap_or_default();
@@ -50,6 +57,15 @@ pub fn post(
 pub fn choose(scheme: &str, return_to: &str, unknown: Option<&str>) -> Result<Response<Body>, Problem> {
     let page = ChoosePage { style: STYLE, return_to, unknown }.render()?;
     Ok(html(page, &format!("form-action {}", form_targets(scheme))))
+}
+
+/// The page that asks whether to sign out and posts to its own address; `everywhere` if the IdP is told.
+pub fn sign_out(scheme: &str, everywhere: bool) -> Result<Response<Body>, Problem> {
+    let page = SignOutPage { style: STYLE, everywhere }.render()?;
+    let mut response = html(page, &format!("form-action {}", form_targets(scheme)));
+    // With `no-referrer` browsers send `Origin: null`, and the form's sender could not be told.
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin"));
+    Ok(response)
 }
 
 /// Where a form may lead. Browsers hold every redirect that answers a form to this as well, and an IdP may redirect to any
@@ -106,7 +122,7 @@ mod tests {
     #[test]
     fn the_policy_allows_the_one_script_and_style_that_are_there() {
         let (policy, page) =
-            shown(post("https://idp.example.com/sso?a=1&b=2", "SAMLRequest", "PHg+", "rs").unwrap());
+            shown(post("https://idp.example.com/sso?a=1&b=2", "SAMLRequest", "PHg+", Some("rs")).unwrap());
         assert!(policy.contains(&format!("script-src '{}'", hash(inline(&page, "script")))), "{policy}");
         assert!(policy.contains(&format!("style-src '{}'", hash(inline(&page, "style")))), "{policy}");
         assert!(
@@ -121,7 +137,7 @@ mod tests {
     fn s_102_values_are_escaped() {
         let evil = "\"><script>alert(1)</script>";
         for page in [
-            shown(post(evil, "SAMLRequest", evil, evil).unwrap()).1,
+            shown(post(evil, "SAMLRequest", evil, Some(evil)).unwrap()).1,
             shown(choose("https", evil, Some(evil)).unwrap()).1,
         ] {
             assert!(!page.contains("<script>alert"), "{page}");

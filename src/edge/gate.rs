@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use super::{
     Settings, cookies,
     framing::Verdicts,
+    logout::{self, start::Place},
     metadata::{self, OwnMetadata},
     record::{Facts, Record},
     respond::{self, Problem},
@@ -21,7 +22,7 @@ use crate::{
     access::{self, CanonicalPath, Decision, Found, RequestFacts, Route, Routes, Rule},
     directory::{self, Directory},
     domain::{ActiveSession, AuthnDemand, EnterpriseSlug, Timestamp},
-    proxy::{Body, Outgoing, Proxy, Screened},
+    proxy::{Body, Outgoing, Proxy, Screened, Streams},
     saml,
     second_opinion::SecondOpinion,
     telemetry::{Metrics, Recorder},
@@ -81,6 +82,8 @@ pub struct Worker {
     pub proxy: Proxy,
     pub request_ids: RequestIds,
     pub recorder: Recorder,
+    /// Responses that go to signed-in people.
+    pub streams: Streams,
 }
 
 /// What is known of the connection that a request came on.
@@ -193,6 +196,18 @@ impl Worker {
             Endpoint::Choose { host } => {
                 Box::pin(chooser::serve(&self.gate, host, screened.into_request())).await
             }
+            Endpoint::Logout { enterprise, host, slo_url } => {
+                let place = Place { enterprise, host, slo_url };
+                let request = screened.request();
+                if *request.method() == Method::GET {
+                    return logout::start::confirm(&self.gate, &place);
+                }
+                Box::pin(logout::start::sign_out(&self.gate, &place, request, request_id)).await
+            }
+            Endpoint::Slo { enterprise, url } => {
+                let request = screened.into_request();
+                Box::pin(logout::receive(&self.gate, enterprise, url, request, request_id)).await
+            }
         }
     }
 
@@ -219,7 +234,7 @@ impl Worker {
             Decision::Forward { identified } => {
                 facts.decision = "forward";
                 let active = session.filter(|_| identified);
-                let identity = active.map(|active| self.proxy.identity(&active)).transpose()?;
+                let identity = active.as_ref().map(|active| self.proxy.identity(active)).transpose()?;
                 let uri = request.uri().clone();
                 let outgoing = Outgoing {
                     origin_host: &route.origin.host,
@@ -235,7 +250,10 @@ impl Worker {
                 let begun = Instant::now();
                 let answer = self.proxy.forward(way.screened, &outgoing).await;
                 facts.origin_duration = Some(begun.elapsed());
-                Ok(answer?)
+                Ok(match active {
+                    Some(active) => answer?.map(|body| body.watched(&self.streams, active.session.id)),
+                    None => answer?,
+                })
             }
         }
     }
@@ -248,6 +266,20 @@ impl Worker {
         };
         let Some(token) = token else { return Ok(None) };
         self.gate.directory.session(&token, (self.gate.now)()).await.map_err(Problem::from)
+    }
+
+    /// L-10: breaks off the responses whose session has ended or run out. While the store does not answer they go on.
+    pub async fn cut_ended(&self) {
+        let sessions = self.streams.sessions();
+        if sessions.is_empty() {
+            return;
+        }
+        match self.gate.directory.ended(&sessions, (self.gate.now)()).await {
+            Ok(ended) => self.streams.cut(&ended),
+            Err(error) => {
+                tracing::warn!(%error, "whether sessions with open responses have ended is not known")
+            }
+        }
     }
 
     /// P-25: a navigation goes to the IdP and comes back to its path; everything else is told so.

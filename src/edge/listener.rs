@@ -24,7 +24,7 @@ use super::{
     framing::Watched,
     gate::{Gate, Peer, RequestIds, Worker},
 };
-use crate::proxy::{self, Proxy};
+use crate::proxy::{self, Proxy, Streams};
 
 /// Connections that one worker serves at a time; more wait in the backlog.
 pub const CONNECTIONS_MAX: usize = 10_000;
@@ -36,6 +36,8 @@ const ACCEPT_PAUSE_MILLIS: u64 = 50;
 const DRAIN_SECONDS_MAX: u64 = 30;
 /// Between two looks at idle origin connections.
 const SWEEP_SECONDS: u64 = 5;
+/// Between two looks at the sessions whose responses are still under way: how long one may outlive its session (L-10).
+const ENDED_SESSIONS_SECONDS: u64 = 2;
 /// Requests at a time on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 100;
 /// Between two looks at a connection whose first bytes could be HTTP/2's preface and are not complete; each pause is twice
@@ -100,8 +102,8 @@ impl Listeners {
             getrandom::fill(&mut id).map_err(|error| ServeError::Random(error.to_string()))?;
             let work = move || {
                 let Ok(proxy) = Proxy::new(&settings) else { return };
-                let worker =
-                    Worker { gate, proxy, request_ids: RequestIds::new(u64::from_ne_bytes(id)), recorder };
+                let request_ids = RequestIds::new(u64::from_ne_bytes(id));
+                let worker = Worker { gate, proxy, request_ids, recorder, streams: Streams::default() };
                 if let Err(error) = run(socket, worker, stop) {
                     tracing::error!(index, %error, "a worker ended");
                 }
@@ -142,6 +144,7 @@ fn run(socket: TcpListener, worker: Worker, stop: Stop) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(socket)?;
         let worker = Rc::new(worker);
         let sweeper = tokio::task::spawn_local(sweep(worker.clone()));
+        let cutter = tokio::task::spawn_local(cut_ended(worker.clone()));
         let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         accept(&listener, &worker, &slots, &stop).await;
         drop(listener);
@@ -150,6 +153,7 @@ fn run(socket: TcpListener, worker: Worker, stop: Stop) -> io::Result<()> {
             tracing::warn!("connections were cut after {DRAIN_SECONDS_MAX} s of draining");
         }
         sweeper.abort();
+        cutter.abort();
         Ok(())
     })
 }
@@ -158,6 +162,13 @@ async fn sweep(worker: Rc<Worker>) {
     loop {
         tokio::time::sleep(Duration::from_secs(SWEEP_SECONDS)).await;
         worker.proxy.sweep();
+    }
+}
+
+async fn cut_ended(worker: Rc<Worker>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(ENDED_SESSIONS_SECONDS)).await;
+        worker.cut_ended().await;
     }
 }
 

@@ -11,6 +11,7 @@ pub mod framing;
 pub mod gate;
 mod hints;
 pub mod listener;
+pub mod logout;
 pub mod metadata;
 pub mod pages;
 pub mod record;

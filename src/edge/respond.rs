@@ -5,12 +5,13 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::{
     framing::FramingFault,
+    logout,
     pages::{Class, Pages},
     sign_in::Refused,
 };
 use crate::{
     access::{HostFault, PathFault},
-    directory::{SignInError, StoreError},
+    directory::{LogoutError, SignInError, StoreError},
     domain::EnterpriseSlug,
     proxy::{Body, ProxyError, RequestFault},
     saml::{self, Check, Reason},
@@ -57,7 +58,7 @@ pub enum Problem {
     Store(#[from] StoreError),
     #[error("no randomness from the operating system: {0}")]
     Random(#[from] getrandom::Error),
-    #[error("the AuthnRequest could not be signed: {0}")]
+    #[error("a message could not be signed: {0}")]
     Signing(#[from] saml::SigningError),
     #[error("{0}")]
     NoConnection(#[from] saml::NoConnection),
@@ -69,6 +70,10 @@ pub enum Problem {
     Page(#[from] askama::Error),
     #[error("{0}")]
     SignInRefused(Refused),
+    #[error("{0}")]
+    LogoutRefused(logout::Refused),
+    #[error("a sign-out was posted from another site")]
+    LogoutCrossSite,
     #[error("a route names the enterprise {0}, which is not configured")]
     NotConfigured(EnterpriseSlug),
     #[error("{0}")]
@@ -124,6 +129,8 @@ impl Problem {
                 (StatusCode::SERVICE_UNAVAILABLE, Class::Unavailable)
             }
             Self::NoConnection(_) => (StatusCode::SERVICE_UNAVAILABLE, Class::SignInUnavailable),
+            Self::LogoutRefused(refused) => logout_answer(refused),
+            Self::LogoutCrossSite => (StatusCode::FORBIDDEN, Class::LogoutCrossSite),
             Self::NotConfigured(_)
             | Self::Page(_)
             | Self::Proxy(
@@ -157,9 +164,9 @@ fn refused_answer(refused: &Refused) -> (StatusCode, Class) {
         | Refused::SignIn(SignInError::Store(_) | SignInError::Contended | SignInError::Random(_)) => {
             (StatusCode::SERVICE_UNAVAILABLE, Class::SignInUnavailable)
         }
-        Refused::SignIn(SignInError::RequestConsumed | SignInError::AssertionReplayed) => {
-            (StatusCode::FORBIDDEN, Class::SignInExpired)
-        }
+        Refused::SignIn(
+            SignInError::RequestConsumed | SignInError::AssertionReplayed | SignInError::LoggedOut,
+        ) => (StatusCode::FORBIDDEN, Class::SignInExpired),
         Refused::SignIn(SignInError::Attribute(_)) => (StatusCode::FORBIDDEN, Class::SignInNotSetUp),
         Refused::RelayState | Refused::SecondOpinion(_) => (StatusCode::FORBIDDEN, Class::SignInRefused),
         Refused::Saml(refusal) => (StatusCode::FORBIDDEN, saml_class(refusal.reason)),
@@ -191,6 +198,27 @@ fn saml_class(reason: Reason) -> Class {
             | Check::Attributes => Class::SignInNotSetUp,
             _ => Class::SignInRefused,
         },
+    }
+}
+
+/// The same for a message to the SLO URL.
+fn logout_answer(refused: &logout::Refused) -> (StatusCode, Class) {
+    use logout::Refused;
+    let unreadable = |status| (status, Class::LogoutUnreadable);
+    match refused {
+        Refused::ContentType => unreadable(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        Refused::BodyTooLarge => unreadable(StatusCode::PAYLOAD_TOO_LARGE),
+        Refused::BodyTimeout => unreadable(StatusCode::REQUEST_TIMEOUT),
+        Refused::Query | Refused::BodyBroken | Refused::RelayStateTooLong => {
+            unreadable(StatusCode::BAD_REQUEST)
+        }
+        Refused::Logout(LogoutError::Store(_) | LogoutError::TooManySessions) => {
+            (StatusCode::SERVICE_UNAVAILABLE, Class::Unavailable)
+        }
+        Refused::Saml(_)
+        | Refused::RelayState
+        | Refused::RequestConsumed
+        | Refused::Logout(LogoutError::Replayed) => (StatusCode::FORBIDDEN, Class::LogoutRefused),
     }
 }
 

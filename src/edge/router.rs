@@ -5,6 +5,8 @@
 //! | of an `acs_url` | of that `acs_url` | POST | Assertion Consumer Service of its enterprise |
 //! | of an `acs_url` | `/saml/login`, with several enterprises `/enterprises/{name}/saml/login` | GET | starts a sign-in |
 //! | of an `acs_url`, with several enterprises | `/saml/choose` | GET, POST | which enterprise, by e-mail address |
+//! | of an `acs_url` | `.../saml/logout` beside it | GET, POST | asks whether to sign out, and signs out |
+//! | of an `acs_url` | `.../saml/slo` beside it | GET, POST | single logout: what an IdP sends by redirect, POST or SOAP |
 //! | of an `acs_url` | `/saml/metadata`, with several enterprises `/enterprises/{name}/saml/metadata` | GET, HEAD | our own metadata |
 //! | any | under [`RESERVED`] | | 404: never forwarded, whatever routes say (P-24) |
 use std::collections::HashMap;
@@ -27,6 +29,10 @@ pub enum Endpoint {
     Login { enterprise: EnterpriseSlug, host: String },
     /// Asks which enterprise a person of this host belongs to.
     Choose { host: String },
+    /// Signs out here and at the IdP, whose answer comes to `slo_url`.
+    Logout { enterprise: EnterpriseSlug, host: String, slo_url: String },
+    /// Takes the IdP's logout messages; the URL is what Destination must equal.
+    Slo { enterprise: EnterpriseSlug, url: String },
     /// Our own metadata.
     Metadata { enterprise: EnterpriseSlug },
 }
@@ -37,7 +43,7 @@ impl Endpoint {
         match self {
             Self::Acs { .. } => "POST",
             Self::Login { .. } => "GET",
-            Self::Choose { .. } => "GET, POST",
+            Self::Choose { .. } | Self::Logout { .. } | Self::Slo { .. } => "GET, POST",
             Self::Metadata { .. } => "GET, HEAD",
         }
     }
@@ -84,11 +90,15 @@ pub struct Home<'a> {
 }
 
 /// The endpoints of an enterprise on one of its hosts, beside the ACS, under `/saml` or `/enterprises/{name}/saml`.
-fn endpoints(enterprise: &EnterpriseSlug, host: &str) -> [(&'static str, Endpoint); 2] {
-    let (enterprise, host) = (enterprise.clone(), host.to_owned());
+///
+/// `home` is the URL of that folder.
+fn endpoints(enterprise: &EnterpriseSlug, host: &str, home: &str) -> [(&'static str, Endpoint); 4] {
+    let (own, at, slo) = (|| enterprise.clone(), || host.to_owned(), || format!("{home}/slo"));
     [
-        ("metadata", Endpoint::Metadata { enterprise: enterprise.clone() }),
-        ("login", Endpoint::Login { enterprise, host }),
+        ("metadata", Endpoint::Metadata { enterprise: own() }),
+        ("login", Endpoint::Login { enterprise: own(), host: at() }),
+        ("logout", Endpoint::Logout { enterprise: own(), host: at(), slo_url: slo() }),
+        ("slo", Endpoint::Slo { enterprise: own(), url: slo() }),
     ]
 }
 
@@ -100,9 +110,12 @@ impl Router {
                 if homes.len() == 1 { "/saml".into() } else { format!("/enterprises/{enterprise}/saml") };
             for url in *acs_urls {
                 let (host, path) = parts(url)?;
-                let own = endpoints(enterprise, &host).map(|(name, own)| (format!("{base}/{name}"), own));
                 let choose = (homes.len() > 1)
                     .then(|| (chooser::PATH.into(), Endpoint::Choose { host: host.clone() }));
+                let scheme = url.split("://").next().unwrap_or_default();
+                let home = format!("{scheme}://{host}{base}");
+                let own =
+                    endpoints(enterprise, &host, &home).map(|(name, own)| (format!("{base}/{name}"), own));
                 let paths = router.hosts.entry(host).or_default();
                 paths.extend(own);
                 paths.extend(choose);

@@ -3,10 +3,12 @@
 //! It lives apart from the gateway: nothing of it imports a module that verifies, and no module imports it but the
 //! demo, the command line and the tests.
 mod encrypter;
+mod logout;
 mod pages;
 mod people;
 mod request;
 mod response;
+mod sign_out;
 mod signed;
 mod signer;
 mod xml;
@@ -136,6 +138,7 @@ pub async fn bind(settings: Settings) -> Result<Idp, BindError> {
         no_groups: settings.no_groups,
         session_seconds: settings.session_seconds,
         authn: settings.authn,
+        sessions: sign_out::Sessions::default(),
         encrypter,
     };
     Ok(Idp { listener, state })
@@ -154,6 +157,11 @@ impl Idp {
     /// Where AuthnRequests go.
     pub fn sso_url(&self) -> &str {
         &self.state.audience.sso_url
+    }
+
+    /// Where logout messages go, by HTTP-Redirect or HTTP-POST.
+    pub fn slo_url(&self) -> String {
+        format!("{}/slo", self.state.base_url)
     }
 
     /// The people, to be read and changed while it runs.

@@ -21,13 +21,14 @@ use super::{
     people::{Directory, GroupsError, Person, groups_in},
     request::{Audience, AuthnRequest, Message, PERSISTENT, RequestError, ServiceProvider, origin_of},
     response::{Answer, Denial, Ids, NoGroups, Sign, metadata},
+    sign_out::{self, Sessions},
     signer::Signer,
 };
 
 /// Length of a posted form: the groups of one person and a request.
 const FORM_BYTES_MAX: usize = 256 * 1024;
 /// Length of a RelayState. The standard says 80 bytes, service providers send more (SAML Bindings 3.4.3).
-const RELAY_STATE_BYTES_MAX: usize = 1_024;
+pub(super) const RELAY_STATE_BYTES_MAX: usize = 1_024;
 
 /// The word for the HTTP-POST binding in a query or form.
 const POST: &str = "post";
@@ -43,6 +44,7 @@ pub(super) struct State {
     pub no_groups: NoGroups,
     pub session_seconds: Option<u32>,
     pub authn: Authn,
+    pub sessions: Sessions,
     pub encrypter: Option<Encrypter>,
 }
 
@@ -52,6 +54,8 @@ pub(super) fn router(state: State) -> Router {
         .route("/metadata", get(metadata_document))
         .route("/sso", get(sso).post(sso_posted))
         .route("/sso/begin", post(begin))
+        .route("/slo", get(sign_out::redirected).post(sign_out::posted))
+        .route("/people/{id}/sign-out", post(sign_out::sign_out))
         .route("/sso/continue", post(continue_to_service_provider))
         .route("/people/{id}/groups", post(save_groups))
         .route("/style.css", get(style))
@@ -91,7 +95,7 @@ struct Beginning {
 
 /// What a page shows instead of an answer.
 #[derive(Debug, thiserror::Error)]
-enum Problem {
+pub(super) enum Problem {
     #[error(transparent)]
     Request(#[from] RequestError),
     #[error(transparent)]
@@ -132,6 +136,8 @@ struct PeoplePage<'a> {
     /// The service provider's entity id, if someone is being signed in.
     service_provider: Option<&'a str>,
     parameters: &'a Parameters,
+    /// Ids of those who have a session somewhere.
+    signed_in: Vec<String>,
     entity_id: &'a str,
     /// Those that people may be sent to from here.
     known: &'a [ServiceProvider],
@@ -210,7 +216,10 @@ async fn continue_to_service_provider(
     let person = state.directory.person(&parameters.person).ok_or(GroupsError::NoPerson)?;
     let relay_state = &parameters.relay_state;
     deliver(&state, &request, relay_state, |answer| match request.agreed_format() {
-        Some(format) => answer.success(&person, format, &state.signer),
+        Some(format) => {
+            state.sessions.open(&request, &person, format, &answer.ids.session);
+            answer.success(&person, format, &state.signer)
+        }
         None => answer.denial(Denial::InvalidNameIdPolicy, &state.signer),
     })
 }
@@ -238,7 +247,8 @@ async fn save_groups(
 
 async fn metadata_document(Shared(state): Shared<Arc<State>>) -> Response {
     let wants_signed = !state.audience.keys.is_empty();
-    let document = metadata(&state.entity_id, &state.audience.sso_url, wants_signed, &state.signer);
+    let slo_url = format!("{}/slo", state.base_url);
+    let document = metadata(&state.entity_id, &state.audience.sso_url, &slo_url, wants_signed, &state.signer);
     ([(header::CONTENT_TYPE, "application/samlmetadata+xml")], document).into_response()
 }
 
@@ -272,7 +282,7 @@ fn denial(request: &AuthnRequest) -> Option<Denial> {
 }
 
 /// Browsers say where a form came from. Tools that say nothing are let through: they carry nobody's authority.
-fn refuse_cross_site(state: &State, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn refuse_cross_site(state: &State, headers: &HeaderMap) -> Result<(), Problem> {
     let field = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let same_origin = |origin: &str| {
         let host = field(header::HOST).unwrap_or_default();
@@ -294,9 +304,11 @@ fn people_page(
     let people = state.directory.people();
     let service_provider = request.map(|request| request.issuer.as_str());
     let known = state.audience.service_providers.as_slice();
-    let html =
-        PeoplePage { people, service_provider, parameters, entity_id: &state.entity_id, known }.render()?;
-    Ok(page(html, "form-action 'self'"))
+    let (signed_in, entity_id) = (state.sessions.people(), state.entity_id.as_str());
+    let html = PeoplePage { people, service_provider, parameters, signed_in, entity_id, known }.render()?;
+    // Signing out through the browser goes on to an application: browsers judge redirects by this, too.
+    let policy = if service_provider.is_some() { "form-action 'self'" } else { "form-action *" };
+    Ok(page(html, policy))
 }
 
 /// The page that posts a response to the ACS: by itself with JavaScript, by a button without (SAML Bindings 3.5.4).
@@ -342,7 +354,7 @@ fn form_target(acs_url: &str) -> String {
     }
 }
 
-fn page(html: String, policy: &str) -> Response {
+pub(super) fn page(html: String, policy: &str) -> Response {
     let policy =
         format!("default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; {policy}");
     let fields = [
@@ -356,7 +368,7 @@ fn page(html: String, policy: &str) -> Response {
 }
 
 /// An underscore and 128 random bits in hexadecimal: an NCName.
-fn random_id() -> Result<String, getrandom::Error> {
+pub(super) fn random_id() -> Result<String, getrandom::Error> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)?;
     Ok(format!("_{:032x}", u128::from_be_bytes(bytes)))

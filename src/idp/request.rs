@@ -14,8 +14,8 @@ use quick_xml::{
 
 use super::signed;
 
-const PROTOCOL: &str = "urn:oasis:names:tc:SAML:2.0:protocol";
-const ASSERTION: &str = "urn:oasis:names:tc:SAML:2.0:assertion";
+pub(super) const PROTOCOL: &str = "urn:oasis:names:tc:SAML:2.0:protocol";
+pub(super) const ASSERTION: &str = "urn:oasis:names:tc:SAML:2.0:assertion";
 const POST_BINDING: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST";
 pub(super) const PERSISTENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";
 pub(super) const EMAIL_ADDRESS: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress";
@@ -26,7 +26,7 @@ const ENCODED_BYTES_MAX: usize = 32 * 1024;
 /// Length of an inflated AuthnRequest.
 const INFLATED_BYTES_MAX: usize = 64 * 1024;
 /// How deep elements may be nested in an AuthnRequest.
-const DEPTH_MAX: usize = 16;
+pub(super) const DEPTH_MAX: usize = 16;
 /// Length of a request ID or an ACS URL.
 const VALUE_BYTES_MAX: usize = 2_048;
 
@@ -199,7 +199,7 @@ fn decode(parameter: &str) -> Result<String, RequestError> {
 }
 
 /// SAML Bindings 3.4.4.1.
-fn inflate(parameter: &str) -> Result<String, RequestError> {
+pub(super) fn inflate(parameter: &str) -> Result<String, RequestError> {
     if parameter.len() > ENCODED_BYTES_MAX {
         return Err(RequestError::TooLong);
     }
@@ -325,7 +325,7 @@ fn open(
 }
 
 /// Attributes by qualified name; one of another namespace has a prefix and so never takes the place of SAML's.
-fn attributes(element: &BytesStart<'_>) -> Result<Vec<(String, String)>, RequestError> {
+pub(super) fn attributes(element: &BytesStart<'_>) -> Result<Vec<(String, String)>, RequestError> {
     element
         .attributes()
         .map(|attribute| {

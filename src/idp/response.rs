@@ -6,7 +6,7 @@ use super::{
     Authn, encrypter::Encrypter, people::Person, request::AuthnRequest, signer::Signer, xml::Element,
 };
 
-const SUCCESS: &str = "urn:oasis:names:tc:SAML:2.0:status:Success";
+pub(super) const SUCCESS: &str = "urn:oasis:names:tc:SAML:2.0:status:Success";
 const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
 const BASIC: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic";
 const AUTHN_CONTEXT: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified";
@@ -197,15 +197,25 @@ impl Answer<'_> {
 }
 
 /// Metadata of the IdP (SAML Metadata 2.4.3).
-pub(super) fn metadata(entity_id: &str, sso_url: &str, wants_signed: bool, signer: &Signer) -> String {
+pub(super) fn metadata(
+    entity_id: &str,
+    sso_url: &str,
+    slo_url: &str,
+    wants_signed: bool,
+    signer: &Signer,
+) -> String {
     let key = Element::new("md:KeyDescriptor").with("use", "signing").child(signer.key_info());
     let format = |format: &str| Element::new("md:NameIDFormat").text(format);
+    let slo = |binding: &str| {
+        Element::new("md:SingleLogoutService").with("Binding", binding).with("Location", slo_url)
+    };
     let sso =
         |binding| Element::new("md:SingleSignOnService").with("Binding", binding).with("Location", sso_url);
     let role = Element::new("md:IDPSSODescriptor")
         .with("WantAuthnRequestsSigned", wants_signed.to_string())
         .with("protocolSupportEnumeration", PROTOCOL)
         .child(key)
+        .children([REDIRECT_BINDING, POST_BINDING].map(slo))
         .child(format(super::request::PERSISTENT))
         .child(format(super::request::EMAIL_ADDRESS))
         .child(sso(REDIRECT_BINDING))

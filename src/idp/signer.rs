@@ -1,5 +1,8 @@
 //! The IdP's key: signs elements with an enveloped signature (SAML Core 5.4).
+use std::io::Write;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
+use flate2::{Compression, write::DeflateEncoder};
 use openssl::{
     bn::BigNumRef,
     ecdsa::EcdsaSig,
@@ -86,6 +89,28 @@ impl Signer {
                 .child(self.key_info()),
         );
         Ok(())
+    }
+
+    /// A message as a query of the HTTP-Redirect binding, signed (SAML Bindings 3.4.4.1).
+    pub(super) fn sign_query(
+        &self,
+        parameter: &str,
+        message: &str,
+        relay_state: &str,
+    ) -> Result<String, ErrorStack> {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
+        // Writing to memory does not fail; an empty message would be refused by everyone.
+        let deflated =
+            encoder.write_all(message.as_bytes()).and_then(|()| encoder.finish()).unwrap_or_default();
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair(parameter, &STANDARD.encode(deflated));
+        if !relay_state.is_empty() {
+            query.append_pair("RelayState", relay_state);
+        }
+        let query = query.append_pair("SigAlg", self.algorithm).finish();
+        let value = STANDARD.encode(self.signature(query.as_bytes())?);
+        let value: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
+        Ok(format!("{query}&Signature={value}"))
     }
 
     fn signed_info(&self, id: &str, digest: &str) -> Element {

@@ -10,13 +10,28 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::exchange::ResponseBody;
+use super::{
+    exchange::ResponseBody,
+    streams::{Streams, Watch},
+};
+use crate::domain::SessionId;
 
 /// A response body: a few bytes of our own, or an origin server's as it comes.
 pub struct Body {
     kind: Kind,
     sent_bytes: u64,
     on_end: Option<Box<dyn FnOnce(u64)>>,
+    watch: Option<Watch>,
+}
+
+/// Why a response breaks off.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    #[error(transparent)]
+    Origin(#[from] hyper::Error),
+    /// L-10
+    #[error("the session has ended")]
+    SessionEnded,
 }
 
 enum Kind {
@@ -34,7 +49,13 @@ impl Body {
     }
 
     fn of(kind: Kind) -> Self {
-        Self { kind, sent_bytes: 0, on_end: None }
+        Self { kind, sent_bytes: 0, on_end: None, watch: None }
+    }
+
+    /// Breaks off when `streams` is told that the session has ended.
+    pub fn watched(mut self, streams: &Streams, session: SessionId) -> Self {
+        self.watch = Some(Watch::new(streams, session));
+        self
     }
 
     /// Is told, once, how many bytes were sent when the body has ended or was given up.
@@ -52,20 +73,29 @@ impl<T: Into<Bytes>> From<T> for Body {
 
 impl hyper::body::Body for Body {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.watch.as_ref().is_some_and(Watch::is_cut) {
+            return Poll::Ready(Some(Err(BodyError::SessionEnded)));
+        }
         let data = match &mut self.kind {
             Kind::Full(bytes) => bytes.take().map(Ok),
-            Kind::Origin(body) => ready!(body.poll_data(cx)),
+            Kind::Origin(body) => match body.poll_data(cx) {
+                Poll::Ready(data) => data,
+                Poll::Pending => {
+                    self.watch.iter_mut().for_each(|watch| watch.wait(cx.waker()));
+                    return Poll::Pending;
+                }
+            },
         };
         if let Some(Ok(data)) = &data {
             self.sent_bytes += data.len() as u64;
         }
-        Poll::Ready(data.map(|data| data.map(Frame::data)))
+        Poll::Ready(data.map(|data| data.map(Frame::data).map_err(BodyError::Origin)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -115,7 +115,7 @@ mod tests {
                     enterprise_id,
                     enterprise: slug.clone(),
                     person: PersonId::of(enterprise_id, "idp", "alice"),
-                    name_id: NameId { value: "alice".into(), format: String::new() },
+                    name_id: NameId { value: "alice".into(), ..NameId::default() },
                     session_index: None,
                     authn_instant: Timestamp::UNIX_EPOCH,
                     authn_context: None,

@@ -15,11 +15,13 @@ mod fields;
 mod identity;
 mod pool;
 mod response;
+mod streams;
 
-pub use body::Body;
+pub use body::{Body, BodyError};
 pub use error::{ProxyError, RequestFault, SettingsFault};
 pub use fields::COOKIE_PREFIX;
 pub use identity::Identity;
+pub use streams::Streams;
 
 use body::RequestBody;
 use exchange::Failure;

@@ -53,6 +53,8 @@ pub struct Settings {
     pub signing_keys: Vec<OwnKey>,
     /// Our own, RSA: what one of them opens is decrypted, and all are in our metadata.
     pub decryption_keys: Vec<OwnKey>,
+    /// `None`: sign-outs end our own sessions only, and the IdP cannot end any.
+    pub slo: Option<SloSettings>,
     /// Whether a plain Assertion is refused.
     pub encrypted: bool,
     /// Whether AES-CBC is taken beside AES-GCM, under a verified signature only (S-72).
@@ -67,6 +69,34 @@ pub enum RequestBinding {
     #[default]
     Redirect,
     Post,
+}
+
+/// The IdP's single logout service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SloSettings {
+    /// Where LogoutRequests go.
+    pub url: String,
+    /// Where LogoutResponses go, if elsewhere.
+    pub response_url: Option<String>,
+    pub binding: SloBinding,
+}
+
+/// How we send; what the IdP sends may come by either, and by SOAP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SloBinding {
+    #[default]
+    Redirect,
+    Post,
+}
+
+impl SloBinding {
+    /// The word that the configuration uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Redirect => "redirect",
+            Self::Post => "post",
+        }
+    }
 }
 
 /// Which element must carry a signature of its own.

@@ -177,7 +177,7 @@ fn attribute_values(tape: &Tape<'_>, attribute: NodeId) -> Option<Vec<String>> {
     Some(values)
 }
 
-fn issuer<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Issuer<'s>, Refusal> {
+pub(super) fn issuer<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Issuer<'s>, Refusal> {
     Ok(Issuer { value: text(tape, id)?, format: tape.attribute(id, "Format") })
 }
 
@@ -208,7 +208,7 @@ fn subject<'s>(tape: &Tape<'s>, id: NodeId, decryption: &mut Decryption<'_>) -> 
     Ok(subject)
 }
 
-fn name_id<'s>(tape: &Tape<'s>, id: NodeId) -> Result<NameIdFields<'s>, Refusal> {
+pub(super) fn name_id<'s>(tape: &Tape<'s>, id: NodeId) -> Result<NameIdFields<'s>, Refusal> {
     Ok(NameIdFields {
         value: text(tape, id)?,
         format: tape.attribute(id, "Format"),
@@ -303,17 +303,21 @@ fn authn_statement<'s>(tape: &Tape<'s>, id: NodeId) -> Result<AuthnStatement<'s>
     })
 }
 
-fn text<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Text<'s>, Refusal> {
+pub(super) fn text<'s>(tape: &Tape<'s>, id: NodeId) -> Result<Text<'s>, Refusal> {
     tape.text(id).ok_or_else(|| Refusal::from(Reason::ValueNotText).detail(tape.local(id)))
 }
 
-fn required_instant(tape: &Tape<'_>, id: NodeId, name: &str) -> Result<Timestamp, Refusal> {
+pub(super) fn required_instant(tape: &Tape<'_>, id: NodeId, name: &str) -> Result<Timestamp, Refusal> {
     optional_instant(tape, id, name)?.ok_or_else(|| {
         Refusal::from(Reason::TimestampInvalid).detail(format!("{} has no {name}", tape.local(id)))
     })
 }
 
-fn optional_instant(tape: &Tape<'_>, id: NodeId, name: &str) -> Result<Option<Timestamp>, Refusal> {
+pub(super) fn optional_instant(
+    tape: &Tape<'_>,
+    id: NodeId,
+    name: &str,
+) -> Result<Option<Timestamp>, Refusal> {
     let Some(text) = tape.attribute(id, name) else { return Ok(None) };
     let wrong = || {
         Refusal::from(Reason::TimestampInvalid).found(&text).detail(format!("{name} of {}", tape.local(id)))

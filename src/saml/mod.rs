@@ -28,6 +28,7 @@ mod fields;
 pub mod guard;
 mod instant;
 pub mod limits;
+mod logout;
 mod metadata;
 mod name_id;
 mod own_key;
@@ -45,9 +46,17 @@ mod xml;
 mod xmlenc;
 
 pub use check::{Check, NoTrail, Trail};
-pub use connection::{CertificateInfo, Connection, ConnectionError, RequestBinding, Settings, SignedElement};
+pub use connection::{
+    CertificateInfo, Connection, ConnectionError, RequestBinding, Settings, SignedElement, SloBinding,
+    SloSettings,
+};
 pub use decode::decode;
 pub use demand::NameIdFormat;
+pub use limits::ISSUE_AGE_SECONDS_MAX;
+pub use logout::{
+    Delivery, LogoutMessage, LogoutOutcome, LogoutRefusal, MessageKind, Received, Receiver, Reply,
+    VerifiedLogoutRequest, VerifiedLogoutResponse, logout_request, logout_response, logout_response_soap,
+};
 pub use metadata::{
     IdpMetadata, MetadataBinding, MetadataEndpoint, MetadataError, MetadataRules, MetadataSigners,
     OwnDescriptor, own_metadata, read_metadata,

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::domain::NameId;
 
-const UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
+pub(super) const UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
 const ENTITY: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
 const PERSISTENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";
 
@@ -34,7 +34,12 @@ pub(super) fn check(name_id: &NameIdFields<'_>, connection: &Connection) -> Resu
         check_qualifier(name_id.name_qualifier.as_deref(), &settings.idp_entity_id)?;
         check_qualifier(name_id.sp_name_qualifier.as_deref(), &settings.entity_id)?;
     }
-    Ok(NameId { value: value.to_owned(), format: format.to_owned() })
+    Ok(NameId {
+        value: value.to_owned(),
+        format: format.to_owned(),
+        name_qualifier: name_id.name_qualifier.as_deref().map(str::to_owned),
+        sp_name_qualifier: name_id.sp_name_qualifier.as_deref().map(str::to_owned),
+    })
 }
 
 fn check_qualifier(found: Option<&str>, expected: &str) -> Result<(), Refusal> {

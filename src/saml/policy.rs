@@ -11,7 +11,7 @@ use super::{
 };
 use crate::domain::{NameId, StableId, Timestamp};
 
-const ENTITY_FORMAT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
+pub(super) const ENTITY_FORMAT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
 const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
 
 /// Where and when a response is judged.
@@ -324,7 +324,7 @@ impl Policy<'_> {
 }
 
 /// Byte for byte, as every comparison here.
-fn equal(found: &str, expected: &str, mismatch: Reason, guard: Guard) -> Result<(), Refusal> {
+pub(super) fn equal(found: &str, expected: &str, mismatch: Reason, guard: Guard) -> Result<(), Refusal> {
     if found == expected || !stands(guard) {
         return Ok(());
     }

@@ -168,7 +168,7 @@ fn attribute(value: &str) -> String {
 }
 
 /// RFC 1951 without a wrapper, SAML Bindings 3.4.4.1.
-fn deflate(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+pub(super) fn deflate(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = DeflateEncoder::new(vec![], Compression::default());
     encoder.write_all(bytes)?;
     encoder.finish()

@@ -120,28 +120,12 @@ fn check_all(
     let mut canonicalizer = Canonicalizer::default();
     let mut octets = String::with_capacity(tape.source_len() + 1024);
     for signature in signatures.into_iter().flatten() {
-        octets.clear();
-        canonicalizer.write(tape, signature.signed_info, None, &signature.info_prefixes, &mut octets)?;
-        connection.check_signature(signature.algorithm, octets.as_bytes(), &signature.value)?;
+        signature.check_value(tape, connection, &mut canonicalizer, &mut octets)?;
     }
     trail.passed(Check::SignatureValue, &|| "verified with a certificate of the connection".into());
     // The Assertion first, so that the octets of the Response, which hold it, are the last where both are signed.
     for signature in signatures.into_iter().flatten().rev() {
-        octets.clear();
-        canonicalizer.write(
-            tape,
-            signature.parent,
-            Some(signature.signature),
-            &signature.prefixes,
-            &mut octets,
-        )?;
-        let digest = signature.digest.of(octets.as_bytes());
-        // Nothing here is secret, so an early end of the comparison tells nobody anything (S-41: bytes, not text).
-        let same = !octets.is_empty() && digest.as_deref() == Some(signature.digest_value.as_slice());
-        if !same && stands(Guard::Digest) {
-            let element = tape.local(signature.parent);
-            return Err(Refusal::from(Reason::DigestMismatch).detail(format!("of the {element}")));
-        }
+        signature.check_digest(tape, &mut canonicalizer, &mut octets)?;
     }
     trail.passed(Check::Digest, &|| format!("{} canonical bytes", octets.len()));
     Ok(octets)
@@ -167,6 +151,20 @@ pub(super) fn verify_root(
             Refusal::from(Reason::DigestMismatch).detail(format!("of the {}", tape.local(Tape::ROOT)))
         );
     }
+    Ok(Digested { octets, response: false })
+}
+
+/// Verifies the one signature of a protocol message other than a Response: `signature`, which `element` holds (L-02).
+pub(super) fn verify_message(
+    tape: &Tape<'_>,
+    element: NodeId,
+    signature: NodeId,
+    connection: &Connection,
+) -> Result<Digested, Refusal> {
+    let signature = Signature::read(tape, signature, element)?;
+    let (mut canonicalizer, mut octets) = (Canonicalizer::default(), String::new());
+    signature.check_value(tape, connection, &mut canonicalizer, &mut octets)?;
+    signature.check_digest(tape, &mut canonicalizer, &mut octets)?;
     Ok(Digested { octets, response: false })
 }
 
@@ -235,6 +233,40 @@ impl Signature {
             digest_value,
             prefixes,
         })
+    }
+}
+
+impl Signature {
+    /// The SignatureValue over the canonical SignedInfo, which is left in `octets`.
+    fn check_value(
+        &self,
+        tape: &Tape<'_>,
+        connection: &Connection,
+        canonicalizer: &mut Canonicalizer,
+        octets: &mut String,
+    ) -> Result<(), Refusal> {
+        octets.clear();
+        canonicalizer.write(tape, self.signed_info, None, &self.info_prefixes, octets)?;
+        connection.check_signature(self.algorithm, octets.as_bytes(), &self.value)
+    }
+
+    /// The digest over the canonical parent without this signature, which is left in `octets`.
+    fn check_digest(
+        &self,
+        tape: &Tape<'_>,
+        canonicalizer: &mut Canonicalizer,
+        octets: &mut String,
+    ) -> Result<(), Refusal> {
+        octets.clear();
+        canonicalizer.write(tape, self.parent, Some(self.signature), &self.prefixes, octets)?;
+        let digest = self.digest.of(octets.as_bytes());
+        // Nothing here is secret, so an early end of the comparison tells nobody anything (S-41: bytes, not text).
+        let same = !octets.is_empty() && digest.as_deref() == Some(self.digest_value.as_slice());
+        if !same && stands(Guard::Digest) {
+            let element = tape.local(self.parent);
+            return Err(Refusal::from(Reason::DigestMismatch).detail(format!("of the {element}")));
+        }
+        Ok(())
     }
 }
 

@@ -16,13 +16,15 @@ use super::{
 const RSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
 const ECDSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256";
 
-/// Why something could not be signed. Both are faults of ours and not of a message.
+/// Why something could not be signed. All are faults of ours and not of a message.
 #[derive(Debug, thiserror::Error)]
 pub enum SigningError {
     #[error("the library does not sign: {0}")]
     Library(#[from] ErrorStack),
     #[error("what was to be signed is no element that we could send")]
     Document,
+    #[error("the connection has no signing key")]
+    NoKey,
 }
 
 /// Appends SigAlg and Signature to a query (SAML Bindings 3.4.4.1). `query` is

@@ -63,7 +63,7 @@ const OWN_ATTRIBUTES: &[&str] = &[
     "PrefixList",
 ];
 
-/// SAML Core 1.3.4 and 5.4.2: only the un-namespaced `ID` of a Response or Assertion identifies it, IDs are NCNames, and no
+/// SAML Core 1.3.4 and 5.4.2: only the un-namespaced `ID` of a message or an Assertion identifies it, IDs are NCNames, and no
 /// two elements of the document share one, whatever their ID attribute is called.
 pub(super) fn check_ids(tape: &Tape<'_>) -> Result<(), Refusal> {
     let mut ids: Vec<Cow<'_, str>> = vec![];
@@ -72,8 +72,13 @@ pub(super) fn check_ids(tape: &Tape<'_>) -> Result<(), Refusal> {
         if attributes.is_empty() && tape.repeats(element) {
             continue;
         }
-        let identified =
-            tape.is(element, Namespace::SAMLP, "Response") || tape.is(element, Namespace::SAML, "Assertion");
+        let identified = match tape.namespace(element) {
+            Namespace::SAMLP => {
+                matches!(tape.local(element), "Response" | "LogoutRequest" | "LogoutResponse")
+            }
+            Namespace::SAML => tape.local(element) == "Assertion",
+            _ => false,
+        };
         if attributes.is_empty() && !identified {
             continue;
         }
@@ -296,7 +301,7 @@ pub(super) fn status_codes<'s>(tape: &Tape<'s>, status: NodeId) -> Vec<Cow<'s, s
     codes
 }
 
-fn check_version(tape: &Tape<'_>, element: NodeId) -> Result<(), Refusal> {
+pub(super) fn check_version(tape: &Tape<'_>, element: NodeId) -> Result<(), Refusal> {
     match tape.attribute(element, "Version") {
         Some(version) if version == "2.0" || !stands(Guard::Version) => Ok(()),
         None if !stands(Guard::Version) => Ok(()),

@@ -1,7 +1,7 @@
 //! Keys: fixed-length ids only (R-02), with one Redis Cluster hash tag per shard.
 use std::fmt::Write as _;
 
-use crate::domain::{EnterpriseId, OrganizationId, PersonId, RequestId, SessionId};
+use crate::domain::{EnterpriseId, OrganizationId, PersonId, RequestId, SessionId, SubjectId};
 
 /// What is kept where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,8 +20,14 @@ pub enum Key {
     IdpMetadata(EnterpriseId),
     Session(SessionId),
     PendingSignIn(RequestId),
-    /// SHA-256 of the IdP's entity id and an assertion's ID: there once the assertion was used.
+    /// SHA-256 of the IdP's entity id and the ID of an assertion or a LogoutRequest: there once it was used.
     UsedAssertion([u8; 32]),
+    PendingLogout(RequestId),
+    /// Set of the sessions that an IdP opened for one NameID: when the session ends (8 bytes), then its id (32 bytes).
+    SubjectSessions(SubjectId),
+    /// SHA-256 of whom an IdP signed out, and perhaps of which of its sessions: until when assertions about them may have
+    /// been issued that must open nothing any more.
+    LoggedOut([u8; 32]),
 }
 
 /// What one commit may span: an enterprise, or a single key of its own.
@@ -46,10 +52,16 @@ impl Key {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Person(..) | Self::Organization(..) => Kind::Record,
-            Self::OrganizationMembers(..) | Self::PersonSessions(..) | Self::Unowned(..) => Kind::Set,
-            Self::IdpMetadata(..) | Self::Session(..) | Self::PendingSignIn(..) | Self::UsedAssertion(..) => {
-                Kind::Expiring
-            }
+            Self::OrganizationMembers(..)
+            | Self::PersonSessions(..)
+            | Self::Unowned(..)
+            | Self::SubjectSessions(..) => Kind::Set,
+            Self::IdpMetadata(..)
+            | Self::Session(..)
+            | Self::PendingSignIn(..)
+            | Self::UsedAssertion(..)
+            | Self::PendingLogout(..)
+            | Self::LoggedOut(..) => Kind::Expiring,
         }
     }
 
@@ -61,7 +73,12 @@ impl Key {
             | Self::PersonSessions(e, _)
             | Self::Unowned(e)
             | Self::IdpMetadata(e) => Shard::Enterprise(*e),
-            Self::Session(_) | Self::PendingSignIn(_) | Self::UsedAssertion(_) => Shard::Own,
+            Self::Session(_)
+            | Self::PendingSignIn(_)
+            | Self::UsedAssertion(_)
+            | Self::PendingLogout(_)
+            | Self::SubjectSessions(_)
+            | Self::LoggedOut(_) => Shard::Own,
         }
     }
 
@@ -76,13 +93,18 @@ impl Key {
             Self::IdpMetadata(e) => format!("pc:{{{e}}}:metadata"),
             Self::Session(id) => format!("pc:{{{id}}}:s"),
             Self::PendingSignIn(id) => format!("pc:{{{id}}}:r"),
-            Self::UsedAssertion(digest) => {
-                let mut hex = String::with_capacity(64);
-                digest.iter().for_each(|byte| write!(hex, "{byte:02x}").expect("a String takes it"));
-                format!("pc:{{{hex}}}:a")
-            }
+            Self::UsedAssertion(digest) => format!("pc:{{{}}}:a", hex(digest)),
+            Self::PendingLogout(id) => format!("pc:{{{id}}}:l"),
+            Self::SubjectSessions(id) => format!("pc:{{{id}}}:ss"),
+            Self::LoggedOut(digest) => format!("pc:{{{}}}:lo", hex(digest)),
         }
     }
+}
+
+fn hex(digest: &[u8; 32]) -> String {
+    let mut hex = String::with_capacity(64);
+    digest.iter().for_each(|byte| write!(hex, "{byte:02x}").expect("a String takes it"));
+    hex
 }
 
 #[cfg(test)]

@@ -55,6 +55,10 @@ pub enum Op {
     Insert(Key, Vec<u8>),
     /// Takes out of a set; absent already is fine. Answers [`Reply::Done`].
     Remove(Key, Vec<u8>),
+    /// Takes the members that come before this one in byte order out of a set. Answers [`Reply::Done`].
+    RemoveBelow(Key, Vec<u8>),
+    /// Lets a set go at that time, unless it is told another one before. Answers [`Reply::Done`].
+    Expire(Key, Timestamp),
     /// Deletes a set or a key with an expiry; a record is deleted by a [`Commit`] only. Answers [`Reply::Done`].
     Delete(Key),
 }

@@ -10,8 +10,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::StoreError;
 use crate::domain::{
-    EnterpriseId, IdpDocument, Organization, OrganizationId, PendingSignIn, Person, PersonId, RequestId,
-    Session, SessionId,
+    EnterpriseId, IdpDocument, Organization, OrganizationId, PendingLogout, PendingSignIn, Person, PersonId,
+    RequestId, Session, SessionId, Timestamp,
 };
 
 /// For `Key::Person`.
@@ -52,6 +52,42 @@ pub fn encode_pending_sign_in(pending: &PendingSignIn) -> Vec<u8> {
 /// `request` is that of the key.
 pub fn decode_pending_sign_in(request: RequestId, stored: &[u8]) -> Result<PendingSignIn, StoreError> {
     decode::<wire::PendingSignIn>(stored, "pending sign-in")?.into_domain(request)
+}
+
+/// For `Key::PendingLogout`.
+pub fn encode_pending_logout(pending: &PendingLogout) -> Vec<u8> {
+    encode(&wire::PendingLogout::from(pending))
+}
+
+/// `request` is that of the key.
+pub fn decode_pending_logout(request: RequestId, stored: &[u8]) -> Result<PendingLogout, StoreError> {
+    decode::<wire::PendingLogout>(stored, "pending logout")?.into_domain(request)
+}
+
+/// For `Key::LoggedOut`: assertions that were issued up to then open nothing.
+pub fn encode_logged_out(at: Timestamp) -> Vec<u8> {
+    at.as_millisecond().to_be_bytes().to_vec()
+}
+
+pub fn decode_logged_out(stored: &[u8]) -> Result<Timestamp, StoreError> {
+    let millis = stored.try_into().map(i64::from_be_bytes).ok();
+    let at = millis.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+    at.ok_or_else(|| StoreError::Corrupt("a logout whose time is unreadable".into()))
+}
+
+/// A member of `Key::SubjectSessions`. In byte order sessions that end earlier come first.
+pub fn encode_subject_session(id: SessionId, expires_at: Timestamp) -> Vec<u8> {
+    [&subject_sessions_before(expires_at)[..], id.as_bytes()].concat()
+}
+
+/// What all members of `Key::SubjectSessions` come before whose session has ended at `now`.
+pub fn subject_sessions_before(now: Timestamp) -> [u8; 8] {
+    u64::try_from(now.as_millisecond()).unwrap_or(0).to_be_bytes()
+}
+
+pub fn decode_subject_session(member: &[u8]) -> Result<SessionId, StoreError> {
+    let id = member.get(8..).and_then(|id| id.try_into().ok()).map(SessionId::from_bytes);
+    id.ok_or_else(|| StoreError::Corrupt("a session of a NameID".into()))
 }
 
 /// For `Key::IdpMetadata`.

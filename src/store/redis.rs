@@ -7,7 +7,8 @@
 //! Threads. [`Redis::connect`] is called on the runtime that lives as long as the process: the connection's task and
 //! the task that reconnects run there. Calls may come from any thread and any runtime that has its timer enabled.
 //!
-//! Rights. An ACL user needs `~pc:* +get +getdel +set +unlink +zadd +zrem +zcard +zrangebylex +getrange +evalsha
+//! Rights. An ACL user needs `~pc:* +get +getdel +set +unlink +zadd +zrem +zcard +zrangebylex +zremrangebylex +pexpire
+//! +getrange +evalsha
 //! +script|load +info`; without `+info` the checks of the server's version and eviction policy are left out.
 //!
 //! Durability and atomicity are the server's: a commit is one script on one node. What `appendfsync` and replication
@@ -234,6 +235,16 @@ fn command(op: &Op, now: Timestamp) -> Cmd {
             command.arg(member.as_slice());
             command
         }
+        Op::RemoveBelow(key, end) => {
+            let mut command = with_key("ZREMRANGEBYLEX", key);
+            command.arg("-").arg([b"(", end.as_slice()].concat());
+            command
+        }
+        Op::Expire(key, at) => {
+            let mut command = with_key("PEXPIRE", key);
+            command.arg(kept_millis(*at, now));
+            command
+        }
     }
 }
 
@@ -249,7 +260,10 @@ fn reply(op: &Op, answer: Result<Value, RedisError>, now: Timestamp) -> Result<R
         (Op::PutOnce { .. }, Value::Okay) | (Op::Replace { .. }, Value::Int(1)) => Ok(Reply::Created(true)),
         (Op::PutOnce { .. }, Value::Nil) | (Op::Replace { .. }, Value::Int(0)) => Ok(Reply::Created(false)),
         (Op::Put { .. }, Value::Okay) => Ok(Reply::Done),
-        (Op::Insert(..) | Op::Remove(..) | Op::Delete(_), Value::Int(_)) => Ok(Reply::Done),
+        (
+            Op::Insert(..) | Op::Remove(..) | Op::RemoveBelow(..) | Op::Expire(..) | Op::Delete(_),
+            Value::Int(_),
+        ) => Ok(Reply::Done),
         _ => Err(corrupt_reply()),
     }
 }

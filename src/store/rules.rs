@@ -23,7 +23,10 @@ pub(super) fn check_batch(ops: &[Op]) -> Result<(), StoreError> {
             expiring(key)?;
             check_value(value)
         }
-        Op::Insert(key, member) | Op::Remove(key, member) => check_member(key, member),
+        Op::Insert(key, member) | Op::Remove(key, member) | Op::RemoveBelow(key, member) => {
+            check_member(key, member)
+        }
+        Op::Expire(key, _) => require(key.kind() == Kind::Set, "only a set is told when to go"),
         Op::Delete(key) => require(key.kind() != Kind::Record, "a record is deleted by a commit only"),
     })
 }
@@ -153,10 +156,20 @@ mod tests {
             Op::Delete(person(e())),
             Op::Insert(person(e()), vec![]),
             Op::Insert(members(e()), vec![0; MEMBER_BYTES_MAX + 1]),
+            Op::RemoveBelow(session(1), vec![]),
+            Op::Expire(session(1), at),
+            Op::Expire(person(e()), at),
         ] {
             assert!(matches!(check_batch(std::slice::from_ref(&op)), Err(StoreError::Misuse(_))), "{op:?}");
         }
-        for op in [Op::Get(person(e())), put(session(1)), Op::Delete(members(e())), Op::Delete(session(1))] {
+        for op in [
+            Op::Get(person(e())),
+            put(session(1)),
+            Op::RemoveBelow(members(e()), vec![1]),
+            Op::Expire(members(e()), at),
+            Op::Delete(members(e())),
+            Op::Delete(session(1)),
+        ] {
             assert!(check_batch(std::slice::from_ref(&op)).is_ok(), "{op:?}");
         }
         assert!(writes(vec![Write::Put(session(1), vec![])]).is_err());

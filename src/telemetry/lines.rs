@@ -26,6 +26,17 @@ pub enum AuditAction {
     GroupsUnknown,
     #[serde(rename = "saml.response_refused")]
     ResponseRefused,
+    /// An IdP's LogoutRequest was accepted.
+    #[serde(rename = "saml.logout_request")]
+    LogoutRequest,
+    /// An IdP answered a LogoutRequest of ours.
+    #[serde(rename = "saml.logout_response")]
+    LogoutResponse,
+    #[serde(rename = "saml.logout_refused")]
+    LogoutRefused,
+    /// A person signed out here.
+    #[serde(rename = "business.sign_out")]
+    SignOut,
     /// The IdP's keys or endpoints changed by its metadata.
     #[serde(rename = "saml.metadata_changed")]
     MetadataChanged,
@@ -46,6 +57,8 @@ pub enum Trigger {
     Saml,
     Scim,
     Owner,
+    /// The person that the event is about.
+    Person,
 }
 
 impl Trigger {
@@ -55,6 +68,7 @@ impl Trigger {
             Self::Saml => "saml",
             Self::Scim => "scim",
             Self::Owner => "owner",
+            Self::Person => "person",
         }
     }
 }

@@ -23,6 +23,7 @@ struct Inner {
     /// For requests that no worker counts.
     common: Recorder,
     saml_responses: Family<SamlLabels, Counter>,
+    saml_logouts: Family<SamlLabels, Counter>,
     provisioning_changes: Family<ChangeLabels, Counter>,
     sessions: Counter,
     store_durations: Family<OperationLabel, DurationHistogram>,
@@ -72,6 +73,7 @@ impl Metrics {
             common: traffic.recorder(),
             traffic,
             saml_responses: Family::default(),
+            saml_logouts: Family::default(),
             provisioning_changes: Family::default(),
             sessions: Counter::default(),
             store_durations: Family::default(),
@@ -105,6 +107,16 @@ impl Metrics {
     /// Counts a refused response by the stable code of its reason.
     pub fn saml_refused(&self, reason: &'static str) {
         self.saml("refused", reason);
+    }
+
+    /// Counts an accepted LogoutRequest or LogoutResponse.
+    pub fn logout_accepted(&self) {
+        self.logout("accepted", "");
+    }
+
+    /// Counts a refused one by the stable code of its reason.
+    pub fn logout_refused(&self, reason: &'static str) {
+        self.logout("refused", reason);
     }
 
     /// Counts a membership change by its audit name.
@@ -158,6 +170,10 @@ impl Metrics {
         out
     }
 
+    fn logout(&self, result: &'static str, reason: &'static str) {
+        self.0.saml_logouts.get_or_create(&SamlLabels { result, reason }).inc();
+    }
+
     fn saml(&self, result: &'static str, reason: &'static str) {
         self.0.saml_responses.get_or_create(&SamlLabels { result, reason }).inc();
     }
@@ -176,6 +192,8 @@ impl Inner {
         registry.register_collector(Box::new(self.traffic.clone()));
         let name = "portcullis_saml_responses";
         registry.register(name, "SAML responses by result and reason", self.saml_responses.clone());
+        let name = "portcullis_saml_logouts";
+        registry.register(name, "Logout messages by result and reason", self.saml_logouts.clone());
         let name = "portcullis_provisioning_changes";
         registry.register(name, "Membership changes by trigger and kind", self.provisioning_changes.clone());
         registry.register("portcullis_sessions", "Sessions opened", self.sessions.clone());
@@ -207,6 +225,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.request("app", 200, Duration::from_millis(3));
         metrics.saml_refused("audience_mismatch");
+        metrics.logout_refused("logout_replayed");
         metrics.provisioning_change(Trigger::Saml, "org.add_member");
         metrics.session_opened();
         metrics.store_operation("commit").observe(Duration::from_millis(1));
@@ -223,6 +242,7 @@ mod tests {
             "portcullis_request_duration_seconds_bucket{le=\"+Inf\",route=\"app\"} 1",
             "portcullis_request_duration_seconds_sum{route=\"app\"} 0.003",
             "portcullis_saml_responses_total{result=\"refused\",reason=\"audience_mismatch\"} 1",
+            "portcullis_saml_logouts_total{result=\"refused\",reason=\"logout_replayed\"} 1",
             "portcullis_provisioning_changes_total{trigger=\"saml\",change=\"org.add_member\"} 1",
             "portcullis_sessions_total 1",
             "portcullis_store_duration_seconds_count{operation=\"commit\"} 1",

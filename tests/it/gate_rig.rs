@@ -104,7 +104,7 @@ pub fn active_session(enterprise: &str, token: &SessionToken) -> ActiveSession {
             enterprise_id,
             enterprise: slug,
             person: PersonId::of(enterprise_id, "https://idp.example.com", "alice"),
-            name_id: NameId { value: "alice".into(), format: String::new() },
+            name_id: NameId { value: "alice".into(), ..NameId::default() },
             session_index: None,
             authn_instant: now,
             authn_context: None,

@@ -13,6 +13,7 @@ mod foreign_requests;
 mod gate_rig;
 mod idp;
 mod inspect;
+mod logout;
 mod metadata;
 mod provisioning;
 mod proxy;

@@ -66,7 +66,7 @@ fn person(memberships: &[(&str, Role)], invitations: &[&str]) -> Person {
     Person {
         id: person_id(1),
         enterprise: EnterpriseId::from_bytes(ENTERPRISE),
-        name_id: NameId { value: "alice".into(), format: "f".into() },
+        name_id: NameId { value: "alice".into(), format: "f".into(), ..NameId::default() },
         profile: Profile::default(),
         memberships,
         invitations: invitations.iter().enumerate().map(invitation).collect(),

@@ -53,6 +53,7 @@ conformance! {
     commits_stay_in_a_shard
     sets_are_paged_in_byte_order
     sets_are_kept_apart
+    sets_are_trimmed_and_told_when_to_go
     bytes_come_back_as_they_were
     large_values_fit
     no_update_is_lost
@@ -324,6 +325,26 @@ async fn sets_are_kept_apart(store: Arc<dyn Store>) {
     for (n, expected) in [(1, vec![vec![1], vec![9]]), (2, vec![]), (3, vec![vec![3], vec![9]])] {
         assert_eq!(store.members(set(n), None, 10).await.unwrap(), expected, "{n}");
     }
+}
+
+async fn sets_are_trimmed_and_told_when_to_go(store: Arc<dyn Store>) {
+    for member in [&[0, 9][..], &[5], &[5, 0], &[9]] {
+        one(&store, at(0), Op::Insert(set(1), member.to_vec())).await;
+    }
+    one(&store, at(0), Op::Insert(set(2), vec![1])).await;
+    one(&store, at(0), Op::RemoveBelow(set(1), vec![])).await;
+    assert_eq!(store.members(set(1), None, 10).await.unwrap().len(), 4);
+    one(&store, at(0), Op::RemoveBelow(set(1), vec![5, 0])).await;
+    assert_eq!(store.members(set(1), None, 10).await.unwrap(), [vec![5, 0], vec![9]]);
+    assert_eq!(store.members(set(2), None, 10).await.unwrap(), [vec![1]]);
+    // Not before its time, and a set that is deleted takes its time along.
+    one(&store, at(0), Op::Expire(set(1), at(100))).await;
+    one(&store, at(0), Op::Expire(set(3), at(100))).await;
+    assert_eq!(store.members(set(1), None, 10).await.unwrap().len(), 2);
+    one(&store, at(0), Op::Delete(set(1))).await;
+    one(&store, at(0), Op::Insert(set(1), vec![7])).await;
+    one(&store, at(200_000), Op::Insert(set(2), vec![2])).await;
+    assert_eq!(store.members(set(1), None, 10).await.unwrap(), [vec![7]]);
 }
 
 async fn bytes_come_back_as_they_were(store: Arc<dyn Store>) {

@@ -107,6 +107,7 @@ fn op(program: u8) -> impl Strategy<Value = Op> {
         }),
         (sets(program), small()).prop_map(|(key, member)| Op::Insert(key, member)),
         (sets(program), small()).prop_map(|(key, member)| Op::Remove(key, member)),
+        (sets(program), small()).prop_map(|(key, end)| Op::RemoveBelow(key, end)),
         prop_oneof![records(program), sessions(program), marks(program), sets(program)].prop_map(Op::Delete),
     ]
 }

@@ -56,6 +56,21 @@ async fn forgotten_scripts_are_loaded_again() {
     assert_eq!(get(&store, at(0), session(1)).await, versioned(0, b"b"));
 }
 
+/// R-07: what finds a person's sessions goes with the last of them.
+#[tokio::test]
+async fn a_set_that_is_told_when_to_go_has_a_time_to_live() {
+    let server = RedisServer::start();
+    let store = redis(&server).await;
+    let (key, millis) = (set(1).text(), async |key: &str| server.run::<i64>(&["PTTL", key]).await);
+    one(&store, at(0), Op::Insert(set(1), vec![1])).await;
+    assert_eq!(millis(&key).await, -1);
+    for lifetime in [1_000_000, 2_000_000] {
+        one(&store, at(0), Op::Expire(set(1), at(lifetime))).await;
+        let left = millis(&key).await;
+        assert!((lifetime..=lifetime + 60_000).contains(&left), "{left}");
+    }
+}
+
 #[tokio::test]
 async fn a_broken_line_fails_at_once_and_comes_back() {
     let redis = BreakableRedis::start().await;
@@ -186,7 +201,7 @@ async fn a_wrong_password_is_told_but_not_repeated() {
 }
 
 /// The rights that the documentation of `store::redis` names, `+info` being optional.
-const RIGHTS: &str = "on >s3cret ~pc:* +get +getdel +set +unlink +zadd +zrem +zcard +zrangebylex +getrange +evalsha \
+const RIGHTS: &str = "on >s3cret ~pc:* +get +getdel +set +unlink +zadd +zrem +zcard +zrangebylex +zremrangebylex +pexpire +getrange +evalsha \
                       +script|load";
 
 #[tokio::test]

@@ -81,6 +81,36 @@ classes! {
         "Signing in is not possible at the moment.",
         "Please try again in a minute. If it stays so, give your administrator the request id below.",
         "Try again";
+    SignedOut, "signed_out":
+        "You are signed out",
+        "You are signed out here and at your identity provider.",
+        "You can close this window.",
+        "Sign in again";
+    SignedOutPartly, "signed_out_partly":
+        "You are signed out here",
+        "Your identity provider could not reach every other application.",
+        "Close the browser to be safe.",
+        "Sign in again";
+    SignedOutHere, "signed_out_here":
+        "You are signed out here",
+        "You may still be signed in at your identity provider.",
+        "Close the browser to be safe.",
+        "Sign in again";
+    LogoutRefused, "logout_refused":
+        "You may still be signed in",
+        "The sign-out message of your identity provider could not be accepted, and changed nothing.",
+        "To be sure, sign out at the application, or close the browser. Your administrator finds more by the request id below.",
+        "To the start page";
+    LogoutUnreadable, "logout_unreadable":
+        "You may still be signed in",
+        "The message that should have signed you out did not arrive as a whole.",
+        "To be sure, sign out at the application, or close the browser.",
+        "To the start page";
+    LogoutCrossSite, "logout_cross_site":
+        "You are still signed in",
+        "This sign-out did not come from the application itself.",
+        "If you want to sign out, do so at the application.",
+        "To the start page";
     SignInRequired, "sign_in_required":
         "Please sign in",
         "You are not signed in, or not any more, so what you sent did not get through.",

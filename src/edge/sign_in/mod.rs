@@ -90,7 +90,7 @@ fn return_path(gate: &Gate, host: &str, target: &str) -> Result<String, Problem>
 }
 
 /// A path and query on our own host, or nothing (S-98, P-25): the path must be canonical as a request's must be.
-fn own_path(target: &str) -> Result<String, Problem> {
+pub(super) fn own_path(target: &str) -> Result<String, Problem> {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     // Browsers send a query with almost anything in it, and there it leads nowhere else.
     let in_query = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
@@ -140,6 +140,7 @@ mod tests {
             Refused::NoConnection(saml::NoConnection),
             SignInError::RequestConsumed.into(),
             SignInError::AssertionReplayed.into(),
+            SignInError::LoggedOut.into(),
             SignInError::from(UnusableAttribute::Ambiguous { name: "email".into(), values: 2 }).into(),
             SignInError::from(UnusableAttribute::NotText { name: "email".into() }).into(),
             SignInError::Contended.into(),
@@ -162,6 +163,7 @@ mod tests {
                 | Refused::SignIn(
                     SignInError::RequestConsumed
                     | SignInError::AssertionReplayed
+                    | SignInError::LoggedOut
                     | SignInError::Attribute(_)
                     | SignInError::Contended
                     | SignInError::Random(_)

@@ -72,7 +72,7 @@ pub async fn start(gate: &Gate, ask: Ask<'_>, fields: &HeaderMap) -> Result<Resp
     let mut response = match sent {
         Sent::Redirect(url) => see_other(StatusCode::FOUND, &url)?,
         Sent::Post { action, parameter, message, relay_state } => {
-            forms::post(&action, parameter, &message, &relay_state)?
+            forms::post(&action, parameter, &message, Some(&relay_state))?
         }
     };
     let cookie = cookies::set_pending_sign_ins(&handles, settings.sign_in_seconds_max);

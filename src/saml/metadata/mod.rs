@@ -12,7 +12,7 @@ pub use error::MetadataError;
 pub use own::{OwnDescriptor, own_metadata};
 pub use read::read_metadata;
 
-use super::{Connection, ConnectionError, Settings};
+use super::{Connection, ConnectionError, RequestBinding, Settings, SloBinding, SloSettings};
 use crate::domain::Timestamp;
 
 /// What a document must agree with.
@@ -140,16 +140,36 @@ impl IdpMetadata {
 
     /// Where AuthnRequests go by the HTTP-Redirect binding.
     pub fn sso_url(&self) -> &str {
-        let redirect = self.single_sign_on.iter().find(|sso| sso.binding == MetadataBinding::Redirect);
-        redirect.map_or("", |sso| sso.location.as_str())
+        self.location(MetadataBinding::Redirect).unwrap_or_default()
+    }
+
+    fn location(&self, binding: MetadataBinding) -> Option<&str> {
+        let service = self.single_sign_on.iter().find(|sso| sso.binding == binding);
+        service.map(|sso| sso.location.as_str())
+    }
+
+    /// Where logout messages go, by HTTP-Redirect if the IdP takes that. Nowhere without a key of ours: they are always signed.
+    fn slo(&self, settings: &Settings) -> Option<SloSettings> {
+        let by = |binding| self.single_logout.iter().find(move |slo| slo.binding == binding);
+        let (slo, binding) = by(MetadataBinding::Redirect)
+            .map(|slo| (slo, SloBinding::Redirect))
+            .or_else(|| by(MetadataBinding::Post).map(|slo| (slo, SloBinding::Post)))?;
+        let (url, response_url) = (slo.location.clone(), slo.response_location.clone());
+        (!settings.signing_keys.is_empty()).then_some(SloSettings { url, response_url, binding })
     }
 
     /// The configuration's settings with everything that the document says of the IdP. Algorithms are not among it: hints
     /// in a document never widen what is accepted (M-07).
     pub fn apply(&self, settings: &Settings) -> Settings {
         Settings {
-            sso_url: self.sso_url().to_owned(),
+            // An IdP that takes POSTs without saying so takes them where redirects go.
+            sso_url: match settings.request_binding {
+                RequestBinding::Redirect => self.sso_url(),
+                RequestBinding::Post => self.location(MetadataBinding::Post).unwrap_or(self.sso_url()),
+            }
+            .to_owned(),
             certificates: self.certificates.clone(),
+            slo: settings.slo.clone().or_else(|| self.slo(settings)),
             ..settings.clone()
         }
     }

@@ -90,7 +90,7 @@ fn role(writer: &mut Xml, settings: &Settings, own: &OwnDescriptor) -> std::io::
     let flag = |flag: bool| if flag { "true" } else { "false" };
     let role = writer.create_element("md:SPSSODescriptor").with_attributes([
         ("protocolSupportEnumeration", "urn:oasis:names:tc:SAML:2.0:protocol"),
-        ("AuthnRequestsSigned", flag(!settings.signing_keys.is_empty())),
+        ("AuthnRequestsSigned", flag(settings.sign_requests && !settings.signing_keys.is_empty())),
         ("WantAssertionsSigned", flag(wants)),
     ]);
     role.write_inner_content(|writer| {

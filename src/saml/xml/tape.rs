@@ -19,6 +19,7 @@ impl Namespace {
     pub(in crate::saml) const XENC: Self = Self(7);
     pub(in crate::saml) const XENC11: Self = Self(8);
     pub(in crate::saml) const MD: Self = Self(9);
+    pub(in crate::saml) const SOAP: Self = Self(10);
     /// The names of the constants above, at their places.
     pub(super) const KNOWN: &'static [&'static str] = &[
         "",
@@ -31,6 +32,7 @@ impl Namespace {
         "http://www.w3.org/2001/04/xmlenc#",
         "http://www.w3.org/2009/xmlenc11#",
         "urn:oasis:names:tc:SAML:2.0:metadata",
+        "http://schemas.xmlsoap.org/soap/envelope/",
     ];
 }
 

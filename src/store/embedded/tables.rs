@@ -126,6 +126,15 @@ impl<'t> Tables<'t> {
                 self.remove(&key, &member)?;
                 Reply::Done
             }
+            Op::RemoveBelow(key, end) => {
+                self.remove_below(&key, &end)?;
+                Reply::Done
+            }
+            Op::Expire(key, at) => {
+                // A set's time lies where a value would: the sweep finds it by the same rows.
+                self.put_expiring(&key.text(), &[], at)?;
+                Reply::Done
+            }
             Op::Delete(key) => {
                 self.delete(&key)?;
                 Reply::Done
@@ -176,6 +185,8 @@ impl<'t> Tables<'t> {
         }
         for (at, key) in expired {
             self.delete_value(&key)?;
+            // A set that was told to go; no other value shares its key with members.
+            self.delete_members(&key)?;
             // The value's own row is gone with it; this takes one that was left behind.
             self.expiries.remove((at, key.as_str())).map_err(unavailable)?;
             self.changed = true;
@@ -224,10 +235,28 @@ impl<'t> Tables<'t> {
         if key.kind() != Kind::Set {
             return self.delete_value(&key.text());
         }
-        let (text, end) = bounds(key);
-        let all = (text.as_str(), &[][..])..(end.as_str(), &[][..]);
-        self.sets.retain_in(all, |_, ()| false).map_err(unavailable)?;
+        self.delete_value(&key.text())?;
+        self.delete_members(&key.text())?;
         self.changed = true;
+        Ok(())
+    }
+
+    fn delete_members(&mut self, text: &str) -> Result<(), StoreError> {
+        let end = format!("{text}\0");
+        let all = (text, &[][..])..(end.as_str(), &[][..]);
+        self.sets.retain_in(all, |_, ()| false).map_err(unavailable)
+    }
+
+    fn remove_below(&mut self, key: &Key, end: &[u8]) -> Result<(), StoreError> {
+        let text = key.text();
+        let mut removed = false;
+        let below = (text.as_str(), &[][..])..(text.as_str(), end);
+        let take = |_: (&str, &[u8]), ()| {
+            removed = true;
+            false
+        };
+        self.sets.retain_in(below, take).map_err(unavailable)?;
+        self.changed |= removed;
         Ok(())
     }
 

@@ -208,6 +208,34 @@ mod tests {
     }
 
     #[test]
+    fn a_set_goes_at_the_time_that_it_was_told_last() {
+        let database = database();
+        let set = |n| Key::SubjectSessions(crate::domain::SubjectId::from_bytes([n; 16]));
+        let members = |n| tables::members(&database.begin_read().unwrap(), &set(n), None, 9).unwrap().len();
+        let batch = |now, ops| apply(&database, vec![Work::Batch { now: at(now), ops }]).unwrap();
+        let insert = |n| Op::Insert(set(n), vec![n]);
+        batch(
+            0,
+            vec![
+                insert(1),
+                Op::Expire(set(1), at(1_000)),
+                insert(2),
+                Op::Expire(set(2), at(1_000)),
+                insert(3),
+            ],
+        );
+        batch(500, vec![Op::Expire(set(2), at(200_000))]);
+        batch(61_001, vec![put_one()]);
+        assert_eq!((members(1), members(2), members(3)), (0, 1, 1));
+        batch(260_001, vec![put_one()]);
+        assert_eq!((members(1), members(2), members(3)), (0, 0, 1));
+    }
+
+    fn put_one() -> Op {
+        Op::Put { key: session(9), value: vec![], expires_at: at(900_000) }
+    }
+
+    #[test]
     fn the_sweep_is_bounded_and_gets_ahead() {
         let database = database();
         let expired = 2 * SWEPT_PER_FLUSH_MIN;

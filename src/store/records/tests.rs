@@ -24,7 +24,15 @@ fn role() -> impl Strategy<Value = Role> {
 }
 
 fn name_id() -> impl Strategy<Value = NameId> {
-    (any::<String>(), any::<String>()).prop_map(|(value, format)| NameId { value, format })
+    let qualifier = || proptest::option::of(any::<String>());
+    (any::<String>(), any::<String>(), qualifier(), qualifier()).prop_map(
+        |(value, format, name_qualifier, sp_name_qualifier)| NameId {
+            value,
+            format,
+            name_qualifier,
+            sp_name_qualifier,
+        },
+    )
 }
 
 fn profile() -> impl Strategy<Value = Profile> {

@@ -75,6 +75,17 @@ pub(super) struct PendingSignIn {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct PendingLogout {
+    v: V1,
+    enterprise: String,
+    slo: String,
+    relay: String,
+    to: Option<String>,
+    expires: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct IdpDocument {
     v: V1,
     text: String,
@@ -87,6 +98,10 @@ pub(super) struct IdpDocument {
 struct Name {
     value: String,
     format: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sp: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -262,6 +277,19 @@ impl PendingSignIn {
     }
 }
 
+impl From<&domain::PendingLogout> for PendingLogout {
+    fn from(pending: &domain::PendingLogout) -> Self {
+        Self {
+            v: V,
+            enterprise: pending.enterprise.to_string(),
+            slo: pending.slo_url.clone(),
+            relay: pending.relay_state.clone(),
+            to: pending.return_to.clone(),
+            expires: millis(pending.expires_at),
+        }
+    }
+}
+
 impl From<&domain::IdpDocument> for IdpDocument {
     fn from(document: &domain::IdpDocument) -> Self {
         Self {
@@ -270,6 +298,19 @@ impl From<&domain::IdpDocument> for IdpDocument {
             fetched: millis(document.fetched_at),
             since: millis(document.since),
         }
+    }
+}
+
+impl PendingLogout {
+    pub fn into_domain(self, request: RequestId) -> Result<domain::PendingLogout, StoreError> {
+        Ok(domain::PendingLogout {
+            request,
+            enterprise: enterprise(&self.enterprise)?,
+            slo_url: self.slo,
+            relay_state: self.relay,
+            return_to: self.to,
+            expires_at: time(self.expires)?,
+        })
     }
 }
 
@@ -339,13 +380,18 @@ impl Invitation {
 
 impl From<&NameId> for Name {
     fn from(name: &NameId) -> Self {
-        Self { value: name.value.clone(), format: name.format.clone() }
+        Self {
+            value: name.value.clone(),
+            format: name.format.clone(),
+            by: name.name_qualifier.clone(),
+            sp: name.sp_name_qualifier.clone(),
+        }
     }
 }
 
 impl From<Name> for NameId {
     fn from(name: Name) -> Self {
-        Self { value: name.value, format: name.format }
+        Self { value: name.value, format: name.format, name_qualifier: name.by, sp_name_qualifier: name.sp }
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Setup {
     /// The last word on the configuration.
     pub change: Box<dyn FnOnce(Overrides) -> Overrides>,
     pub wrap: Box<Wrap>,
+    /// Single logout with the IdP, by `redirect` or `post`.
+    pub single_logout: Option<&'static str>,
     /// The clock by which messages are judged.
     pub now: fn() -> Timestamp,
     /// The configuration says nothing of the IdP but its entity id: the rest is to come from metadata.
@@ -56,6 +58,7 @@ impl Setup {
             tables: "",
             change: Box::new(|overrides| overrides),
             wrap: Box::new(|store| store),
+            single_logout: None,
             now: Timestamp::now,
             idp_from_metadata: false,
         }
@@ -70,6 +73,7 @@ pub struct TestGateway {
     pub people: idp::Directory,
     /// Of the IdP that people come from.
     pub idp_entity_id: String,
+    pub idp_url: String,
     pub idp_sso_url: String,
     /// The configuration: a file, and what the environment says to it.
     pub config: PathBuf,
@@ -110,6 +114,7 @@ impl TestGateway {
         let idp = idp::bind(setup.idp).await.unwrap();
         let people = idp.directory();
         let (idp_entity_id, sso_url) = (idp.entity_id().to_owned(), idp.sso_url().to_owned());
+        let (idp_url, slo_url) = (idp.url().to_owned(), idp.slo_url());
         let origin = Origin::bind(loopback(), idp.url()).await.unwrap();
         let origin_url = format!("http://{}", origin.address());
         let (stop_idp, idp_stopped) = stopper();
@@ -139,6 +144,15 @@ impl TestGateway {
             true => overrides,
             false => overrides.set("enterprise.example.saml.sso_url", &sso_url),
         };
+        let key = folder.path().join("certs/development-sp-signing.pem");
+        std::fs::write(&key, include_bytes!("../../../certs/development-sp-signing.pem")).unwrap();
+        let overrides = match setup.single_logout {
+            None => overrides,
+            Some(binding) => overrides
+                .set("enterprise.example.saml.signing_keys", key.display().to_string())
+                .set("enterprise.example.saml.slo_url", slo_url)
+                .set("enterprise.example.saml.slo_binding", binding),
+        };
         let overrides = match &redis {
             None => overrides.set("store.path", folder.path().join("store.redb").display().to_string()),
             Some(redis) => overrides.set("store.kind", "redis").set("store.url", redis.url()),
@@ -149,7 +163,19 @@ impl TestGateway {
         let running = Some(run(&config, &overrides, setup.wrap, setup.now).await);
         let _stops = vec![stop_idp, stop_origin];
         let idp_sso_url = sso_url;
-        Self { url, running, people, idp_entity_id, idp_sso_url, config, overrides, redis, _stops, folder }
+        Self {
+            url,
+            running,
+            people,
+            idp_entity_id,
+            idp_url,
+            idp_sso_url,
+            config,
+            overrides,
+            redis,
+            _stops,
+            folder,
+        }
     }
 
     /// The program itself, with this gateway's configuration.

@@ -27,8 +27,10 @@ pub struct SimpleSaml {
     pub entity_id: String,
     /// The HTTP-Redirect endpoint.
     pub sso_url: String,
+    /// The endpoint for logout messages, by redirect or POST.
+    pub slo_url: String,
     pub certificate_pem: String,
-    base_url: String,
+    pub base_url: String,
     people: RefCell<Vec<Person>>,
     folder: tempfile::TempDir,
     _server: Process,
@@ -60,6 +62,7 @@ impl SimpleSaml {
         let idp = Self {
             entity_id: entity_id(server.port()),
             sso_url: format!("{base}saml2/idp/SSOService.php"),
+            slo_url: format!("{base}saml2/idp/SingleLogoutService.php"),
             base_url: base,
             certificate_pem,
             people: RefCell::new(people),
@@ -98,6 +101,35 @@ impl SimpleSaml {
             .append_pair("RelayState", relay_state)
             .finish();
         format!("{}?{query}", self.sso_url)
+    }
+
+    /// The same with single logout by `redirect` or `post`: what it sends is signed, what it gets must be, with the key of
+    /// the certificate in `pem`.
+    pub fn register_with_logout(
+        &self,
+        sp_entity_id: &str,
+        acs_url: &str,
+        slo_url: &str,
+        binding: &str,
+        pem: &str,
+    ) {
+        let name = if binding == "post" { "HTTP-POST" } else { "HTTP-Redirect" };
+        let certificate = pem.split_once("-----BEGIN CERTIFICATE-----").expect("a certificate").1;
+        let certificate: String =
+            certificate.split("-----").next().unwrap_or_default().split_whitespace().collect();
+        let logout = format!(
+            "'SingleLogoutService' => [['Binding' => 'urn:oasis:names:tc:SAML:2.0:bindings:{name}', 'Location' => {}]],
+             'sign.logout' => true, 'validate.logout' => true, 'certData' => {},",
+            php(slo_url),
+            php(&certificate),
+        );
+        write_service_provider(&self.folder.path().join("metadata"), sp_entity_id, acs_url, &logout);
+    }
+
+    /// Opened by a browser, ends its session here and at every service provider.
+    pub fn logout_url(&self) -> String {
+        let back: String = form_urlencoded::byte_serialize(self.base_url.as_bytes()).collect();
+        format!("{}?ReturnTo={back}", self.slo_url)
     }
 
     /// From now on answers the service provider with what it encrypts to this certificate: assertions, and if

@@ -1,0 +1,196 @@
+//! Sessions that end before their time: because their person says so, or because the IdP does.
+use crate::{
+    domain::{
+        EnterpriseId, NameId, PendingLogout, RequestId, Session, SessionId, SubjectId, Timestamp, digest,
+    },
+    saml::{ISSUE_AGE_SECONDS_MAX, VerifiedLogoutRequest},
+    store::{Key, Op, Reply, StoreError, records},
+};
+
+use super::{Directory, Enterprise, unexpected_reply};
+
+/// Sessions of one NameID that are looked at in one step.
+const SESSIONS_PER_PAGE: usize = 256;
+/// Steps of one logout; a person with more sessions than this is no person.
+const PAGES_MAX: usize = 64;
+/// How much later than its age an assertion may still be accepted, in seconds: twice the most that a clock may be off.
+const SKEW_SECONDS_MAX: i64 = 600;
+
+/// Why a verified LogoutRequest ended nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum LogoutError {
+    /// L-06
+    #[error("the LogoutRequest was used before")]
+    Replayed,
+    #[error("the NameID has more than {} sessions", SESSIONS_PER_PAGE * PAGES_MAX)]
+    TooManySessions,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl LogoutError {
+    /// Stable code for logs, metrics and `docs/REASONS.md`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Replayed => "logout_replayed",
+            Self::TooManySessions => "logout_sessions_exceeded",
+            Self::Store(_) => "store_unavailable",
+        }
+    }
+}
+
+impl Directory {
+    /// Remembers a LogoutRequest that is about to be sent to the IdP.
+    pub async fn open_logout(&self, pending: &PendingLogout, now: Timestamp) -> Result<(), StoreError> {
+        let put = Op::Put {
+            key: Key::PendingLogout(pending.request),
+            value: records::encode_pending_logout(pending),
+            expires_at: pending.expires_at,
+        };
+        self.store.batch(now, vec![put]).await.map(drop)
+    }
+
+    /// The LogoutRequest if it is outstanding. Reads only: a refused response consumes nothing.
+    pub async fn outstanding_logout(
+        &self,
+        request: RequestId,
+        now: Timestamp,
+    ) -> Result<Option<PendingLogout>, StoreError> {
+        let mut replies = self.store.batch(now, vec![Op::Get(Key::PendingLogout(request))]).await?;
+        match replies.pop() {
+            Some(Reply::Value(stored)) => {
+                stored.map(|stored| records::decode_pending_logout(request, &stored.value)).transpose()
+            }
+            _ => Err(unexpected_reply()),
+        }
+    }
+
+    /// Consumes an outstanding LogoutRequest; whether it was still there.
+    pub async fn close_logout(&self, request: RequestId, now: Timestamp) -> Result<bool, StoreError> {
+        match self.store.batch(now, vec![Op::Take(Key::PendingLogout(request))]).await?.pop() {
+            Some(Reply::Value(taken)) => Ok(taken.is_some()),
+            _ => Err(unexpected_reply()),
+        }
+    }
+
+    /// Ends every session that the request names, of this enterprise and opened by this IdP (L-05): at once on this gateway,
+    /// within the bounded age of the cache on others (L-10). Answers their ids.
+    ///
+    /// SAML Core 3.7.3.1: an assertion that was issued before the request and arrives after it opens no session either. The
+    /// marks for that are written before the sessions are looked for, and a sign-in reads them after it has written its
+    /// session, so that one of the two finds the other.
+    pub async fn end_sessions_of(
+        &self,
+        enterprise: &Enterprise,
+        sp_entity_id: &str,
+        request: &VerifiedLogoutRequest,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>, LogoutError> {
+        let issuer = request.issuer();
+        let used = digest(&[issuer.as_bytes(), b"LogoutRequest", request.id().as_bytes()]);
+        let once = Op::PutOnce {
+            key: Key::UsedAssertion(used),
+            value: Vec::new(),
+            expires_at: request.replayable_until(),
+        };
+        match self.store.batch(now, vec![once]).await?.pop() {
+            Some(Reply::Created(true)) => {}
+            Some(Reply::Created(false)) => return Err(LogoutError::Replayed),
+            _ => return Err(unexpected_reply().into()),
+        }
+        self.store.batch(now, logged_out(enterprise.id, request)).await?;
+        let set = Key::SubjectSessions(SubjectId::of(enterprise.id, issuer, &request.name_id().value));
+        let mut after = records::subject_sessions_before(now).to_vec();
+        let mut ended = vec![];
+        for _ in 0..PAGES_MAX {
+            let page = self.store.members(set, Some(after), SESSIONS_PER_PAGE).await?;
+            let is_last = page.len() < SESSIONS_PER_PAGE;
+            let last = page.last().cloned().unwrap_or_default();
+            let named = |session: &Session| {
+                session.enterprise_id == enterprise.id && names(request, session, sp_entity_id)
+            };
+            ended.extend(self.end_those(set, page, named, now).await?);
+            if is_last {
+                return Ok(ended);
+            }
+            after = last;
+        }
+        Err(LogoutError::TooManySessions)
+    }
+
+    /// Ends those sessions of a page that are `named`, and forgets those that are over.
+    async fn end_those(
+        &self,
+        set: Key,
+        page: Vec<Vec<u8>>,
+        named: impl Fn(&Session) -> bool,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let ids: Vec<SessionId> =
+            page.iter().map(|member| records::decode_subject_session(member)).collect::<Result<_, _>>()?;
+        let gets = ids.iter().map(|id| Op::Get(Key::Session(*id))).collect();
+        let replies = self.store.batch(now, gets).await?;
+        let (mut ended, mut deletions) = (vec![], vec![]);
+        for ((member, id), reply) in page.into_iter().zip(ids).zip(replies) {
+            let Reply::Value(stored) = reply else { return Err(unexpected_reply()) };
+            let session = stored.map(|stored| records::decode_session(id, &stored.value)).transpose()?;
+            if session.as_ref().is_some_and(|session| !named(session)) {
+                continue;
+            }
+            if session.is_some() {
+                deletions.push(Op::Delete(Key::Session(id)));
+                ended.push(id);
+            }
+            deletions.push(Op::Remove(set, member));
+        }
+        let deleted = self.store.batch(now, deletions).await;
+        ended.iter().for_each(|id| self.cache.forget(*id));
+        deleted.map(|_| ended)
+    }
+}
+
+/// L-05: the same NameID, byte for byte, and where the request names sessions, one of them.
+fn names(request: &VerifiedLogoutRequest, session: &Session, sp_entity_id: &str) -> bool {
+    let (found, asked) = (&session.name_id, request.name_id());
+    // SAML Core 8.3.7: a qualifier that is left out is the entity id of the provider that it stands for.
+    let idp = |name: &NameId| name.name_qualifier.as_deref().unwrap_or(request.issuer()).to_owned();
+    let sp = |name: &NameId| name.sp_name_qualifier.as_deref().unwrap_or(sp_entity_id).to_owned();
+    let same = found.value == asked.value
+        && found.format == asked.format
+        && idp(found) == idp(asked)
+        && sp(found) == sp(asked);
+    let indexes = request.session_indexes();
+    same && (indexes.is_empty()
+        || session.session_index.as_ref().is_some_and(|index| indexes.contains(index)))
+}
+
+/// What keeps assertions out that were issued up to the request.
+fn logged_out(enterprise: EnterpriseId, request: &VerifiedLogoutRequest) -> Vec<Op> {
+    let at = request.issue_instant();
+    let seconds = jiff::SignedDuration::from_secs(ISSUE_AGE_SECONDS_MAX + SKEW_SECONDS_MAX);
+    let expires_at = at.checked_add(seconds).unwrap_or(Timestamp::MAX);
+    let put = |index: Option<&str>| Op::Put {
+        key: logged_out_key(enterprise, request.issuer(), request.name_id(), index),
+        value: records::encode_logged_out(at),
+        expires_at,
+    };
+    match request.session_indexes() {
+        [] => vec![put(None)],
+        indexes => indexes.iter().map(|index| put(Some(index))).collect(),
+    }
+}
+
+/// The key of the mark for one session of a NameID, or for all.
+pub(super) fn logged_out_key(
+    enterprise: EnterpriseId,
+    issuer: &str,
+    name_id: &NameId,
+    session_index: Option<&str>,
+) -> Key {
+    let parts =
+        [enterprise.as_bytes(), issuer.as_bytes(), name_id.value.as_bytes(), name_id.format.as_bytes()];
+    Key::LoggedOut(match session_index {
+        None => digest(&parts),
+        Some(index) => digest(&[&parts[..], &[index.as_bytes()]].concat()),
+    })
+}

@@ -1,0 +1,205 @@
+//! `fixtures/saml/logout`: messages at a fixed time, with the outcome that each is owed, without a gateway around.
+//!
+//! `UPDATE_FIXTURES=1 cargo test --test it logout::fixtures` writes them anew.
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use portcullis::saml::{Connection, LogoutRefusal, MessageKind, Receiver, SloBinding, SloSettings};
+
+use super::forge_logout::{Message, SUCCESS, code, deflated, envelope};
+use crate::saml::forge::{IDP, NOW, REQUEST, SAML, Spec, attributes, now, settings};
+
+const SLO: &str = "https://sp.example.com/saml/slo";
+
+/// By which binding a fixture comes: its file's extension.
+#[derive(Clone, Copy)]
+enum Binding {
+    /// The XML that the form's base64 holds.
+    Request,
+    Response,
+    Query,
+    Soap,
+}
+
+struct Case {
+    name: &'static str,
+    binding: Binding,
+    /// The code of the refusal; `None` for accepted.
+    owed: Option<&'static str>,
+    octets: Vec<u8>,
+}
+
+fn message(element: &'static str) -> Message {
+    let mut message = match element {
+        "LogoutRequest" => Message::request(IDP, SLO, "alice@example.com", &["_session"]),
+        _ => Message::response(IDP, SLO, REQUEST, &code(SUCCESS, "")),
+    };
+    message.attributes.extend(attributes([("ID", "_logout"), ("IssueInstant", "2026-01-15T11:59:58Z")]));
+    message
+}
+
+fn request(change: impl FnOnce(&mut Message)) -> Message {
+    let mut request = message("LogoutRequest");
+    change(&mut request);
+    request
+}
+
+fn plain() -> Message {
+    request(|_| ())
+}
+
+fn post(name: &'static str, owed: Option<&'static str>, xml: String) -> Case {
+    Case { name, binding: Binding::Request, owed, octets: xml.into() }
+}
+
+fn answer(name: &'static str, owed: Option<&'static str>, xml: String) -> Case {
+    Case { name, binding: Binding::Response, owed, octets: xml.into() }
+}
+
+fn query(name: &'static str, owed: Option<&'static str>, query: String) -> Case {
+    Case { name, binding: Binding::Query, owed, octets: query.into() }
+}
+
+fn soap(name: &'static str, owed: Option<&'static str>, xml: String) -> Case {
+    Case { name, binding: Binding::Soap, owed, octets: xml.into() }
+}
+
+fn cases() -> Vec<Case> {
+    [accepted(), unsigned(), queries(), messages()].into_iter().flatten().collect()
+}
+
+fn accepted() -> Vec<Case> {
+    let all = request(|m| m.rest = Message::request(IDP, SLO, "alice@example.com", &[]).rest);
+    vec![
+        post("post", None, plain().signed()),
+        post("no-session-index", None, all.signed()),
+        query("redirect", None, plain().query(Some("opaque"))),
+        soap("soap", None, plain().envelope()),
+        answer("response", None, message("LogoutResponse").signed()),
+    ]
+}
+
+fn unsigned() -> Vec<Case> {
+    let nested = request(|m| {
+        let assertion = Spec::default().assertion_xml();
+        m.rest = format!("<samlp:Extensions>{assertion}</samlp:Extensions>{}", m.rest);
+    });
+    let changed = plain().signed().replace("alice@", "bob@");
+    vec![
+        post("L-01-not-signed", Some("signature_missing"), plain().unsigned()),
+        soap("L-01-not-signed", Some("signature_missing"), envelope(&plain().unsigned())),
+        post("L-02-assertion-in-a-forged-request", Some("signature_misplaced"), nested.unsigned()),
+        post("L-02-changed", Some("digest_mismatch"), changed),
+        soap("two-in-a-body", Some("soap_envelope"), envelope(&(plain().signed() + "<a></a>"))),
+    ]
+}
+
+fn queries() -> Vec<Case> {
+    let with = |more: &str| format!("{}{more}", plain().query(None));
+    let changed = plain().query(Some("a")).replace("RelayState=a", "RelayState=b");
+    let bomb = deflated(&vec![b' '; 256 * 1024]);
+    let trailing = [deflated(plain().unsigned().as_bytes()), vec![0]].concat();
+    let of = |octets: &[u8]| plain().query_of(octets, None);
+    vec![
+        query("L-03-twice", Some("parameter_twice"), with("&SigAlg=a")),
+        query("L-03-another-spelling", Some("parameter_encoding"), with("&Sig%41lg=a")),
+        query("L-03-changed", Some("signature_invalid"), changed),
+        query("L-04-both", Some("request_and_response"), with("&SAMLResponse=a")),
+        query("neither", Some("message_missing"), "RelayState=a".into()),
+        query("S-67-bomb", Some("inflated_too_large"), of(&bomb)),
+        query("S-67-trailing", Some("deflate_trailing"), of(&trailing)),
+        query("S-67-not-deflate", Some("deflate_invalid"), of(b"\xff\xff\xff")),
+    ]
+}
+
+fn messages() -> Vec<Case> {
+    let with =
+        |attribute, value: &str| request(|m| drop(m.attributes.insert(attribute, value.to_owned()))).signed();
+    let issuer = request(|m| m.issuer = m.issuer.replace("idp.", "idp2.")).signed();
+    let encrypted = format!("<saml:EncryptedID xmlns:saml=\"{SAML}\"></saml:EncryptedID>");
+    let many = request(|m| m.rest += &"<samlp:SessionIndex>_x</samlp:SessionIndex>".repeat(65)).signed();
+    let mut unasked = message("LogoutResponse");
+    unasked.attributes.insert("InResponseTo", "_other".into());
+    vec![
+        post("L-06-expired", Some("logout_expired"), with("NotOnOrAfter", "2026-01-15T11:58:00Z")),
+        post("L-06-stale", Some("issue_instant_stale"), with("IssueInstant", "2026-01-15T11:00:00Z")),
+        post(
+            "L-06-destination",
+            Some("destination_mismatch"),
+            with("Destination", "https://sp.example.com/saml/slo2"),
+        ),
+        post("L-06-issuer", Some("response_issuer_mismatch"), issuer),
+        answer("L-07-another-request", Some("request_unknown"), unasked.signed()),
+        post("another-message", Some("not_logout"), Spec::default().xml()),
+        post("no-name-id", Some("logout_shape"), request(|m| m.rest.clear()).signed()),
+        post("encrypted-id", Some("encrypted_part"), request(|m| m.rest = encrypted).signed()),
+        post("many-sessions", Some("session_indexes_exceeded"), many),
+    ]
+}
+
+fn path(case: &Case) -> PathBuf {
+    let extension = match case.binding {
+        Binding::Request => "request.xml",
+        Binding::Response => "response.xml",
+        Binding::Query => "query",
+        Binding::Soap => "soap.xml",
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/saml/logout");
+    let folder = case.owed.map_or("accept".into(), |code| Path::new("reject").join(code));
+    root.join(folder).join(format!("{}.{extension}", case.name))
+}
+
+fn judged(connection: &Connection, case: &Case) -> Result<(), LogoutRefusal> {
+    let receiver = Receiver { connection, slo_url: SLO, outstanding: &[REQUEST], now: now() };
+    match case.binding {
+        Binding::Request => receiver.post(MessageKind::Request, &case.octets).map(drop),
+        Binding::Response => receiver.post(MessageKind::Response, &case.octets).map(drop),
+        Binding::Query => receiver.redirect(std::str::from_utf8(&case.octets).unwrap()).map(drop),
+        Binding::Soap => receiver.soap(&case.octets).map(drop),
+    }
+}
+
+#[test]
+fn every_message_has_the_outcome_that_it_is_owed() {
+    let slo = SloSettings {
+        url: "https://idp.example.com/slo".into(),
+        response_url: None,
+        binding: SloBinding::Post,
+    };
+    let connection =
+        Connection::new(portcullis::saml::Settings { slo: Some(slo), ..settings(&["idp-rsa"]) }).unwrap();
+    assert!(NOW.starts_with("2026-01-15T12:00"));
+    for case in cases() {
+        let found = judged(&connection, &case).err();
+        let code = found.as_ref().map(LogoutRefusal::code);
+        assert_eq!(code, case.owed, "{}: {found:?}", path(&case).display());
+    }
+}
+
+#[test]
+fn the_fixtures_are_what_the_generator_makes() {
+    let mut wanted = BTreeSet::new();
+    for case in cases() {
+        let path = path(&case);
+        if std::env::var_os("UPDATE_FIXTURES").is_some() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &case.octets).unwrap();
+        }
+        assert_eq!(fs::read(&path).ok().as_ref(), Some(&case.octets), "{}", path.display());
+        assert!(wanted.insert(path.clone()), "two are called {}", path.display());
+    }
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/saml/logout")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                assert!(wanted.contains(&path), "no case makes {}", path.display());
+            }
+        }
+    }
+}

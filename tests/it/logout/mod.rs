@@ -1,0 +1,130 @@
+//! Single logout over HTTP: both ways, every binding, and what is owed to each message that must be refused.
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use portcullis::{
+    demo::browser::Browser,
+    domain::{Session, SessionToken, Timestamp},
+    edge::cookies::SESSION,
+};
+
+use crate::{
+    saml::forge,
+    support::gateway::{Backend, Setup, TestGateway},
+};
+
+mod fixtures;
+mod flows;
+mod foreign;
+mod forge_logout;
+mod refused;
+mod replicas;
+mod streams;
+mod tenants;
+
+use forge_logout::Message;
+
+/// A gateway with single logout whose IdP signs with the key `idp-rsa` of the fixtures.
+async fn gateway(backend: Backend, binding: &'static str) -> TestGateway {
+    let mut setup = Setup::new(backend);
+    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/saml/keys/idp-rsa.key.pem");
+    setup.idp.key_pem = std::fs::read(key).unwrap();
+    setup.idp.certificate_pem = forge::certificate("idp-rsa");
+    setup.single_logout = Some(binding);
+    TestGateway::set_up(setup).await
+}
+
+/// A browser that says, as browsers do, that its forms come from our own pages.
+fn browser() -> Browser {
+    let mut browser = Browser::new();
+    browser.send_along("sec-fetch-site", "same-origin");
+    browser
+}
+
+fn token(browser: &Browser) -> SessionToken {
+    SessionToken::parse(browser.cookie("localhost", SESSION).expect("a session cookie")).unwrap()
+}
+
+impl TestGateway {
+    fn slo_url(&self) -> String {
+        format!("{}/saml/slo", self.url)
+    }
+
+    async fn signed_in(&self, person: &str) -> (Browser, Session) {
+        let mut browser = browser();
+        assert_eq!(self.sign_in(&mut browser, person).await.status, 200);
+        let directory = &self.running.as_ref().unwrap().directory;
+        let active = directory.session(&token(&browser), Timestamp::now()).await.unwrap().unwrap();
+        (browser, active.session.clone())
+    }
+
+    /// The IdP's word that a person signed out of these sessions.
+    fn logout_request(&self, person: &str, indexes: &[&str]) -> Message {
+        Message::request(&self.idp_entity_id, &self.slo_url(), &format!("{person}@example.com"), indexes)
+    }
+
+    /// Sends one request; the status and all that came.
+    fn call(&self, method: &str, target: &str, fields: &str, body: &str) -> (u16, String) {
+        let port = self.running.as_ref().unwrap().public_address.port();
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\nContent-Length: {}\r\n{fields}\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        // The gateway may answer and close before it has read everything.
+        let _ = stream.write_all(body.as_bytes());
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        (answer.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0), answer)
+    }
+
+    fn redirect(&self, query: &str) -> (u16, String) {
+        self.call("GET", &format!("/saml/slo?{query}"), "", "")
+    }
+
+    fn post(&self, form: &str) -> (u16, String) {
+        self.call("POST", "/saml/slo", "Content-Type: application/x-www-form-urlencoded\r\n", form)
+    }
+
+    fn soap(&self, envelope: &str) -> (u16, String) {
+        self.call("POST", "/saml/slo", "Content-Type: text/xml; charset=utf-8\r\n", envelope)
+    }
+
+    /// Logout messages that were counted, all and those refused for a reason.
+    async fn counted(&self, reason: &str) -> (u64, u64) {
+        let metrics = self.private("/metrics").await.body;
+        let refused = format!("result=\"refused\",reason=\"{reason}\"");
+        let count = |line: &str| line.rsplit(' ').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+        let lines = || metrics.lines().filter(|line| line.starts_with("portcullis_saml_logouts_total{"));
+        (lines().map(count).sum(), lines().filter(|line| line.contains(&refused)).map(count).sum())
+    }
+
+    /// Everything owed to a message that must be refused, but for the absence of sockets and files.
+    async fn owes(
+        &self,
+        browser: &mut Browser,
+        reason: &str,
+        name: &str,
+        send: impl FnOnce() -> (u16, String),
+    ) {
+        let before = self.counted(reason).await;
+        let (status, answer) = send();
+        assert!([400, 403].contains(&status), "{name}: {answer}");
+        let head = answer.to_ascii_lowercase();
+        assert!(!head.contains("set-cookie:") && !head.contains("location:"), "{name}: {answer}");
+        assert!(head.contains("x-request-id:"), "{name}: {answer}");
+        let after = self.counted(reason).await;
+        assert_eq!(
+            (after.0 - before.0, after.1 - before.1),
+            (1, 1),
+            "{name}: one event, for {reason}: {answer}"
+        );
+        assert!(self.identity(browser).await.is_some(), "{name}: the session goes on");
+    }
+}
