@@ -19,7 +19,8 @@ use crate::{
 const WITHOUT_SKEW: (&str, &str) = ("within-the-clock-skew", "2026-01-15T11:59:00Z");
 /// Its schemas, not its checks, refuse these: an `InclusiveNamespaces` in a CanonicalizationMethod, a type with a prefix that
 /// is not bound, text in a StatusDetail.
-const AGAINST_THE_SCHEMA: &[&str] = &["prefix-list-of-signed-info", "typed-values", "unsigned-status-detail"];
+const AGAINST_THE_SCHEMA: &[&str] =
+    &["S-23-nil-and-mixed-values", "prefix-list-of-signed-info", "typed-values", "unsigned-status-detail"];
 /// What it does not have: encrypted attributes, keys beside the content or for several recipients, a second decryption key,
 /// digests other than SHA-1 for RSA-OAEP (they come with xmlsec1 1.3).
 const BEYOND_IT: &[&str] = &[

@@ -19,7 +19,7 @@ async fn signs_out(
     assert!(asks.body.contains("at your identity provider"), "{}", asks.body);
     assert!(gateway.identity(browser).await.is_some(), "asking changes nothing");
     let mut page = browser.press(&asks, "Sign out").await.unwrap();
-    if page.body.contains("on your way to your identity provider") {
+    if page.body.contains("On to your identity provider") {
         page = browser.press(&page, "Continue").await.unwrap();
     }
     page

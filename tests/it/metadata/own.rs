@@ -20,6 +20,7 @@ fn settings() -> Settings {
     Settings {
         entity_id: "https://sp.example.com/?a=1&b=\"2\"".into(),
         signing_keys: vec![own_key("development-sp-signing")],
+        sign_requests: true,
         decryption_keys: vec![own_key("development-sp-decryption")],
         ..Settings::default()
     }
@@ -88,6 +89,7 @@ fn what_is_asked_for_follows_the_settings() {
     };
     assert_eq!(said(&settings()), [true, true]);
     assert_eq!(said(&Settings { signing_keys: vec![], ..settings() }), [false, true]);
+    assert_eq!(said(&Settings { sign_requests: false, ..settings() }), [false, true]);
     assert_eq!(said(&Settings { signed: SignedElement::Response, ..settings() }), [true, false]);
     assert_eq!(said(&Settings { signed: SignedElement::Both, ..settings() }), [true, true]);
     let slo = OwnDescriptor { slo_url: Some("https://a.example.com/saml/slo".into()), ..descriptor() };
