@@ -8,3 +8,4 @@ pub mod python;
 pub mod redis;
 pub mod simplesamlphp;
 pub mod webdriver;
+pub mod pysaml2;

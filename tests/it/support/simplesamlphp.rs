@@ -255,7 +255,7 @@ fn write_service_provider(folder: &Path, sp_entity_id: &str, acs_url: &str, more
 }
 
 /// Makes a key with a self-signed certificate, as `idp.key` and `idp.crt`; gives the certificate.
-fn write_key(folder: &Path) -> String {
+pub fn write_key(folder: &Path) -> String {
     let rsa = Rsa::generate(KEY_BITS).expect("an RSA key");
     let key = PKey::from_rsa(rsa).expect("a key");
     let certificate = certificate(&key).expect("a certificate").to_pem().expect("a certificate in PEM");
