@@ -17,6 +17,7 @@ mod logout;
 mod metadata;
 mod provisioning;
 mod proxy;
+mod pysaml2;
 mod requests;
 mod saml;
 mod security_tests;

@@ -365,6 +365,28 @@ fn m_07_hints_never_widen_what_is_accepted() {
     }
 }
 
+fn fingerprint(name: &str) -> String {
+    let der = openssl::x509::X509::from_pem(&forge::certificate(name)).unwrap().to_der().unwrap();
+    openssl::sha::sha256(&der).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The document has a key for encryption as well, and what that key signed is refused.
+#[test]
+fn s_59_a_key_for_encryption_signs_nothing() {
+    let case = taken().into_iter().find(|case| case.name == "two-keys-and-all-bindings").unwrap();
+    assert!(String::from_utf8_lossy(&case.octets).contains("use=\"encryption\""));
+    let found = read(&case.octets, false).unwrap();
+    assert!(!found.fingerprints().contains(&fingerprint("idp-p384")));
+    let connection = portcullis::saml::Connection::new(found.apply(&forge::settings(&[]))).unwrap();
+    let signed_by = |key| forge::Spec {
+        sign_assertion: Some(Sign { key, algorithm: "ecdsa-sha256", ..Sign::default() }),
+        ..forge::Spec::default()
+    };
+    assert!(forge::judge(&connection, signed_by("idp-p256").xml().as_bytes()).is_ok());
+    let refused = forge::judge(&connection, signed_by("idp-p384").xml().as_bytes()).unwrap_err();
+    assert_eq!(refused.reason, portcullis::saml::Reason::SignatureInvalid);
+}
+
 /// What is read, value by value.
 #[test]
 fn m_02_a_taken_document_says_what_it_says() {
@@ -372,13 +394,7 @@ fn m_02_a_taken_document_says_what_it_says() {
     let found = read(&case.octets, false).unwrap();
     assert_eq!(found.entity_id(), IDP);
     assert_eq!(found.sso_url(), "https://idp.example.com/sso");
-    let fingerprints = |name: &str| {
-        let pem = forge::certificate(name);
-        let der = openssl::x509::X509::from_pem(&pem).unwrap().to_der().unwrap();
-        openssl::sha::sha256(&der).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    };
-    // S-59: the one for encryption is not among them.
-    assert_eq!(found.fingerprints(), ["idp-rsa", "idp-p256"].map(fingerprints));
+    assert_eq!(found.fingerprints(), ["idp-rsa", "idp-p256"].map(fingerprint));
     let bindings = |services: &[portcullis::saml::MetadataEndpoint]| {
         services.iter().map(|service| service.binding).collect::<Vec<_>>()
     };
