@@ -1,10 +1,10 @@
 //! Every attack of the security checklist against the ACS over HTTP, and what is owed for each: an answer that says nothing,
 //! one audit event with the reason, and no effect anywhere.
-mod audit;
+pub mod audit;
 pub mod binding;
 mod identities;
 mod replays;
-mod store;
+pub mod store;
 mod syscalls;
 mod table;
 pub mod tenants;

@@ -36,7 +36,7 @@ impl Log {
 
 impl Store for Recording {
     fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
-        let writes = ops.iter().filter(|op| !matches!(op, Op::Get(_))).count();
+        let writes = ops.iter().filter(|op| !matches!(op, Op::Get(_) | Op::PutOnce { .. })).count();
         self.log.writes.fetch_add(writes, Ordering::SeqCst);
         let marks = ops.iter().filter_map(|op| match op {
             Op::PutOnce { key, .. } => Some(*key),
@@ -52,7 +52,13 @@ impl Store for Recording {
             if !taken.is_empty() {
                 self.inner.batch(now, taken).await?;
             }
-            self.inner.batch(now, ops).await
+            let once: Vec<bool> = ops.iter().map(|op| matches!(op, Op::PutOnce { .. })).collect();
+            let replies = self.inner.batch(now, ops).await?;
+            // A mark that was there already is not written again.
+            let marked =
+                replies.iter().zip(once).filter(|(reply, once)| *once && **reply == Reply::Created(true));
+            self.log.writes.fetch_add(marked.count(), Ordering::SeqCst);
+            Ok(replies)
         })
     }
     fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {

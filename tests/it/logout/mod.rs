@@ -1,7 +1,12 @@
 //! Single logout over HTTP: both ways, every binding, and what is owed to each message that must be refused.
 use std::{
+    collections::HashMap,
     io::{Read, Write},
     net::TcpStream,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,6 +17,10 @@ use portcullis::{
 };
 
 use crate::{
+    attacks::{
+        audit,
+        store::{Log, Recording},
+    },
     saml::forge,
     support::gateway::{Backend, Setup, TestGateway},
 };
@@ -27,6 +36,10 @@ mod tenants;
 
 use forge_logout::Message;
 
+/// What was written to the store of each gateway, by its URL.
+static WRITTEN: Mutex<Option<HashMap<String, Arc<Log>>>> = Mutex::new(None);
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+
 /// A gateway with single logout whose IdP signs with the key `idp-rsa` of the fixtures.
 async fn gateway(backend: Backend, binding: &'static str) -> TestGateway {
     let mut setup = Setup::new(backend);
@@ -34,7 +47,13 @@ async fn gateway(backend: Backend, binding: &'static str) -> TestGateway {
     setup.idp.key_pem = std::fs::read(key).unwrap();
     setup.idp.certificate_pem = forge::certificate("idp-rsa");
     setup.single_logout = Some(binding);
-    TestGateway::set_up(setup).await
+    audit::keep();
+    let log = Arc::<Log>::default();
+    let written = log.clone();
+    setup.wrap = Box::new(move |inner| Arc::new(Recording { inner, log: written }));
+    let gateway = TestGateway::set_up(setup).await;
+    WRITTEN.lock().unwrap().get_or_insert_default().insert(gateway.url.clone(), log);
+    gateway
 }
 
 /// A browser that says, as browsers do, that its forms come from our own pages.
@@ -71,8 +90,10 @@ impl TestGateway {
         let port = self.running.as_ref().unwrap().public_address.port();
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let id = format!("{}logout-{}", audit::REQUEST_ID_PREFIX, CALLS.fetch_add(1, Ordering::SeqCst));
         let head = format!(
-            "{method} {target} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\nContent-Length: {}\r\n{fields}\r\n",
+            "{method} {target} HTTP/1.1\r\nHost: localhost:{port}\r\nX-Request-Id: {id}\r\nConnection: close\r\n\
+             Content-Length: {}\r\n{fields}\r\n",
             body.len()
         );
         stream.write_all(head.as_bytes()).unwrap();
@@ -114,11 +135,18 @@ impl TestGateway {
         send: impl FnOnce() -> (u16, String),
     ) {
         let before = self.counted(reason).await;
+        let log = WRITTEN.lock().unwrap().as_ref().and_then(|logs| logs.get(&self.url)).cloned();
+        let writes = log.as_ref().map(|log| log.writes());
         let (status, answer) = send();
+        assert_eq!(log.map(|log| log.writes()), writes, "{name}: nothing is written: {answer}");
         assert!([400, 403].contains(&status), "{name}: {answer}");
         let head = answer.to_ascii_lowercase();
         assert!(!head.contains("set-cookie:") && !head.contains("location:"), "{name}: {answer}");
-        assert!(head.contains("x-request-id:"), "{name}: {answer}");
+        let id = head.split_once("x-request-id: ").and_then(|(_, rest)| rest.split("\r\n").next());
+        let events = audit::take(id.unwrap_or_else(|| panic!("{name}: {answer}")));
+        let reasons: Vec<_> =
+            events.iter().map(|event| event["reason"].as_str().unwrap_or_default()).collect();
+        assert_eq!(reasons, [reason], "{name}: one audit event: {answer}");
         let after = self.counted(reason).await;
         assert_eq!(
             (after.0 - before.0, after.1 - before.1),
