@@ -2,7 +2,13 @@
 use std::path::Path;
 
 use super::{Failure, Outcome, load, runtime, told_to_stop};
-use crate::{config::Loaded, gateway, store, telemetry};
+use crate::{
+    config::{Loaded, Mode},
+    gateway, store, telemetry,
+};
+
+/// How the compiler optimized this program: "3" in the profiles `production` and `bench`.
+const OPT_LEVEL: &str = env!("BUILD_OPT_LEVEL");
 
 /// Runs the gateway until it is told to stop; then lets the requests under way end.
 pub fn serve(config: &Path) -> Result<Outcome, Failure> {
@@ -11,6 +17,11 @@ pub fn serve(config: &Path) -> Result<Outcome, Failure> {
         .map_err(|error| failure("log", &error, "mend [log] in the configuration"))?;
     for warning in &warnings {
         tracing::warn!("{warning}");
+    }
+    if settings.mode == Mode::Production && OPT_LEVEL != "3" {
+        tracing::warn!(
+            "this build is for a quick first look and several times slower: build with --profile production"
+        );
     }
     runtime()?.block_on(async {
         let hint = "start the store, or mend [store] in the configuration";
