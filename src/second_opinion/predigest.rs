@@ -1,7 +1,7 @@
 //! Reads the digested octets with libxml2 and compares them with what the core read.
 use libxml::{
     parser::Parser,
-    tree::{Document, Node},
+    tree::{Document, Node, NodeType},
 };
 
 use super::Disagreement;
@@ -62,6 +62,13 @@ fn text(node: &Node) -> Option<String> {
     node.get_child_elements().is_empty().then(|| node.get_content())
 }
 
+/// Whether anything but white space stands between an element's children.
+fn has_stray_text(node: &Node) -> bool {
+    let text =
+        |child: &Node| !matches!(child.get_type(), Some(NodeType::ElementNode | NodeType::CommentNode));
+    node.get_child_nodes().iter().any(|child| text(child) && !child.get_content().trim().is_empty())
+}
+
 /// Those with text values, and the names of the others, as the core sorts them.
 fn attributes(assertion: &Node) -> (Vec<Attribute>, Vec<String>) {
     let (mut plain, mut structured) = (vec![], vec![]);
@@ -70,7 +77,8 @@ fn attributes(assertion: &Node) -> (Vec<Attribute>, Vec<String>) {
         let name = attribute.get_attribute("Name").unwrap_or_default();
         let nil = |value: &Node| value.has_attribute_ns("nil", "http://www.w3.org/2001/XMLSchema-instance");
         let values = children(&attribute, "AttributeValue");
-        match values.map(|value| text(&value).filter(|_| !nil(&value))).collect() {
+        let values: Option<Vec<String>> = values.map(|value| text(&value).filter(|_| !nil(&value))).collect();
+        match values.filter(|_| !has_stray_text(&attribute)) {
             Some(values) => plain.push(Attribute { name, values }),
             None => structured.push(name),
         }
