@@ -7,7 +7,10 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use super::{super::gate::Gate, Refused};
-use crate::saml::{LogoutRefusal, MessageKind};
+use crate::saml::{
+    LogoutRefusal, MessageKind,
+    guard::{Guard, stands},
+};
 
 /// The longest RelayState. The standard says 80 bytes, IdPs send more (SAML Bindings 3.4.3).
 const RELAY_STATE_BYTES_MAX: usize = 1_024;
@@ -51,7 +54,9 @@ impl Binding {
 /// Whether a RelayState may be sent back.
 pub(super) fn check_relay_state(relay_state: Option<&str>) -> Result<(), Refused> {
     match relay_state {
-        Some(relay_state) if relay_state.len() > RELAY_STATE_BYTES_MAX => Err(Refused::RelayStateTooLong),
+        Some(long) if long.len() > RELAY_STATE_BYTES_MAX && stands(Guard::LogoutRelayStateSize) => {
+            Err(Refused::RelayStateTooLong)
+        }
         _ => Ok(()),
     }
 }
@@ -66,7 +71,7 @@ fn read_form(body: &[u8]) -> Result<Binding, Refused> {
             "RelayState" => ("RelayState", &mut relay_state),
             _ => continue,
         };
-        if slot.replace(value.into_owned()).is_some() {
+        if slot.replace(value.into_owned()).is_some() && stands(Guard::QueryOnce) {
             return Err(LogoutRefusal::ParameterTwice(name).into());
         }
     }
@@ -74,7 +79,10 @@ fn read_form(body: &[u8]) -> Result<Binding, Refused> {
         (Some(request), None) => (MessageKind::Request, request),
         (None, Some(response)) => (MessageKind::Response, response),
         // L-04
-        (Some(_), Some(_)) => return Err(LogoutRefusal::RequestAndResponse.into()),
+        (Some(_), Some(_)) if stands(Guard::QueryOneMessage) => {
+            return Err(LogoutRefusal::RequestAndResponse.into());
+        }
+        (Some(request), Some(_)) => (MessageKind::Request, request),
         (None, None) => return Err(LogoutRefusal::MessageMissing.into()),
     };
     Ok(Binding::Post { kind, value, relay_state })

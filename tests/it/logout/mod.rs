@@ -25,14 +25,14 @@ use crate::{
     support::gateway::{Backend, Setup, TestGateway},
 };
 
-mod fixtures;
+pub mod fixtures;
 mod flows;
 mod foreign;
-mod forge_logout;
-mod refused;
+pub mod forge_logout;
+pub mod refused;
 mod replicas;
 mod streams;
-mod tenants;
+pub mod tenants;
 
 use forge_logout::Message;
 
@@ -41,7 +41,7 @@ static WRITTEN: Mutex<Option<HashMap<String, Arc<Log>>>> = Mutex::new(None);
 static CALLS: AtomicUsize = AtomicUsize::new(0);
 
 /// A gateway with single logout whose IdP signs with the key `idp-rsa` of the fixtures.
-async fn gateway(backend: Backend, binding: &'static str) -> TestGateway {
+pub async fn gateway(backend: Backend, binding: &'static str) -> TestGateway {
     let mut setup = Setup::new(backend);
     let key = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/saml/keys/idp-rsa.key.pem");
     setup.idp.key_pem = std::fs::read(key).unwrap();
@@ -57,22 +57,27 @@ async fn gateway(backend: Backend, binding: &'static str) -> TestGateway {
 }
 
 /// A browser that says, as browsers do, that its forms come from our own pages.
-fn browser() -> Browser {
+pub fn browser() -> Browser {
     let mut browser = Browser::new();
     browser.send_along("sec-fetch-site", "same-origin");
     browser
 }
 
-fn token(browser: &Browser) -> SessionToken {
+pub fn token(browser: &Browser) -> SessionToken {
     SessionToken::parse(browser.cookie("localhost", SESSION).expect("a session cookie")).unwrap()
 }
 
 impl TestGateway {
-    fn slo_url(&self) -> String {
+    /// What is written to the store, if [`gateway`] made it.
+    pub fn log(&self) -> Option<Arc<Log>> {
+        WRITTEN.lock().unwrap().as_ref().and_then(|logs| logs.get(&self.url)).cloned()
+    }
+
+    pub fn slo_url(&self) -> String {
         format!("{}/saml/slo", self.url)
     }
 
-    async fn signed_in(&self, person: &str) -> (Browser, Session) {
+    pub async fn signed_in(&self, person: &str) -> (Browser, Session) {
         let mut browser = browser();
         assert_eq!(self.sign_in(&mut browser, person).await.status, 200);
         let directory = &self.running.as_ref().unwrap().directory;
@@ -81,12 +86,12 @@ impl TestGateway {
     }
 
     /// The IdP's word that a person signed out of these sessions.
-    fn logout_request(&self, person: &str, indexes: &[&str]) -> Message {
+    pub fn logout_request(&self, person: &str, indexes: &[&str]) -> Message {
         Message::request(&self.idp_entity_id, &self.slo_url(), &format!("{person}@example.com"), indexes)
     }
 
     /// Sends one request; the status and all that came.
-    fn call(&self, method: &str, target: &str, fields: &str, body: &str) -> (u16, String) {
+    pub fn call(&self, method: &str, target: &str, fields: &str, body: &str) -> (u16, String) {
         let port = self.running.as_ref().unwrap().public_address.port();
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -105,15 +110,15 @@ impl TestGateway {
         (answer.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0), answer)
     }
 
-    fn redirect(&self, query: &str) -> (u16, String) {
+    pub fn redirect(&self, query: &str) -> (u16, String) {
         self.call("GET", &format!("/saml/slo?{query}"), "", "")
     }
 
-    fn post(&self, form: &str) -> (u16, String) {
+    pub fn post(&self, form: &str) -> (u16, String) {
         self.call("POST", "/saml/slo", "Content-Type: application/x-www-form-urlencoded\r\n", form)
     }
 
-    fn soap(&self, envelope: &str) -> (u16, String) {
+    pub fn soap(&self, envelope: &str) -> (u16, String) {
         self.call("POST", "/saml/slo", "Content-Type: text/xml; charset=utf-8\r\n", envelope)
     }
 
@@ -135,7 +140,7 @@ impl TestGateway {
         send: impl FnOnce() -> (u16, String),
     ) {
         let before = self.counted(reason).await;
-        let log = WRITTEN.lock().unwrap().as_ref().and_then(|logs| logs.get(&self.url)).cloned();
+        let log = self.log();
         let writes = log.as_ref().map(|log| log.writes());
         let (status, answer) = send();
         assert_eq!(log.map(|log| log.writes()), writes, "{name}: nothing is written: {answer}");

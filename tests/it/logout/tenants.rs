@@ -8,7 +8,7 @@ use super::{
 };
 use crate::support::gateway::{Backend, TestGateway};
 
-const GLOBEX: &str = r#"
+pub const GLOBEX: &str = r#"
 [enterprise.globex]
 organizations = ["octo-org"]
 [enterprise.globex.saml]

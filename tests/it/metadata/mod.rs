@@ -1,7 +1,7 @@
 //! Metadata: reading an IdP's, taking it up while the gateway runs, writing ours, the commands.
-mod document;
+pub mod document;
 mod import;
 mod own;
-mod read;
+pub mod read;
 mod refresh;
-mod server;
+pub mod server;
