@@ -41,7 +41,7 @@ pub fn read_metadata(
         (Some(_), None) if !stands(Guard::MetadataSigned) => Document { tape: &received, rules }.read(now),
         (Some(_), None) => Err(MetadataError::SignatureMissing),
         (Some(signers), Some(signature)) => {
-            let digested = signature::verify_root(&received, signature, signers.keys())?;
+            let digested = signature::verify_message(&received, Tape::ROOT, signature, signers.keys())?;
             let reread = stands(Guard::Reread).then(|| digested.reread()).transpose()?;
             let signed = reread.as_ref().unwrap_or(&received);
             check_entity(signed)?;
