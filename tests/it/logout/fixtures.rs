@@ -13,11 +13,11 @@ use portcullis::saml::{Connection, LogoutRefusal, MessageKind, Receiver, SloBind
 use super::forge_logout::{Message, SUCCESS, code, deflated, envelope, escaped};
 use crate::saml::forge::{IDP, NOW, REQUEST, SAML, Spec, attributes, now, settings, signature_uri};
 
-const SLO: &str = "https://sp.example.com/saml/slo";
+pub const SLO: &str = "https://sp.example.com/saml/slo";
 
 /// By which binding a fixture comes: its file's extension.
 #[derive(Clone, Copy)]
-enum Binding {
+pub enum Binding {
     /// The XML that the form's base64 holds.
     Request,
     Response,
@@ -27,10 +27,10 @@ enum Binding {
 
 pub struct Case {
     pub name: &'static str,
-    binding: Binding,
+    pub binding: Binding,
     /// The code of the refusal; `None` for accepted.
     pub owed: Option<&'static str>,
-    octets: Vec<u8>,
+    pub octets: Vec<u8>,
 }
 
 fn message(element: &'static str) -> Message {

@@ -32,6 +32,8 @@ pub mod forge_logout;
 pub mod refused;
 mod replicas;
 mod streams;
+mod syscalls;
+mod table;
 pub mod tenants;
 
 use forge_logout::Message;

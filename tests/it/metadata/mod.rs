@@ -3,5 +3,7 @@ pub mod document;
 mod import;
 mod own;
 pub mod read;
-mod refresh;
+pub mod refresh;
 pub mod server;
+mod syscalls;
+mod table;
