@@ -167,6 +167,11 @@ impl World {
 
     /// Two requests are outstanding, as if the browser had been sent to the IdP twice. Those that were answered are again.
     pub async fn open_sign_ins(&self, enterprise: &str, acs_url: &str) {
+        self.open_sign_ins_asking(enterprise, acs_url, &AuthnDemand::default()).await;
+    }
+
+    /// The same, where the requests asked something of the sign-in.
+    pub async fn open_sign_ins_asking(&self, enterprise: &str, acs_url: &str, demand: &AuthnDemand) {
         let directory = self.gateway.running.as_ref().unwrap().directory.clone();
         let now = forge::now();
         for handle in HANDLES {
@@ -177,7 +182,7 @@ impl World {
                 relay_state: RELAY_STATE.into(),
                 return_to: "/after".into(),
                 replaces: None,
-                demand: AuthnDemand::default(),
+                demand: demand.clone(),
                 issued_at: now,
                 expires_at: now + std::time::Duration::from_secs(600),
             };

@@ -43,7 +43,9 @@ fn import(folder: &Path, source: &str, more: &[&str]) -> (Output, String) {
 }
 
 fn lines<'a>(trace: &'a str, names: &[&str]) -> Vec<&'a str> {
-    trace.lines().filter(|line| names.iter().any(|name| line.contains(&format!(" {name}(")))).collect()
+    // The process id stands before the call where there are several.
+    let is_of = |line: &&str| names.iter().any(|name| format!(" {line}").contains(&format!(" {name}(")));
+    trace.lines().filter(is_of).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,7 +62,7 @@ impl Import<'_> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn m_01_m_02_m_03_m_05_m_06_m_07_m_08_every_document_over_http() {
+async fn m_01_m_02_m_03_m_05_m_06_m_07_m_08_s_57_s_59_every_document_over_http() {
     let server = MetadataServer::start().await;
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("ca.pem"), &server.authority_pem).unwrap();
