@@ -15,7 +15,7 @@ use portcullis::{
     directory::{Directory, SessionSettings},
     domain::{
         ActiveSession, EnterpriseId, EnterpriseSlug, Membership, MembershipSource, NameId, OrganizationSlug,
-        Person, PersonId, Profile, Role, Session, SessionToken, Timestamp,
+        Person, PersonId, Profile, Role, Session, SessionToken, Standing, Timestamp,
     },
     edge::{
         self, PublicUrl,
@@ -48,11 +48,16 @@ impl Sessions {
             let person = Person {
                 id: session.person,
                 enterprise: session.enterprise_id,
+                standing: Standing::Active,
+                linked_at: Some(session.created_at),
+                issuer: "https://idp.example.com".into(),
                 name_id: session.name_id.clone(),
                 profile: session.profile.clone(),
                 memberships,
-                invitations: vec![],
+                former: vec![],
+                tokens: vec![],
                 last_groups: None,
+                decided_at: None,
                 created_at: session.created_at,
                 last_sign_in_at: session.created_at,
             };
@@ -120,12 +125,12 @@ pub fn active_session(enterprise: &str, token: &SessionToken) -> ActiveSession {
             expires_at: now + Duration::from_secs(3600),
             idle_seconds_max: 3600,
         },
-        memberships: vec![Membership {
-            organization: OrganizationSlug::parse("sales").unwrap(),
-            role: Role::Member,
-            source: MembershipSource::Saml,
-            since: now,
-        }],
+        memberships: vec![Membership::new(
+            OrganizationSlug::parse("sales").unwrap(),
+            Role::Member,
+            MembershipSource::Saml,
+            now,
+        )],
     }
 }
 
