@@ -15,7 +15,7 @@ use portcullis::{
     domain::{RequestId, Role, SignInHandle, Timestamp},
     edge::cookies::SESSION,
     saml,
-    store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError},
+    store::{BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead},
 };
 
 use crate::support::{
@@ -248,6 +248,25 @@ impl Store for Counting {
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
         self.count();
         self.inner.members(set, after, limit)
+    }
+    fn entries(
+        &self,
+        stream: Key,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
+        self.count();
+        self.inner.entries(stream, after, limit)
+    }
+    fn stream_head(&self, stream: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>> {
+        self.count();
+        self.inner.stream_head(stream)
+    }
+    fn notes(&self) -> Notes {
+        self.inner.notes()
+    }
+    fn is_listening(&self) -> bool {
+        self.inner.is_listening()
     }
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.count();
