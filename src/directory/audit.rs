@@ -1,49 +1,49 @@
-//! What a sign-in did, told to the audit log and to the metrics.
+//! What a change did, told to the audit log and to the metrics.
 use crate::{
-    domain::GroupClaim,
+    domain::{GroupClaim, Person, PersonId},
     provisioning::{Change, Plan},
+    saml::VerifiedAssertion,
     telemetry::{AuditAction, AuditEvent, Metrics, Trigger, audit},
 };
 
-use super::sign_in::Incoming;
+use super::amend::Matter;
 
-/// One event for the accepted response, one for a new person, one for groups that were not known, one for each change.
-pub(super) fn record(
-    incoming: &Incoming<'_>,
-    plan: &Plan,
-    is_new: bool,
-    request_id: &str,
-    metrics: &Metrics,
-) {
-    let person = incoming.person.to_string();
-    let claim = &incoming.claim;
+/// Who or what makes a change, as the audit log tells it.
+#[derive(Debug, Clone, Copy)]
+pub struct Cause<'a> {
+    pub trigger: Trigger,
+    /// The HTTP request's id.
+    pub request_id: &'a str,
+    /// Who did it, where somebody did: the person's id and user.
+    pub actor: Option<(PersonId, &'a str)>,
+    /// The rule that fired, where the change itself does not say it.
+    pub rule: Option<&'a str>,
+    /// What a sign-in says.
+    pub assertion: Option<&'a VerifiedAssertion>,
+    pub claim: Option<&'a GroupClaim>,
+}
+
+impl<'a> Cause<'a> {
+    /// Of somebody's act.
+    pub fn by(trigger: Trigger, actor: Option<(PersonId, &'a str)>, request_id: &'a str) -> Self {
+        Self { trigger, request_id, actor, rule: None, assertion: None, claim: None }
+    }
+}
+
+/// One event for a new person, one for each change.
+pub(super) fn record(matter: &Matter<'_>, plan: &Plan, person: &Person, is_new: bool, metrics: &Metrics) {
+    let id = person.id.to_string();
+    let actor_id = matter.cause.actor.map(|(id, _)| id.to_string());
     let event = |action| AuditEvent {
-        person: Some(&person),
-        user: Some(incoming.assertion.stable_id().value()),
-        issuer: Some(incoming.assertion.issuer()),
-        request_id: Some(request_id),
-        assertion_id: Some(incoming.assertion.assertion_id()),
-        groups_state: Some(claim.state()),
-        groups: claim.known().unwrap_or_default(),
-        ..AuditEvent::new(incoming.now, action, Trigger::Saml, incoming.enterprise.slug.as_str())
+        user: Some(&person.profile.user),
+        actor_id: actor_id.as_deref(),
+        ..event(matter, &id, action)
     };
-    // What began at the IdP is told apart: nobody here asked for it.
-    let unsolicited = incoming.assertion.in_response_to().is_none();
-    // S-105: what a stolen key of the IdP would show in, beside the client's address in the access line of the request.
-    audit(&AuditEvent {
-        reason: unsolicited.then_some("idp_initiated"),
-        authn_instant: Some(incoming.assertion.authn_instant()),
-        session_index: incoming.assertion.session_index(),
-        ..event(AuditAction::SsoResponse)
-    });
     if is_new {
         audit(&event(AuditAction::ProvisionIdentity));
     }
-    if matches!(claim, GroupClaim::Absent | GroupClaim::Overage) {
-        audit(&event(AuditAction::GroupsUnknown));
-    }
     for change in &plan.changes {
-        metrics.provisioning_change(Trigger::Saml, change.kind());
+        metrics.provisioning_change(matter.cause.trigger, change.kind());
         let (action, rule) = names(change);
         let invitation = match change {
             Change::CancelInvitation { invitation, .. } => Some(invitation.to_string()),
@@ -53,9 +53,44 @@ pub(super) fn record(
             organization: Some(change.organization().as_str()),
             role: change.role().map(|role| role.as_str()),
             invitation_id: invitation.as_deref(),
-            reason: Some(rule),
+            reason: Some(matter.cause.rule.unwrap_or(rule)),
+            batch: matches!(change, Change::Leave { .. } | Change::Hold { .. })
+                .then_some(matter.batch.as_str()),
             ..event(action)
         });
+    }
+}
+
+/// One event for the accepted response, one for groups that were not known.
+pub(super) fn record_response(matter: &Matter<'_>, assertion: &VerifiedAssertion, claim: &GroupClaim) {
+    let id = matter.person.to_string();
+    let user = Some(assertion.stable_id().value());
+    // What began at the IdP is told apart: nobody here asked for it.
+    let unsolicited = assertion.in_response_to().is_none();
+    // S-105: what a stolen key of the IdP would show in, beside the client's address in the access line of the request.
+    audit(&AuditEvent {
+        user,
+        reason: unsolicited.then_some("idp_initiated"),
+        authn_instant: Some(assertion.authn_instant()),
+        session_index: assertion.session_index(),
+        ..event(matter, &id, AuditAction::SsoResponse)
+    });
+    if claim.known().is_none() {
+        audit(&AuditEvent { user, ..event(matter, &id, AuditAction::GroupsUnknown) });
+    }
+}
+
+fn event<'a>(matter: &'a Matter<'_>, person: &'a str, action: AuditAction) -> AuditEvent<'a> {
+    let Matter { cause, enterprise, now, .. } = matter;
+    AuditEvent {
+        person: Some(person),
+        issuer: cause.assertion.map(VerifiedAssertion::issuer),
+        actor: cause.actor.map(|(_, user)| user),
+        request_id: Some(cause.request_id),
+        assertion_id: cause.assertion.map(VerifiedAssertion::assertion_id),
+        groups_state: cause.claim.map(GroupClaim::state),
+        groups: cause.claim.and_then(GroupClaim::known).unwrap_or_default(),
+        ..AuditEvent::new(*now, action, cause.trigger, enterprise.slug.as_str())
     }
 }
 
@@ -64,8 +99,13 @@ fn names(change: &Change) -> (AuditAction, &'static str) {
     match change {
         Change::Join { .. } => (AuditAction::AddMember, "in_group"),
         Change::Promote { .. } => (AuditAction::UpdateMember, "in_owner_group"),
+        Change::Demote { .. } => (AuditAction::UpdateMember, "by_owner"),
         Change::Leave { .. } => (AuditAction::RemoveMember, "not_in_group"),
         Change::CancelInvitation { .. } => (AuditAction::CancelInvitation, "superseded_by_assertion"),
         Change::BecomeUnowned { .. } => (AuditAction::BecameUnowned, "last_owner_left"),
+        Change::Hold { .. } => (AuditAction::ProvisionHeld, "max_removals"),
+        Change::Release { .. } => (AuditAction::HoldReleased, "in_group"),
+        Change::Pin { .. } => (AuditAction::PinMember, "by_owner"),
+        Change::Unpin { .. } => (AuditAction::UnpinMember, "by_owner"),
     }
 }

@@ -22,6 +22,15 @@ pub enum AuditAction {
     CancelInvitation,
     #[serde(rename = "org.became_unowned")]
     BecameUnowned,
+    /// The removal guard stopped a removal.
+    #[serde(rename = "saml.provision_held")]
+    ProvisionHeld,
+    #[serde(rename = "org.hold_released")]
+    HoldReleased,
+    #[serde(rename = "org.pin_member")]
+    PinMember,
+    #[serde(rename = "org.unpin_member")]
+    UnpinMember,
     #[serde(rename = "saml.groups_unknown")]
     GroupsUnknown,
     #[serde(rename = "saml.response_refused")]
@@ -109,6 +118,14 @@ pub struct AuditEvent<'a> {
     pub authn_instant: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_index: Option<&'a str>,
+    /// Who did it, where it was not the person that the event is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor_id: Option<&'a str>,
+    /// What a removal can be restored by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<&'a str>,
     /// The stable code of a refusal, or the rule that fired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
@@ -137,6 +154,9 @@ impl<'a> AuditEvent<'a> {
             assertion_id: None,
             authn_instant: None,
             session_index: None,
+            actor: None,
+            actor_id: None,
+            batch: None,
             reason: None,
             groups_state: None,
             groups: &[],
