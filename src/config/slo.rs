@@ -1,15 +1,12 @@
 //! The IdP's single logout service.
-use super::{enterprise::Draft, reader::Reader, route::Routes, server::Ground, url::WebUrl};
-use crate::saml::{SloBinding, SloSettings};
+use super::{enterprise::Draft, reader::Reader, request, route::Routes, server::Ground, url::WebUrl};
+use crate::saml::SloSettings;
 
 /// Reads the `slo_` keys of a connection at `path`; `None` where `slo_url` is not there. `signs` if we have a key to sign with.
 pub fn read(reader: &mut Reader, ground: &Ground, path: &str, signs: bool) -> Option<SloSettings> {
     let url = location(reader, ground, &format!("{path}.slo_url"));
     let response_url = location(reader, ground, &format!("{path}.slo_response_url"));
-    let binding = match reader.text_or(&format!("{path}.slo_binding"), "redirect").value.as_str() {
-        "post" => SloBinding::Post,
-        _ => SloBinding::Redirect,
-    };
+    let binding = request::binding(reader, &format!("{path}.slo_binding"));
     let url_path = format!("{path}.slo_url");
     if !reader.has(&url_path) {
         let alone = ["slo_response_url", "slo_binding"].map(|key| format!("{path}.{key}"));

@@ -3,7 +3,7 @@ use super::{
     Connection, Outstanding, Reason, Refusal,
     fields::{AuthnStatement, NameIdFields},
     guard::{Guard, stands},
-    instant::shifted,
+    instant::{shifted, whole_seconds},
 };
 use crate::domain::Timestamp;
 
@@ -66,7 +66,7 @@ pub(super) fn check_instant(
     let said = statement.authn_instant;
     let Some(Outstanding { demand, issued_at, .. }) = request else { return Ok(said.min(now)) };
     // Whole seconds: many IdPs write no finer ones, and our request said no finer one either.
-    let asked_at = Timestamp::from_second(issued_at.as_second()).unwrap_or(*issued_at);
+    let asked_at = whole_seconds(*issued_at);
     if stands(Guard::InstantAsked) && demand.force && shifted(said, skew) < asked_at {
         return Err(stale(asked_at, said));
     }

@@ -22,6 +22,7 @@ mod connection;
 mod contexts;
 mod decode;
 mod decryption;
+mod delivery;
 mod demand;
 pub mod document;
 mod fields;
@@ -42,20 +43,19 @@ mod slot;
 mod structure;
 mod subject;
 mod verify;
+mod writing;
 mod xml;
 mod xmlenc;
 
 pub use check::{Check, NoTrail, Trail};
-pub use connection::{
-    CertificateInfo, Connection, ConnectionError, RequestBinding, Settings, SignedElement, SloBinding,
-    SloSettings,
-};
+pub use connection::{CertificateInfo, Connection, ConnectionError, Settings, SignedElement, SloSettings};
 pub use decode::decode;
+pub use delivery::{Binding, Delivery, MessageKind};
 pub use demand::NameIdFormat;
 pub use limits::ISSUE_AGE_SECONDS_MAX;
 pub use logout::{
-    Delivery, LogoutMessage, LogoutOutcome, LogoutRefusal, MessageKind, Received, Receiver, Reply,
-    VerifiedLogoutRequest, VerifiedLogoutResponse, logout_request, logout_response, logout_response_soap,
+    LogoutMessage, LogoutOutcome, LogoutRefusal, Received, Receiver, Reply, VerifiedLogoutRequest,
+    VerifiedLogoutResponse, logout_request, logout_response, logout_response_soap,
 };
 pub use metadata::{
     IdpMetadata, MetadataBinding, MetadataEndpoint, MetadataError, MetadataRules, MetadataSigners,
@@ -64,7 +64,7 @@ pub use metadata::{
 pub use own_key::{OwnKey, OwnKeyError};
 pub use reason::Reason;
 pub use refusal::Refusal;
-pub use request::{AuthnRequest, Sent};
+pub use request::AuthnRequest;
 pub use signing::SigningError;
 pub use slot::{ConnectionSlot, NoConnection};
 pub use subject::SubjectKey;

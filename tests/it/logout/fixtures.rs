@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use portcullis::saml::{Connection, LogoutRefusal, MessageKind, Receiver, SloBinding, SloSettings};
+use portcullis::saml::{self, Connection, LogoutRefusal, MessageKind, Receiver, SloSettings};
 
 use super::forge_logout::{Message, SUCCESS, code, deflated, envelope};
 use crate::saml::forge::{IDP, NOW, REQUEST, SAML, Spec, attributes, now, settings};
@@ -167,7 +167,7 @@ fn every_message_has_the_outcome_that_it_is_owed() {
     let slo = SloSettings {
         url: "https://idp.example.com/slo".into(),
         response_url: None,
-        binding: SloBinding::Post,
+        binding: saml::Binding::Post,
     };
     let connection =
         Connection::new(portcullis::saml::Settings { slo: Some(slo), ..settings(&["idp-rsa"]) }).unwrap();

@@ -33,6 +33,7 @@ mod refused;
 mod replicas;
 mod streams;
 mod tenants;
+mod written;
 
 use forge_logout::Message;
 
