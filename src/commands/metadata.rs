@@ -7,7 +7,7 @@ use std::{
 
 use super::{Failure, Outcome, choose_enterprise, load, runtime};
 use crate::{
-    domain::{EnterpriseSlug, Timestamp},
+    domain::{EnterpriseSlug, NameId, Timestamp},
     metadata::{Authorities, Network, Remote, Settings, Source, Trust},
     saml::{self, Connection, IdpMetadata, MetadataBinding, MetadataRules, MetadataSigners},
 };
@@ -16,7 +16,6 @@ use crate::{
 const ONCE_SECONDS: u64 = 60;
 /// A certificate that ends sooner is worth a word.
 const SOON_SECONDS: i64 = 30 * 24 * 60 * 60;
-const TRANSIENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient";
 
 /// Prints our own metadata, as the gateway serves it.
 pub fn metadata(config: &Path, enterprise: Option<&str>) -> Result<Outcome, Failure> {
@@ -183,7 +182,7 @@ fn warnings(found: &IdpMetadata, now: Timestamp) -> Vec<String> {
         warnings.push("the IdP refuses AuthnRequests that are not signed: name a key in signing_keys".into());
     }
     let formats = found.name_id_formats();
-    if !formats.is_empty() && formats.iter().all(|format| format == TRANSIENT) {
+    if !formats.is_empty() && formats.iter().all(|format| format == NameId::TRANSIENT) {
         warnings.push("the IdP offers transient NameIDs only, which cannot hold memberships".into());
     }
     if found.single_sign_on().iter().any(|sso| sso.location.starts_with("http://")) {

@@ -5,10 +5,7 @@ use super::{
     guard::{Guard, stands},
     instant::{shifted, whole_seconds},
 };
-use crate::domain::Timestamp;
-
-const PERSISTENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";
-const EMAIL_ADDRESS: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress";
+use crate::domain::{NameId, Timestamp};
 
 /// The format of NameID that requests ask for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,8 +22,8 @@ impl NameIdFormat {
     pub(super) fn uri(self) -> Option<&'static str> {
         match self {
             Self::Any => None,
-            Self::Persistent => Some(PERSISTENT),
-            Self::EmailAddress => Some(EMAIL_ADDRESS),
+            Self::Persistent => Some(NameId::PERSISTENT),
+            Self::EmailAddress => Some(NameId::EMAIL_ADDRESS),
         }
     }
 }

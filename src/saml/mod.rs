@@ -46,6 +46,7 @@ mod verify;
 mod writing;
 mod xml;
 mod xmlenc;
+mod yardstick;
 
 pub use check::{Check, NoTrail, Trail};
 pub use connection::{CertificateInfo, Connection, ConnectionError, Settings, SignedElement, SloSettings};

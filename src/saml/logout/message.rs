@@ -132,6 +132,8 @@ pub(super) fn in_envelope(tape: &Tape<'_>) -> Result<NodeId, LogoutRefusal> {
 
 /// What both messages say.
 pub(super) struct Fields<'s> {
+    /// The message's local name.
+    pub element: &'s str,
     pub id: Cow<'s, str>,
     pub issuer: Issuer<'s>,
     pub destination: Option<Cow<'s, str>>,
@@ -142,6 +144,7 @@ impl<'s> Fields<'s> {
     pub fn read(tape: &Tape<'s>, parts: &Parts) -> Result<Self, LogoutRefusal> {
         let element = parts.element;
         Ok(Self {
+            element: tape.local(element),
             id: tape.attribute(element, "ID").unwrap_or_default(),
             issuer: fields::issuer(tape, parts.issuer)?,
             destination: tape.attribute(element, "Destination"),

@@ -6,7 +6,6 @@ use super::{
         Connection, OwnKey, SigningError,
         delivery::{Delivery, Document, Outgoing},
         instant::{shifted, whole_seconds},
-        name_id::UNSPECIFIED,
         structure::STATUS_SUCCESS,
         writing::{attribute, text},
     },
@@ -128,7 +127,8 @@ impl Document {
 
     /// As the IdP said it; SAML Core 8.3.1: no Format and `unspecified` are the same.
     fn name_id(&mut self, name_id: &NameId) {
-        let format = Some(&name_id.format).filter(|format| !format.is_empty() && *format != UNSPECIFIED);
+        let format =
+            Some(&name_id.format).filter(|format| !format.is_empty() && *format != NameId::UNSPECIFIED);
         self.push(format_args!("<saml:NameID"));
         for (name, value) in [
             ("Format", format),

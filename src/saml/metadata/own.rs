@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::MetadataBinding;
 use crate::{
-    domain::Timestamp,
+    domain::{NameId, Timestamp},
     saml::{OwnKey, Settings, SignedElement, SigningError, instant::whole_seconds, signing::sign_document},
 };
 
@@ -15,11 +15,7 @@ const MD: &str = "urn:oasis:names:tc:SAML:2.0:metadata";
 const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
 
 /// Those that can hold memberships, the most lasting first. A transient one is not among them.
-const NAME_ID_FORMATS: [&str; 3] = [
-    "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
-    "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress",
-    "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified",
-];
+const NAME_ID_FORMATS: [&str; 3] = [NameId::PERSISTENT, NameId::EMAIL_ADDRESS, NameId::UNSPECIFIED];
 /// What a KeyDescriptor for encryption says we can open, the best first.
 const ENCRYPTION_METHODS: [&str; 4] = [
     "http://www.w3.org/2009/xmlenc11#aes256-gcm",

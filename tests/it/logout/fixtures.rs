@@ -119,6 +119,8 @@ fn messages() -> Vec<Case> {
     let with =
         |attribute, value: &str| request(|m| drop(m.attributes.insert(attribute, value.to_owned()))).signed();
     let issuer = request(|m| m.issuer = m.issuer.replace("idp.", "idp2.")).signed();
+    let format = " Format=\"urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress\">";
+    let format = request(|m| m.issuer = m.issuer.replacen('>', format, 1)).signed();
     let encrypted = format!("<saml:EncryptedID xmlns:saml=\"{SAML}\"></saml:EncryptedID>");
     let many = request(|m| m.rest += &"<samlp:SessionIndex>_x</samlp:SessionIndex>".repeat(65)).signed();
     let mut unasked = message("LogoutResponse");
@@ -132,6 +134,7 @@ fn messages() -> Vec<Case> {
             with("Destination", "https://sp.example.com/saml/slo2"),
         ),
         post("L-06-issuer", Some("response_issuer_mismatch"), issuer),
+        post("issuer-format", Some("issuer_format"), format),
         answer("L-07-another-request", Some("request_unknown"), unasked.signed()),
         post("another-message", Some("not_logout"), Spec::default().xml()),
         post("no-name-id", Some("logout_shape"), request(|m| m.rest.clear()).signed()),

@@ -4,7 +4,7 @@ use portcullis::{demo::browser::Browser, edge::cookies};
 
 use super::{
     Message,
-    forge_logout::{SUCCESS, at, code, deflated, envelope, escaped, form},
+    forge_logout::{PERSISTENT, SUCCESS, at, code, deflated, envelope, escaped, form},
     gateway, token,
 };
 use crate::{
@@ -305,6 +305,13 @@ async fn l_06_replayed_expired_and_misdirected_requests() {
         gateway.owes(&mut alice, "destination_missing", "none", || gateway.post(&missing().form(None))).await;
         by_all(&gateway, &mut alice, "response_issuer_mismatch", "issuer", || {
             Message::request("https://idp.example.com", &gateway.slo_url(), "alice@example.com", &[])
+        })
+        .await;
+        by_all(&gateway, &mut alice, "issuer_format", "format", || {
+            let mut request = gateway.logout_request("alice", &[]);
+            let format = format!(" Format=\"{PERSISTENT}\">");
+            request.issuer = request.issuer.replacen('>', &format, 1);
+            request
         })
         .await;
         let shaped = |rest: String| Message { rest, ..gateway.logout_request("alice", &[]) };
