@@ -28,7 +28,7 @@ use crate::{
 mod fixtures;
 mod flows;
 mod foreign;
-mod forge_logout;
+pub mod forge_logout;
 mod refused;
 mod replicas;
 mod streams;
@@ -87,7 +87,7 @@ impl TestGateway {
     }
 
     /// Sends one request; the status and all that came.
-    fn call(&self, method: &str, target: &str, fields: &str, body: &str) -> (u16, String) {
+    pub fn call(&self, method: &str, target: &str, fields: &str, body: &str) -> (u16, String) {
         let port = self.running.as_ref().unwrap().public_address.port();
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
