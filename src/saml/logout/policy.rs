@@ -40,7 +40,8 @@ impl Receiver<'_> {
         parts: &Parts,
         fields: Fields<'_>,
     ) -> Result<VerifiedLogoutRequest, LogoutRefusal> {
-        let About { name_id, session_indexes, not_on_or_after } = About::read(signed, parts)?;
+        let About { name_id, session_indexes, not_on_or_after } =
+            About::read(signed, parts, self.connection)?;
         if not_on_or_after.is_some_and(|end| self.yardstick().is_past(end)) {
             return Err(LogoutRefusal::Expired);
         }
