@@ -9,7 +9,10 @@
 //!    everything after reads only those, parsed anew by a tokenizer that knows no XML but canonical XML;
 //! 5. `decryption` and `xmlenc`: what is encrypted to us, after the signature over it; what comes out starts again at 2;
 //! 6. `fields`: timestamps and values get types;
-//! 7. `policy` and `demand`: whether it was meant for us, now, in answer to what we asked.
+//! 7. `policy`, `yardstick` and `demand`: whether it was meant for us, now, in answer to what we asked.
+//!
+//! What we send is made by `request`, `logout` and `metadata`, spelt by `writing`, signed by `signing`, and goes out by
+//! `delivery`.
 //!
 //! We implement the SAML profile of XML Signature, not XML Signature: what the profile does not need is refused.
 use std::sync::Arc;
