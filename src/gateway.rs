@@ -172,6 +172,7 @@ fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
         enterprise: Enterprise {
             slug: settings.slug.clone(),
             id: EnterpriseId::of(&settings.slug),
+            owners: settings.owners.clone(),
             provisioning: settings.provisioning.clone(),
         },
         connection: match settings.metadata {
