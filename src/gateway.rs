@@ -105,12 +105,8 @@ pub async fn start_at(
     let (stop, stopping) = watch::channel(false);
     let (metadata, watches) = watch_idps(settings, &enterprises, &store, &metrics, &stopping).await;
     let workers = public.serve(&gate, &settings.proxy, &stopping)?;
-    let mut admin_stopping = stopping.clone();
-    let admin_stop = async move {
-        // A sender that is gone stops it as well.
-        let _ = admin_stopping.wait_for(|stop| *stop).await;
-    };
-    let admin = tokio::spawn(admin::serve(admin_listener, directory.clone(), metrics, admin_stop));
+    let admin = admin::serve(admin_listener, directory.clone(), metrics, told(stopping));
+    let admin = tokio::spawn(admin);
     Ok(Running { public_address, private_address, directory, metadata, stop, workers, admin, watches })
 }
 
@@ -155,13 +151,18 @@ async fn watch_idps(
             changed: changed.clone(),
         };
         let (watch, handle) = metadata::Watch::open(metadata.clone(), home).await;
-        watches.spawn(watch.run(stopping.clone()));
+        watches.spawn(watch.run(told(stopping.clone())));
         handles.insert(slug.clone(), handle);
     }
     let certificates = Certificates { enterprises: enterprises.clone(), own, metrics: metrics.clone() };
     certificates.export(Timestamp::now());
-    watches.spawn(certificates.watch(changed, stopping.clone()));
+    watches.spawn(certificates.watch(changed, told(stopping.clone())));
     (handles, watches)
+}
+
+/// Ready when the gateway stops, also when nobody is left to say so.
+async fn told(mut stopping: watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {

@@ -24,6 +24,7 @@ mod email_domain;
 mod encryption;
 mod enterprise;
 mod fault;
+mod idp_url;
 mod metadata;
 mod overrides;
 mod own_key;

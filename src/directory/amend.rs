@@ -10,7 +10,8 @@ use crate::{
         OrganizationSlug, Person, PersonId, Role, Timestamp, digest,
     },
     provisioning::{self, Act, Change, Plan},
-    store::{Commit, Committed, Key, Op, Reply, Revision, StoreError, Versioned, Write, records},
+    store::{Commit, Committed, Key, Note, Op, Reply, Revision, StoreError, Versioned, Write, records},
+    telemetry::AuditLine,
 };
 
 use super::{Cause, Directory, Enterprise, audit, unexpected_reply};
@@ -117,10 +118,18 @@ impl Directory {
             if decision.plan.is_empty() && records.person.as_ref() == Some(&decision.person) {
                 return Ok(Amended { person: decision.person, plan: decision.plan });
             }
-            let (commit, person) = commit(matter, &records, &decision, organizations);
+            let (mut commit, person) = commit(matter, &records, &decision, organizations);
+            let told = audit::changes(matter, &decision.plan, &person, records.person.is_none());
+            let stream = Key::Audit(matter.enterprise.id);
+            let appends = told.iter().map(|line| Write::Append(stream, line.as_bytes().to_vec()));
+            commit.writes.extend(appends);
+            commit.writes.push(Write::Notify(Note::Person(matter.enterprise.id, matter.person)));
             if self.store.commit(commit).await.map_err(E::from)? == Committed::Applied {
                 self.cache.forget_person(matter.person);
-                audit::record(matter, &decision.plan, &person, records.person.is_none(), &self.metrics);
+                told.iter().for_each(AuditLine::log);
+                for change in &decision.plan.changes {
+                    self.metrics.provisioning_change(matter.cause.trigger, change.kind());
+                }
                 return Ok(Amended { person, plan: decision.plan });
             }
             loaded = self.load(matter).await?;

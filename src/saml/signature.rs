@@ -20,8 +20,8 @@ const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
 /// Room for what a canonical form spells out and the message does not, so that the buffer seldom grows.
 const SPELT_OUT_BYTES: usize = 1024;
 
-/// The canonical octets of the Response or the Assertion, whose digest stands in a signature that one of the
-/// connection's keys verified. Only [`verify`] makes one; identity is read from nothing else.
+/// The canonical octets of a message, an Assertion or a metadata document, whose digest stands in a signature that one of
+/// the connection's keys verified. Only this file makes one; identity is read from nothing else.
 pub(super) struct Digested {
     octets: String,
     response: bool,

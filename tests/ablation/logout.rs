@@ -1,5 +1,5 @@
 //! The guards of logout: of messages, over `fixtures/saml/logout`; of what they set in motion, with a whole gateway.
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::atomic::Ordering;
 
 use portcullis::{
     demo::browser::Browser,
@@ -49,6 +49,7 @@ pub const MESSAGES: &[Guard] = &[
 const SHARED: &[Guard] = &[
     Guard::DecodedSize,
     Guard::Version,
+    Guard::NoEncryptedPart,
     Guard::SignaturePlace,
     Guard::SignatureThere,
     Guard::SignatureAlgorithm,
@@ -82,9 +83,8 @@ pub const OVER_HTTP: &[Guard] = &[
 
 /// Takes each guard away; what is wrong.
 pub fn run() -> Vec<String> {
-    let connection = Arc::new(fixtures::connection());
     let probe = |case: fixtures::Case| {
-        let connection = connection.clone();
+        let connection = fixtures::connection(&case);
         Probe::new(case.name, move || match fixtures::judged(&connection, &case) {
             Ok(()) => ACCEPTED.into(),
             Err(refusal) => LogoutRefusal::code(&refusal).into(),

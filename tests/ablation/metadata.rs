@@ -8,10 +8,7 @@ use portcullis::{
     saml::{ConnectionSlot, MetadataError, guard::Guard},
     telemetry::Metrics,
 };
-use tokio::{
-    runtime::Runtime,
-    sync::{Notify, watch},
-};
+use tokio::{runtime::Runtime, sync::Notify};
 
 use crate::{
     gate_rig::Sessions,
@@ -239,9 +236,10 @@ impl World {
         self.runtime.block_on(async {
             let (home, slot) = home();
             let (watch, handle) = Watch::open(settings, home).await;
-            let (_stop, stopping) = watch::channel(false);
-            tokio::spawn(watch.run(stopping));
-            match handle.refresh().await {
+            let task = tokio::spawn(watch.run(std::future::pending()));
+            let refreshed = handle.refresh().await;
+            task.abort();
+            match refreshed {
                 Err(error) => code(error),
                 Ok(_) if slot.load(Timestamp::now()).is_err() => "no_connection".into(),
                 Ok(_) => ACCEPTED.into(),
@@ -255,12 +253,13 @@ impl World {
         self.runtime.block_on(async {
             self.server.serve(&genuine());
             let (watch, handle) = Watch::open(settings, home().0).await;
-            let (_stop, stopping) = watch::channel(false);
-            tokio::spawn(watch.run(stopping));
+            let task = tokio::spawn(watch.run(std::future::pending()));
             handle.refresh().await.expect("the first document");
             let keys = key(None, &certificate("attacker-rsa"));
             self.server.serve(&Document { keys, ..Document::default() }.xml());
-            handle.refresh().await.map_or_else(code, |_| ACCEPTED.into())
+            let refreshed = handle.refresh().await;
+            task.abort();
+            refreshed.map_or_else(code, |_| ACCEPTED.into())
         })
     }
 }

@@ -15,6 +15,7 @@ mod idp;
 mod inspect;
 mod logout;
 mod metadata;
+mod older_records;
 mod provisioning;
 mod proxy;
 mod pysaml2;

@@ -8,7 +8,7 @@ use crate::{
     domain::{AuthnDemand, EnterpriseSlug, PendingSignIn, RequestId, SignInHandle},
     edge::{cookies, forms, gate::Gate, respond::Problem},
     proxy::Body,
-    saml::{AuthnRequest, Sent},
+    saml::{AuthnRequest, Delivery},
 };
 
 /// A sign-in to be started.
@@ -70,9 +70,9 @@ pub async fn start(gate: &Gate, ask: Ask<'_>, fields: &HeaderMap) -> Result<Resp
     handles.push(handle);
     gate.directory.open_sign_in(&pending, &evicted, now).await?;
     let mut response = match sent {
-        Sent::Redirect(url) => see_other(StatusCode::FOUND, &url)?,
-        Sent::Post { action, parameter, message, relay_state } => {
-            forms::post(&action, parameter, &message, Some(&relay_state))?
+        Delivery::Redirect { url } => see_other(StatusCode::FOUND, &url)?,
+        Delivery::Post { url, parameter, message, relay_state } => {
+            forms::post(&url, parameter, &message, relay_state.as_deref())?
         }
     };
     let cookie = cookies::set_pending_sign_ins(&handles, settings.sign_in_seconds_max);

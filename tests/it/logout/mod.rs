@@ -11,6 +11,7 @@ use std::{
 };
 
 use portcullis::{
+    config::Overrides,
     demo::browser::Browser,
     domain::{Session, SessionToken, Timestamp},
     edge::cookies::SESSION,
@@ -25,6 +26,7 @@ use crate::{
     support::gateway::{Backend, Setup, TestGateway},
 };
 
+mod encrypted;
 pub mod fixtures;
 mod flows;
 mod foreign;
@@ -35,6 +37,7 @@ mod streams;
 mod syscalls;
 mod table;
 pub mod tenants;
+mod written;
 
 use forge_logout::Message;
 
@@ -44,11 +47,20 @@ static CALLS: AtomicUsize = AtomicUsize::new(0);
 
 /// A gateway with single logout whose IdP signs with the key `idp-rsa` of the fixtures.
 pub async fn gateway(backend: Backend, binding: &'static str) -> TestGateway {
+    gateway_with(backend, binding, |overrides| overrides).await
+}
+
+async fn gateway_with(
+    backend: Backend,
+    binding: &'static str,
+    change: impl FnOnce(Overrides) -> Overrides + 'static,
+) -> TestGateway {
     let mut setup = Setup::new(backend);
     let key = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/saml/keys/idp-rsa.key.pem");
     setup.idp.key_pem = std::fs::read(key).unwrap();
     setup.idp.certificate_pem = forge::certificate("idp-rsa");
     setup.single_logout = Some(binding);
+    setup.change = Box::new(change);
     audit::keep();
     let log = Arc::<Log>::default();
     let written = log.clone();

@@ -34,6 +34,11 @@ pub fn request(case: &Case, handle: &str) -> (&'static str, String, String, Vec<
     }
 }
 
+/// Made for a connection without a key to decrypt with, which gateways here have.
+pub fn is_of_another_connection(case: &Case) -> bool {
+    case.owed == Some("encrypted_part")
+}
+
 /// The LogoutRequest that answers are made for is outstanding.
 async fn world() -> World {
     let folder = tempfile::tempdir().unwrap().keep();
@@ -69,7 +74,8 @@ fn send(world: &World, case: &Case) -> Seen {
 async fn l_01_l_02_l_03_l_04_l_06_l_07_s_67_every_message_over_http() {
     let world = world().await;
     let id = format!("_{}", RequestId::of_logout(LogoutHandle::from_bytes(HANDLE)));
-    let cases = make_for(vec![(forge::REQUEST.into(), id)], cases);
+    let mut cases = make_for(vec![(forge::REQUEST.into(), id)], cases);
+    cases.retain(|case| !is_of_another_connection(case));
     let (refused, accepted): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(|case| case.owed.is_some());
     assert!(refused.len() > 40 && accepted.len() > 4, "{} and {}", refused.len(), accepted.len());
     for case in &refused {
