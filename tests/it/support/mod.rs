@@ -7,5 +7,6 @@ pub mod process;
 pub mod pysaml2;
 pub mod python;
 pub mod redis;
+pub mod redis_sets;
 pub mod simplesamlphp;
 pub mod webdriver;
