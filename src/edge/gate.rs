@@ -115,9 +115,7 @@ impl Worker {
             Err(problem) => {
                 facts.decision = problem.code();
                 facts.reason = Some(problem.reason());
-                // A refused sign-in has its line already.
-                let is_told = matches!(problem, Problem::SignInRefused(_));
-                if problem.status().is_server_error() && !is_told {
+                if problem.status().is_server_error() && !problem.is_told() {
                     tracing::warn!(request_id = text(&request_id), code = problem.code(), %problem, "failed");
                 }
                 let pages = &self.gate.settings.pages;

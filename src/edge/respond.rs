@@ -90,12 +90,18 @@ impl Problem {
         self.answer().1.code()
     }
 
-    /// For the log: of a refused sign-in the reason's code, whose particulars are logged where it was refused.
+    /// For the log: of a refused message the reason's code, whose particulars are logged where it was refused.
     pub fn reason(&self) -> String {
         match self {
             Self::SignInRefused(refused) => refused.code().to_owned(),
+            Self::LogoutRefused(refused) => refused.code().to_owned(),
             other => other.to_string(),
         }
+    }
+
+    /// Whether the log has a line of its own about it already: a failure is logged once, where it is handled.
+    pub fn is_told(&self) -> bool {
+        matches!(self, Self::SignInRefused(_) | Self::LogoutRefused(_))
     }
 
     /// The table: which status, and what the person reads.
@@ -304,6 +310,16 @@ mod tests {
         let (_, json) = render(&spoof, false);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["error"], "field_refused");
         assert!(!json.contains("x-forwarded-user"));
+    }
+
+    #[test]
+    fn the_access_log_names_a_refused_message_by_its_code() {
+        let sign_in = Problem::SignInRefused(Refused::RelayState);
+        let logout = Problem::LogoutRefused(logout::Refused::RelayState);
+        for problem in [sign_in, logout] {
+            assert_eq!(problem.reason(), "relay_state_mismatch");
+        }
+        assert_eq!(Problem::Forbidden.reason(), "the session does not meet the route's rule");
     }
 
     #[test]

@@ -33,6 +33,7 @@ mod refused;
 mod replicas;
 mod streams;
 mod tenants;
+mod told;
 
 use forge_logout::Message;
 
