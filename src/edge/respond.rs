@@ -8,6 +8,7 @@ use super::{
     logout,
     pages::{Class, Pages},
     sign_in::Refused,
+    transport::TransportFault,
 };
 use crate::{
     access::{HostFault, PathFault},
@@ -64,8 +65,10 @@ pub enum Problem {
     NoConnection(#[from] saml::NoConnection),
     #[error("return_to is no path of this host")]
     ReturnTo,
+    #[error("the chooser's form: a field stands in it twice")]
+    FormFieldTwice,
     #[error("the chooser's form: {0}")]
-    Form(&'static str),
+    FormTransport(TransportFault),
     #[error("a page could not be written: {0}")]
     Page(#[from] askama::Error),
     #[error("{0}")]
@@ -121,7 +124,8 @@ impl Problem {
             | Self::Path(_)
             | Self::AmbiguousPath
             | Self::ReturnTo
-            | Self::Form(_)
+            | Self::FormFieldTwice
+            | Self::FormTransport(_)
             | Self::Request(_)
             | Self::Proxy(ProxyError::ClientBody(_)) => (StatusCode::BAD_REQUEST, Class::BadRequest),
             Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, Class::UnknownHost),
@@ -160,12 +164,8 @@ impl Problem {
 
 fn refused_answer(refused: &Refused) -> (StatusCode, Class) {
     match refused {
-        Refused::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, Class::SignInUnreadable),
-        Refused::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Class::SignInUnreadable),
-        Refused::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, Class::SignInUnreadable),
-        Refused::Query | Refused::BodyBroken | Refused::Parameters => {
-            (StatusCode::BAD_REQUEST, Class::SignInUnreadable)
-        }
+        Refused::Transport(fault) => (fault.status(), Class::SignInUnreadable),
+        Refused::Parameters => (StatusCode::BAD_REQUEST, Class::SignInUnreadable),
         Refused::NoConnection(_)
         | Refused::SignIn(SignInError::Store(_) | SignInError::Contended | SignInError::Random(_)) => {
             (StatusCode::SERVICE_UNAVAILABLE, Class::SignInUnavailable)
@@ -210,14 +210,9 @@ fn saml_class(reason: Reason) -> Class {
 /// The same for a message to the SLO URL.
 fn logout_answer(refused: &logout::Refused) -> (StatusCode, Class) {
     use logout::Refused;
-    let unreadable = |status| (status, Class::LogoutUnreadable);
     match refused {
-        Refused::ContentType => unreadable(StatusCode::UNSUPPORTED_MEDIA_TYPE),
-        Refused::BodyTooLarge => unreadable(StatusCode::PAYLOAD_TOO_LARGE),
-        Refused::BodyTimeout => unreadable(StatusCode::REQUEST_TIMEOUT),
-        Refused::Query | Refused::BodyBroken | Refused::RelayStateTooLong => {
-            unreadable(StatusCode::BAD_REQUEST)
-        }
+        Refused::Transport(fault) => (fault.status(), Class::LogoutUnreadable),
+        Refused::RelayStateTooLong => (StatusCode::BAD_REQUEST, Class::LogoutUnreadable),
         Refused::Logout(LogoutError::Store(_) | LogoutError::TooManySessions) => {
             (StatusCode::SERVICE_UNAVAILABLE, Class::Unavailable)
         }
