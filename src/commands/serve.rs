@@ -18,10 +18,8 @@ pub fn serve(config: &Path) -> Result<Outcome, Failure> {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    if settings.mode == Mode::Production && OPT_LEVEL != "3" {
-        tracing::warn!(
-            "this build is for a quick first look and several times slower: build with --profile production"
-        );
+    if let Some(warning) = quick_build(settings.mode, OPT_LEVEL) {
+        tracing::warn!("{warning}");
     }
     runtime()?.block_on(async {
         let hint = "start the store, or mend [store] in the configuration";
@@ -42,6 +40,26 @@ pub fn serve(config: &Path) -> Result<Outcome, Failure> {
     })
 }
 
+/// What to say of a build that is too slow for its use.
+fn quick_build(mode: Mode, opt_level: &str) -> Option<&'static str> {
+    (mode == Mode::Production && opt_level != "3").then_some(
+        "this build is for a quick first look and several times slower: build with --profile production",
+    )
+}
+
 fn failure(what: &str, why: &dyn std::fmt::Display, hint: &str) -> Failure {
     Failure::Failed(format!("{what}: {why}: {hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_quick_build_in_production_is_warned_of() {
+        assert!(quick_build(Mode::Production, "0").is_some() && quick_build(Mode::Production, "1").is_some());
+        assert!(
+            quick_build(Mode::Production, "3").is_none() && quick_build(Mode::Development, "0").is_none()
+        );
+    }
 }
