@@ -9,6 +9,7 @@ use super::{
     binding, cookies, forms,
     gate::{EnterpriseGate, Gate},
     respond::{self, Problem},
+    sign_in::own_path,
     transport::{self, TransportFault},
 };
 use crate::{
@@ -241,7 +242,9 @@ impl Call<'_> {
             LogoutOutcome::Failed => Some("logout_failed"),
         };
         audit(&AuditEvent { reason: outcome, ..self.event(AuditAction::LogoutResponse) });
-        let answer = match (response.outcome(), &pending.return_to) {
+        // S-98: whatever was kept, only a path of our own is redirected to.
+        let kept = pending.return_to.as_deref().and_then(|path| own_path(path).ok());
+        let answer = match (response.outcome(), kept) {
             (LogoutOutcome::Complete, Some(path)) => {
                 let url = format!("{}{path}", url::origin(self.slo_url));
                 transport::redirect(StatusCode::SEE_OTHER, &url)
