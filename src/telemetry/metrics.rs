@@ -148,6 +148,13 @@ impl Metrics {
         self.0.metadata_alarms.get_or_create(&label).set(alarm);
     }
 
+    /// Forgets both of an enterprise that has no metadata any more.
+    pub fn forget_metadata_life(&self, enterprise: &str) {
+        let label = EnterpriseLabel { enterprise: enterprise.to_owned() };
+        self.0.metadata_ends.remove(&label);
+        self.0.metadata_alarms.remove(&label);
+    }
+
     /// Whether the last reading of the configuration succeeded.
     pub fn set_reload_success(&self, success: bool) {
         self.0.reload_success.set(i64::from(success));

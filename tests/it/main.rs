@@ -18,6 +18,7 @@ mod metadata;
 mod provisioning;
 mod proxy;
 mod pysaml2;
+mod reload;
 mod requests;
 mod saml;
 mod security_tests;
