@@ -6,7 +6,7 @@ use crate::store::{
     redis::{Replicas, Topology},
 };
 
-use super::{read_text, reader::Reader, server::Ground, url::Authority, value::Placed};
+use super::{reader::Reader, server::Ground, url::Authority, value::Placed};
 
 /// Beside the configuration, for a first look; production names a folder of its own.
 const EMBEDDED_PATH: &str = "portcullis.redb";
@@ -189,7 +189,7 @@ fn secret(reader: &mut Reader, path: &str, file_path: &str, folder: &Path) -> Op
         reader.fault(&file.place, file_path, format!("stands beside {path}"), "keep one of the two");
         return None;
     }
-    match read_text(&folder.join(&file.value), SECRET_FILE_BYTES_MAX) {
+    match reader.file("store.url_file", &folder.join(&file.value), SECRET_FILE_BYTES_MAX) {
         Ok(text) => Some(Placed { value: text.trim().to_owned(), place: file.place }),
         Err(error) => {
             let what = if path == "store.url" { "URL" } else { "password" };

@@ -15,7 +15,7 @@ use portcullis::{
     directory::{Directory, SessionSettings},
     domain::{
         ActiveSession, EnterpriseId, EnterpriseSlug, Membership, MembershipSource, NameId, OrganizationSlug,
-        Person, PersonId, Profile, Role, Session, SessionToken, Timestamp,
+        Person, PersonId, Profile, Role, Session, SessionToken, Standing, Timestamp,
     },
     edge::{
         self, PublicUrl,
@@ -24,6 +24,7 @@ use portcullis::{
         listener::{self, Workers},
         router::{Home, Router},
         sign_in::chooser::Domains,
+        worker::Gates,
     },
     proxy::{self, IdentityFields},
     store::{
@@ -51,11 +52,16 @@ impl Sessions {
             let person = Person {
                 id: session.person,
                 enterprise: session.enterprise_id,
+                standing: Standing::Active,
+                linked_at: Some(session.created_at),
+                issuer: "https://idp.example.com".into(),
                 name_id: session.name_id.clone(),
                 profile: session.profile.clone(),
                 memberships,
-                invitations: vec![],
+                former: vec![],
+                tokens: vec![],
                 last_groups: None,
+                decided_at: None,
                 created_at: session.created_at,
                 last_sign_in_at: session.created_at,
             };
@@ -135,12 +141,12 @@ pub fn active_session(enterprise: &str, token: &SessionToken) -> ActiveSession {
             expires_at: now + Duration::from_secs(3600),
             idle_seconds_max: 3600,
         },
-        memberships: vec![Membership {
-            organization: OrganizationSlug::parse("sales").unwrap(),
-            role: Role::Member,
-            source: MembershipSource::Saml,
-            since: now,
-        }],
+        memberships: vec![Membership::new(
+            OrganizationSlug::parse("sales").unwrap(),
+            Role::Member,
+            MembershipSource::Saml,
+            now,
+        )],
     }
 }
 
@@ -191,6 +197,7 @@ pub fn gate(routes: Vec<Route>, sessions: Sessions, workers: usize) -> Gate {
         domains: Domains::default(),
         metrics: Metrics::new(),
         settings: edge_settings(workers),
+        proxy: proxy_settings(),
         now: Timestamp::now,
     }
 }
@@ -244,11 +251,12 @@ impl Rig {
             route("gone", "/gone", gone, Rule::Public),
             Route { host: "b.example.com".into(), ..route("b", "/b", origin.address, Rule::Public) },
         ];
-        let gate = Arc::new(gate(routes, Sessions::of(sessions), 1));
+        let gate = Gate { proxy: settings, ..gate(routes, Sessions::of(sessions), 1) };
         let (stop, stopped) = watch::channel(false);
         let listeners = listener::bind(&gate.settings).unwrap();
         let address = listeners.local_addr();
-        let workers = Some(listeners.serve(&gate, &settings, &stopped).unwrap());
+        let gates = Arc::new(Gates::new(gate));
+        let workers = Some(listeners.serve(&gates, &stopped).unwrap());
         Self {
             address,
             origin,
