@@ -13,15 +13,18 @@ use tokio::runtime::Runtime;
 
 use crate::{
     logout::{
-        browser, fixtures,
+        fixtures,
         forge_logout::{Message, SUCCESS, at, code},
         gateway,
         refused::leaves,
-        tenants::GLOBEX,
         token,
     },
     probes::{self, ACCEPTED, Probe},
-    support::gateway::{Backend, Setup, TestGateway},
+    support::{
+        foreign::browser,
+        gateway::{Backend, Setup, TestGateway},
+        tenants::GLOBEX,
+    },
 };
 
 /// Of logout alone.
@@ -81,6 +84,9 @@ pub const OVER_HTTP: &[Guard] = &[
     Guard::ReturnPath,
 ];
 
+/// Those of the ACS's form that the SLO URL asks again.
+const FORM: &[Guard] = &[Guard::FormContentType, Guard::FormNotInQuery, Guard::FormSize];
+
 /// Takes each guard away; what is wrong.
 pub fn run() -> Vec<String> {
     let probe = |case: fixtures::Case| {
@@ -101,7 +107,7 @@ async fn over_http() -> Vec<String> {
     let ours = gateway(Backend::Embedded, "redirect").await;
     let two = two_enterprises().await;
     let mut faults = vec![];
-    for guard in OVER_HTTP {
+    for guard in OVER_HTTP.iter().chain(FORM) {
         let gateway = if *guard == Guard::LogoutOfTenant { &two } else { &ours };
         let with = attack(gateway, *guard, &[]).await;
         let gone = attack(gateway, *guard, &[*guard]).await;
@@ -130,6 +136,18 @@ async fn attack(gateway: &TestGateway, guard: Guard, gone: &[Guard]) -> String {
         Guard::LogoutOfTenant => another_enterprises_answer(gateway, gone).await,
         Guard::LogoutRelayState | Guard::LogoutRequestOnce => answered(gateway, guard, gone).await,
         Guard::LoggedOut => late(gateway, gone).await,
+        Guard::FormContentType | Guard::FormNotInQuery | Guard::FormSize => {
+            let form = gateway.logout_request("carol", &[]).form(None);
+            let (target, kind, body) = match guard {
+                Guard::FormContentType => ("/saml/slo", "text/plain", form),
+                Guard::FormNotInQuery => {
+                    ("/saml/slo?RelayState=x", "application/x-www-form-urlencoded", form)
+                }
+                _ => ("/saml/slo", "application/x-www-form-urlencoded", form + &"&a=".repeat(200_000)),
+            };
+            let fields = format!("Content-Type: {kind}\r\n");
+            status(without(gone, || gateway.call("POST", target, &fields, &body)))
+        }
         Guard::LogoutOrigin => {
             let (alice, _) = gateway.signed_in("alice").await;
             let session = format!("Cookie: {}={}\r\n", cookies::SESSION, token(&alice).expose());

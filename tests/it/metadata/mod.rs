@@ -4,6 +4,7 @@ mod import;
 mod own;
 pub mod read;
 pub mod refresh;
+mod reload;
 pub mod server;
 mod syscalls;
 mod table;

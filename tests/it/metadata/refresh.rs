@@ -94,7 +94,7 @@ impl World {
         Self { gateway, server, log, written, _guard }
     }
 
-    fn handle(&self) -> Handle {
+    pub fn handle(&self) -> Handle {
         let slug = EnterpriseSlug::parse("example").unwrap();
         self.gateway.running.as_ref().unwrap().metadata[&slug].clone()
     }

@@ -1,6 +1,7 @@
 //! What integration tests stand on: child processes, a real browser, a real Redis, an IdP of other
 //! hands, and whole gateways.
 pub mod certificates;
+pub mod foreign;
 pub mod forged_idp;
 pub mod gateway;
 pub mod ports;
@@ -8,5 +9,7 @@ pub mod process;
 pub mod pysaml2;
 pub mod python;
 pub mod redis;
+pub mod redis_sets;
 pub mod simplesamlphp;
+pub mod tenants;
 pub mod webdriver;
