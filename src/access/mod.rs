@@ -149,11 +149,9 @@ mod tests {
     fn active(enterprise: &str, organizations: &[&str], groups: &[&str]) -> ActiveSession {
         let slug = EnterpriseSlug::parse(enterprise).unwrap();
         let enterprise_id = EnterpriseId::of(&slug);
-        let membership = |organization: &&str| Membership {
-            organization: OrganizationSlug::parse(organization).unwrap(),
-            role: Role::Member,
-            source: MembershipSource::Saml,
-            since: at(0),
+        let membership = |organization: &&str| {
+            let slug = OrganizationSlug::parse(organization).unwrap();
+            Membership::new(slug, Role::Member, MembershipSource::Saml, at(0))
         };
         ActiveSession {
             session: Session {

@@ -72,7 +72,15 @@ fn draft(reader: &mut Reader, ground: &Ground, folder: &Path, table: String, slu
     let saml_path = format!("{path}.saml");
     let metadata = metadata::read(reader, ground, folder, &saml_path);
     let (own_metadata_signed, own_metadata_validity_seconds) = metadata::own(reader, &saml_path, &saml);
-    let provisioning = provisioning::Settings { policy, managed, mappings, naming, attributes };
+    let provisioning = provisioning::Settings {
+        policy,
+        managed,
+        mappings,
+        naming,
+        attributes,
+        max_removals: max_removals(reader, &path),
+        break_glass: texts(reader, &format!("{path}.break_glass")).unwrap_or_default(),
+    };
     let email_domains = email_domain::read(reader, &path);
     let idp_initiated_targets = request::targets(reader, &saml_path, saml.idp_initiated);
     let second_opinion = connection::second_opinion(reader, &path);
@@ -92,6 +100,14 @@ fn draft(reader: &mut Reader, ground: &Ground, folder: &Path, table: String, slu
         second_opinion,
     };
     Draft { settings, table }
+}
+
+/// Removals by automation in one organization within an hour: enough for ordinary leaving, and few enough that a slip in the
+/// IdP's configuration is noticed before it has emptied anything.
+const MAX_REMOVALS: u64 = 10;
+
+fn max_removals(reader: &Reader, path: &str) -> u32 {
+    u32::try_from(reader.integer(&format!("{path}.max_removals"), MAX_REMOVALS)).unwrap_or(u32::MAX)
 }
 
 fn policy(reader: &mut Reader, path: &str) -> Policy {

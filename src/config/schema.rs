@@ -70,6 +70,8 @@ pub const KEYS: &[Key] = &[
     key("proxy.identity.bytes_max", Kind::Integer(256, 65_536)),
     key("enterprise.*.provisioning", Kind::Switch),
     key("enterprise.*.deprovisioning", Kind::Switch),
+    key("enterprise.*.max_removals", Kind::Integer(0, 1_000_000)),
+    key("enterprise.*.break_glass", Kind::Texts),
     key("enterprise.*.owners", Kind::Texts),
     key("enterprise.*.organizations", Kind::Texts),
     key("enterprise.*.managed", Kind::TextsOrAll),

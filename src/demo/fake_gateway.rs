@@ -77,10 +77,9 @@ impl RunningGateway for FakeGateway {
         let memory = self.state.memory();
         let enterprise = EnterpriseId::derived(&[b"demo"]);
         Ok(Organization {
-            id: OrganizationId::of(enterprise, slug),
-            slug: slug.clone(),
             owners: memory.owners.iter().map(|name| PersonId::derived(&[name.as_bytes()])).collect(),
             unowned_since: memory.unowned.then_some(Default::default()),
+            ..Organization::new(OrganizationId::of(enterprise, slug), slug.clone())
         })
     }
 

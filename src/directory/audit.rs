@@ -1,61 +1,118 @@
-//! What a sign-in did, told to the audit log and to the metrics.
+//! What a change did, as the store's audit stream and the log tell it.
 use crate::{
-    domain::GroupClaim,
+    domain::{GroupClaim, Person, PersonId},
     provisioning::{Change, Plan},
-    telemetry::{AuditAction, AuditEvent, Metrics, Trigger, audit},
+    saml::VerifiedAssertion,
+    store::{Key, Op},
+    telemetry::{AuditAction, AuditEvent, AuditLine, Trigger},
 };
 
-use super::sign_in::Incoming;
+use super::{Enterprise, amend::Matter};
 
-/// One event for the accepted response, one for a new person, one for groups that were not known, one for each change.
-pub(super) fn record(
-    incoming: &Incoming<'_>,
-    plan: &Plan,
-    is_new: bool,
-    request_id: &str,
-    metrics: &Metrics,
-) {
-    let person = incoming.person.to_string();
-    let claim = &incoming.claim;
+/// Who or what makes a change, as the audit log tells it.
+#[derive(Debug, Clone, Copy)]
+pub struct Cause<'a> {
+    pub trigger: Trigger,
+    /// The HTTP request's id.
+    pub request_id: &'a str,
+    /// Who did it, where somebody did: the person's id and user.
+    pub actor: Option<(PersonId, &'a str)>,
+    /// The rule that fired, where the change itself does not say it.
+    pub rule: Option<&'a str>,
+    /// What a sign-in says.
+    pub assertion: Option<&'a VerifiedAssertion>,
+    pub claim: Option<&'a GroupClaim>,
+}
+
+impl<'a> Cause<'a> {
+    /// Of somebody's act.
+    pub fn by(trigger: Trigger, actor: Option<(PersonId, &'a str)>, request_id: &'a str) -> Self {
+        Self { trigger, request_id, actor, rule: None, assertion: None, claim: None }
+    }
+}
+
+/// One event for a new person, one for each change.
+pub(super) fn changes(matter: &Matter<'_>, plan: &Plan, person: &Person, is_new: bool) -> Vec<AuditLine> {
+    let id = person.id.to_string();
+    let actor_id = matter.cause.actor.map(|(id, _)| id.to_string());
     let event = |action| AuditEvent {
-        person: Some(&person),
-        user: Some(incoming.assertion.stable_id().value()),
-        issuer: Some(incoming.assertion.issuer()),
-        request_id: Some(request_id),
-        assertion_id: Some(incoming.assertion.assertion_id()),
-        groups_state: Some(claim.state()),
-        groups: claim.known().unwrap_or_default(),
-        ..AuditEvent::new(incoming.now, action, Trigger::Saml, incoming.enterprise.slug.as_str())
+        user: Some(&person.profile.user),
+        actor_id: actor_id.as_deref(),
+        ..event(matter, &id, action)
     };
-    // What began at the IdP is told apart: nobody here asked for it.
-    let unsolicited = incoming.assertion.in_response_to().is_none();
-    // S-105: what a stolen key of the IdP would show in, beside the client's address in the access line of the request.
-    audit(&AuditEvent {
-        reason: unsolicited.then_some("idp_initiated"),
-        authn_instant: Some(incoming.assertion.authn_instant()),
-        session_index: incoming.assertion.session_index(),
-        ..event(AuditAction::SsoResponse)
-    });
-    if is_new {
-        audit(&event(AuditAction::ProvisionIdentity));
-    }
-    if matches!(claim, GroupClaim::Absent | GroupClaim::Overage) {
-        audit(&event(AuditAction::GroupsUnknown));
-    }
-    for change in &plan.changes {
-        metrics.provisioning_change(Trigger::Saml, change.kind());
+    let new = is_new.then(|| AuditLine::of(&event(AuditAction::ProvisionIdentity)));
+    let told = plan.changes.iter().map(|change| {
         let (action, rule) = names(change);
         let invitation = match change {
             Change::CancelInvitation { invitation, .. } => Some(invitation.to_string()),
             _ => None,
         };
-        audit(&AuditEvent {
+        AuditLine::of(&AuditEvent {
             organization: Some(change.organization().as_str()),
             role: change.role().map(|role| role.as_str()),
             invitation_id: invitation.as_deref(),
-            reason: Some(rule),
+            reason: Some(matter.cause.rule.unwrap_or(rule)),
+            batch: matches!(change, Change::Leave { .. } | Change::Hold { .. })
+                .then_some(matter.batch.as_str()),
             ..event(action)
-        });
+        })
+    });
+    new.into_iter().chain(told).collect()
+}
+
+/// One event for the verified response, one for groups that were not known.
+pub(super) fn response(
+    matter: &Matter<'_>,
+    assertion: &VerifiedAssertion,
+    claim: &GroupClaim,
+) -> Vec<AuditLine> {
+    let id = matter.person.to_string();
+    let user = Some(assertion.stable_id().value());
+    // What began at the IdP is told apart: nobody here asked for it.
+    let unsolicited = assertion.in_response_to().is_none();
+    // S-105: what a stolen key of the IdP would show in, beside the client's address in the access line of the request.
+    let response = AuditLine::of(&AuditEvent {
+        user,
+        reason: unsolicited.then_some("idp_initiated"),
+        authn_instant: Some(assertion.authn_instant()),
+        session_index: assertion.session_index(),
+        ..event(matter, &id, AuditAction::SsoResponse)
+    });
+    let unknown = claim
+        .known()
+        .is_none()
+        .then(|| AuditLine::of(&AuditEvent { user, ..event(matter, &id, AuditAction::GroupsUnknown) }));
+    std::iter::once(response).chain(unknown).collect()
+}
+
+/// A verified response that opened no session all the same, as the store tells it beside [`response`]: the log is told by
+/// whoever answers the request.
+pub(super) fn refused(matter: &Matter<'_>, assertion: &VerifiedAssertion, reason: &str) -> AuditLine {
+    let id = matter.person.to_string();
+    AuditLine::of(&AuditEvent {
+        user: Some(assertion.stable_id().value()),
+        reason: Some(reason),
+        ..event(matter, &id, AuditAction::ResponseRefused)
+    })
+}
+
+/// What appends lines to the enterprise's stream.
+pub(super) fn append(enterprise: &Enterprise, lines: &[AuditLine]) -> Vec<Op> {
+    let append = |line: &AuditLine| Op::Append(Key::Audit(enterprise.id), line.as_bytes().to_vec());
+    lines.iter().map(append).collect()
+}
+
+fn event<'a>(matter: &'a Matter<'_>, person: &'a str, action: AuditAction) -> AuditEvent<'a> {
+    let Matter { cause, enterprise, now, .. } = matter;
+    AuditEvent {
+        person: Some(person),
+        issuer: cause.assertion.map(VerifiedAssertion::issuer),
+        actor: cause.actor.map(|(_, user)| user),
+        request_id: Some(cause.request_id),
+        assertion_id: cause.assertion.map(VerifiedAssertion::assertion_id),
+        groups_state: cause.claim.map(GroupClaim::state),
+        groups: cause.claim.and_then(GroupClaim::known).unwrap_or_default(),
+        ..AuditEvent::new(*now, action, cause.trigger, enterprise.slug.as_str())
     }
 }
 
@@ -64,8 +121,13 @@ fn names(change: &Change) -> (AuditAction, &'static str) {
     match change {
         Change::Join { .. } => (AuditAction::AddMember, "in_group"),
         Change::Promote { .. } => (AuditAction::UpdateMember, "in_owner_group"),
+        Change::Demote { .. } => (AuditAction::UpdateMember, "by_owner"),
         Change::Leave { .. } => (AuditAction::RemoveMember, "not_in_group"),
         Change::CancelInvitation { .. } => (AuditAction::CancelInvitation, "superseded_by_assertion"),
         Change::BecomeUnowned { .. } => (AuditAction::BecameUnowned, "last_owner_left"),
+        Change::Hold { .. } => (AuditAction::ProvisionHeld, "max_removals"),
+        Change::Release { .. } => (AuditAction::HoldReleased, "in_group"),
+        Change::Pin { .. } => (AuditAction::PinMember, "by_owner"),
+        Change::Unpin { .. } => (AuditAction::UnpinMember, "by_owner"),
     }
 }

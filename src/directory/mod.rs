@@ -1,8 +1,9 @@
 //! The only writer of memberships and sessions: load, plan, apply by revision.
 //!
-//! `sign_in` turns a verified assertion into memberships and a session, `sessions` finds a request's session,
-//! `logout` ends
-//! sessions, `organizations` answers who owns what, `audit` tells what was done.
+//! `amend` is the one path on which memberships change. `sign_in` turns a verified assertion into memberships and a session,
+//! `sessions` finds a request's session, `logout` ends sessions, `organizations` answers who owns what, `audit` tells what
+//! was done.
+mod amend;
 mod audit;
 mod logout;
 mod organizations;
@@ -24,6 +25,8 @@ use crate::{
 };
 
 pub use crate::store::StoreError;
+pub use amend::Contended;
+pub use audit::Cause;
 pub use logout::LogoutError;
 pub use sign_in::{SignInError, SignedIn};
 
@@ -32,6 +35,8 @@ pub use sign_in::{SignInError, SignedIn};
 pub struct Enterprise {
     pub slug: EnterpriseSlug,
     pub id: EnterpriseId,
+    /// The stable ids' values of its owners.
+    pub owners: Vec<String>,
     pub provisioning: provisioning::Settings,
 }
 

@@ -1,8 +1,9 @@
 //! Who owns and who belongs to an organization.
-use std::collections::BTreeSet;
-
 use crate::{
-    domain::{EnterpriseId, Organization, OrganizationId, OrganizationSlug, Person, PersonId, Timestamp},
+    domain::{
+        AddressId, EnterpriseId, Invitee, Organization, OrganizationId, OrganizationSlug, Person, PersonId,
+        Timestamp,
+    },
     store::{Key, Op, Reply, Revision, StoreError, records},
 };
 
@@ -22,10 +23,7 @@ impl Directory {
             Some(Reply::Value(Some(stored))) => {
                 Ok((stored.revision, records::decode_organization(id, &stored.value)?))
             }
-            Some(Reply::Value(None)) => {
-                let owners = BTreeSet::new();
-                Ok((0, Organization { id, slug: slug.clone(), owners, unowned_since: None }))
-            }
+            Some(Reply::Value(None)) => Ok((0, Organization::new(id, slug.clone()))),
             _ => Err(unexpected_reply()),
         }
     }
@@ -73,6 +71,21 @@ impl Directory {
             Some(Reply::Value(stored)) => {
                 stored.map(|s| records::decode_person(enterprise, id, &s.value)).transpose()
             }
+            _ => Err(unexpected_reply()),
+        }
+    }
+
+    /// What lies under an address.
+    pub async fn invitee(
+        &self,
+        enterprise: EnterpriseId,
+        address: AddressId,
+        now: Timestamp,
+    ) -> Result<Invitee, StoreError> {
+        let mut replies = self.store.batch(now, vec![Op::Get(Key::Invitee(enterprise, address))]).await?;
+        match replies.pop() {
+            Some(Reply::Value(Some(stored))) => records::decode_invitee(address, &stored.value),
+            Some(Reply::Value(None)) => Ok(Invitee { address, invitations: vec![] }),
             _ => Err(unexpected_reply()),
         }
     }

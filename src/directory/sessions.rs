@@ -78,9 +78,8 @@ impl Directory {
         if !session.is_live(now) {
             return Ok(None);
         }
-        let Some(person) = self.person(session.enterprise_id, session.person, now).await? else {
-            return Ok(None);
-        };
+        let person = self.person(session.enterprise_id, session.person, now).await?;
+        let Some(person) = person.filter(|person| person.standing.is_active()) else { return Ok(None) };
         let unseen = now.as_second() - session.last_seen_at.as_second();
         let resolution = LAST_SEEN_RESOLUTION_SECONDS_MAX.min(i64::from(session.idle_seconds_max) / 10);
         if unseen > resolution {

@@ -1,27 +1,28 @@
 //! From a verified assertion to memberships and a session.
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, atomic::Ordering::Relaxed},
-};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use crate::{
     domain::{
-        ActiveSession, GroupClaim, MembershipSource, Organization, OrganizationId, OrganizationSlug,
-        PendingSignIn, Person, PersonId, Profile, RequestId, Role, Session, SessionToken, SubjectId,
-        Timestamp, digest,
+        ActiveSession, AddressId, BatchId, GroupClaim, MembershipSource, PendingSignIn, Person, PersonId,
+        Profile, RequestId, Session, SessionToken, Standing, SubjectId, Timestamp, digest,
     },
-    provisioning::{self, Change, Current, Plan, Reading, UnusableAttribute},
+    provisioning::{self, Current, Plan, Reading, UnusableAttribute},
     saml::{
         VerifiedAssertion,
         guard::{Guard, stands},
     },
-    store::{Commit, Committed, Key, Op, Reply, Revision, StoreError, Versioned, Write, records},
+    store::{Key, Op, Reply, StoreError, records},
+    telemetry::{AuditLine, Trigger},
 };
 
-use super::{Directory, Enterprise, audit, logout::logged_out_key, unexpected_reply};
+use super::{
+    Cause, Contended, Directory, Enterprise,
+    amend::{Amended, Decision, Loaded, Matter, View},
+    audit,
+    logout::logged_out_key,
+    unexpected_reply,
+};
 
-/// Attempts at one commit before the sign-in is refused; each failed one means that somebody else's succeeded.
-const COMMIT_ATTEMPTS_MAX: usize = 16;
 /// A person's record notes the time of a sign-in only this often, so that the steady state writes no record.
 const LAST_SIGN_IN_RESOLUTION_SECONDS: i64 = 24 * 60 * 60;
 
@@ -47,8 +48,11 @@ pub enum SignInError {
     LoggedOut,
     #[error(transparent)]
     Attribute(#[from] UnusableAttribute),
-    #[error("the records concerned kept changing in {COMMIT_ATTEMPTS_MAX} attempts")]
-    Contended,
+    /// A12
+    #[error("the person is deactivated")]
+    Deactivated,
+    #[error(transparent)]
+    Contended(#[from] Contended),
     #[error("no randomness from the operating system: {0}")]
     Random(#[from] getrandom::Error),
     #[error(transparent)]
@@ -62,9 +66,10 @@ impl SignInError {
             Self::RequestConsumed => "request_consumed",
             Self::AssertionReplayed => "assertion_replayed",
             Self::LoggedOut => "logged_out",
+            Self::Deactivated => "person_deactivated",
             Self::Attribute(UnusableAttribute::Ambiguous { .. }) => "attribute_ambiguous",
             Self::Attribute(UnusableAttribute::NotText { .. }) => "attribute_not_text",
-            Self::Contended => "store_contended",
+            Self::Contended(_) => "store_contended",
             Self::Random(_) => "no_randomness",
             Self::Store(_) => "store_unavailable",
         }
@@ -80,13 +85,16 @@ impl SignInError {
                 "Treat it as an attack, unless a failover of the store lost a write at that moment."
             }
             Self::LoggedOut => "Let the person sign in again.",
+            Self::Deactivated => {
+                "Reactivate the person where it was deactivated: by SCIM, or by an owner of the enterprise."
+            }
             Self::Attribute(UnusableAttribute::Ambiguous { .. }) => {
                 "Release one value of it at the identity provider, or map another attribute in the configuration."
             }
             Self::Attribute(UnusableAttribute::NotText { .. }) => {
                 "Release it as text at the identity provider, or map another attribute in the configuration."
             }
-            Self::Contended => {
+            Self::Contended(_) => {
                 "Let the person sign in again; if it stays, something writes to the same person all the time."
             }
             Self::Random(_) => "Look at the system's log.",
@@ -96,20 +104,13 @@ impl SignInError {
 }
 
 /// Everything that a sign-in says, before the store is asked anything.
-pub(super) struct Incoming<'a> {
-    pub(super) enterprise: &'a Enterprise,
-    pub(super) assertion: &'a VerifiedAssertion,
-    pub(super) person: PersonId,
+struct Incoming<'a> {
+    enterprise: &'a Enterprise,
+    assertion: &'a VerifiedAssertion,
+    person: PersonId,
     profile: Profile,
-    pub(super) claim: GroupClaim,
-    pub(super) now: Timestamp,
-}
-
-/// A person whose memberships agree with the claim, and what it took.
-struct Settled {
-    person: Person,
-    plan: Plan,
-    is_new: bool,
+    claim: GroupClaim,
+    now: Timestamp,
 }
 
 impl Directory {
@@ -178,22 +179,27 @@ impl Directory {
         getrandom::fill(&mut random)?;
         let token = SessionToken::from_random(random);
         let session = self.new_session(&incoming, &token);
+        let matter = incoming.matter(request_id);
 
-        let stored = self.consume(&incoming, pending, &session).await;
-        let settled = match stored {
-            Ok(stored) => self.settle(&incoming, stored).await,
+        let told = audit::response(&matter, &assertion, &incoming.claim);
+        let appends = audit::append(enterprise, &told);
+        let settled = match self.consume(&incoming, &matter, pending, &session, appends).await {
+            Ok(loaded) => self.amend(&matter, Some(loaded), |view| incoming.decide(view)).await,
             Err(error) => Err(error),
         };
         match settled {
-            Ok(Settled { person, plan, is_new }) => {
-                audit::record(&incoming, &plan, is_new, request_id, &self.metrics);
+            Ok(Amended { person, plan }) => {
+                told.iter().for_each(AuditLine::log);
                 self.metrics.session_opened();
                 let session = Arc::new(ActiveSession { session, memberships: person.memberships });
-                Ok(SignedIn { token, session, claim: incoming.claim, plan })
+                Ok(SignedIn { token, session, claim: incoming.claim.clone(), plan })
             }
             Err(error) => {
                 // Best effort: the token was never handed out, and the record expires by itself.
-                let _ = self.store.batch(now, vec![Op::Delete(Key::Session(session.id))]).await;
+                let refused = audit::refused(&matter, &assertion, error.code());
+                let mut ops = vec![Op::Delete(Key::Session(session.id))];
+                ops.extend(audit::append(enterprise, &[refused]));
+                let _ = self.store.batch(now, ops).await;
                 Err(error)
             }
         }
@@ -203,9 +209,11 @@ impl Directory {
     async fn consume(
         &self,
         incoming: &Incoming<'_>,
+        matter: &Matter<'_>,
         pending: Option<&PendingSignIn>,
         session: &Session,
-    ) -> Result<Option<Versioned>, SignInError> {
+        appends: Vec<Op>,
+    ) -> Result<Loaded, SignInError> {
         let Incoming { assertion, now, .. } = incoming;
         let mark = digest(&[assertion.issuer().as_bytes(), assertion.assertion_id().as_bytes()]);
         let mut ops = vec![
@@ -214,7 +222,6 @@ impl Directory {
                 value: Vec::new(),
                 expires_at: assertion.replayable_until(),
             },
-            Op::Get(Key::Person(incoming.enterprise.id, incoming.person)),
             Op::Put {
                 key: Key::Session(session.id),
                 value: records::encode_session(session),
@@ -222,6 +229,9 @@ impl Directory {
             },
         ];
         ops.extend(pending.map(|pending| Op::Take(Key::PendingSignIn(pending.request))));
+        let records_at = ops.len();
+        ops.extend(matter.gets());
+        let records_end = ops.len();
         ops.extend(self.index(incoming, session));
         // After the session is there: see `end_sessions_of`.
         let marks = logout_marks(incoming);
@@ -229,31 +239,33 @@ impl Directory {
         ops.extend(marks.iter().copied().map(Op::Get));
         let replaced = pending.and_then(|pending| pending.replaces);
         ops.extend(replaced.map(|replaced| Op::Delete(Key::Session(replaced))));
+        // Written before the answer: what is told of a response that is refused after all is told after it.
+        ops.extend(appends);
         let mut replies = self.store.batch(*now, ops).await?;
         if let Some(replaced) = replaced {
             self.cache.forget(replaced);
         }
-        let logged_out: Vec<Reply> =
-            replies.drain(marked_at.min(replies.len())..).take(marks.len()).collect();
+        if replies.len() < marked_at + marks.len() {
+            return Err(unexpected_reply().into());
+        }
+        let logged_out: Vec<Reply> = replies.drain(marked_at..).take(marks.len()).collect();
+        let records: Vec<Reply> = replies.drain(records_at..records_end).collect();
         let mut replies = replies.into_iter();
-        let (marked, person, written) = (replies.next(), replies.next(), replies.next());
+        let (marked, written) = (replies.next(), replies.next());
         // What answers no request took none, and has the mark of the assertion alone.
         let is_taken = match pending.map(|_| replies.next()) {
             None | Some(Some(Reply::Value(Some(_)))) => true,
             Some(Some(Reply::Value(None))) => !stands(Guard::RequestOnce),
             Some(_) => return Err(unexpected_reply().into()),
         };
-        match (marked, person, written) {
+        match (marked, written) {
             _ if !is_taken => Err(SignInError::RequestConsumed),
-            (Some(Reply::Created(false)), ..) if stands(Guard::AssertionOnce) => {
+            (Some(Reply::Created(false)), _) if stands(Guard::AssertionOnce) => {
                 Err(SignInError::AssertionReplayed)
             }
-            (Some(Reply::Created(_)), Some(Reply::Value(person)), Some(Reply::Done)) => {
-                if logged_out.len() != marks.len() {
-                    return Err(unexpected_reply().into());
-                }
+            (Some(Reply::Created(_)), Some(Reply::Done)) => {
                 check_logged_out(logged_out, assertion.issue_instant())?;
-                Ok(person)
+                Ok(matter.loaded(records)?)
             }
             _ => Err(unexpected_reply().into()),
         }
@@ -270,63 +282,6 @@ impl Directory {
             // As long as the longest-lived session in it, also where later ones are given less.
             Op::Expire(set, lifetime_end(now, self.lifetime_seconds_seen_max.load(Relaxed))),
         ]
-    }
-
-    /// Plans, and commits until no one else was in between. In the steady state there is nothing to commit.
-    async fn settle(
-        &self,
-        incoming: &Incoming<'_>,
-        mut stored: Option<Versioned>,
-    ) -> Result<Settled, SignInError> {
-        let enterprise = incoming.enterprise;
-        let key = Key::Person(enterprise.id, incoming.person);
-        for _ in 0..COMMIT_ATTEMPTS_MAX {
-            let revision = stored.as_ref().map_or(0, |s| s.revision);
-            let before = stored
-                .as_ref()
-                .map(|s| records::decode_person(enterprise.id, incoming.person, &s.value))
-                .transpose()?;
-            let mut person = before.clone().unwrap_or_else(|| incoming.new_person());
-            let plan = incoming.plan(&person, &BTreeMap::new());
-            incoming.refresh(&mut person);
-            if plan.is_empty() && before.as_ref() == Some(&person) {
-                return Ok(Settled { person, plan, is_new: false });
-            }
-            let mut organizations = self.load_organizations(enterprise, &plan, incoming.now).await?;
-            let owners =
-                organizations.iter().map(|(slug, (_, o))| (slug.clone(), o.owners.clone())).collect();
-            let plan = incoming.plan(&person, &owners);
-            let commit = incoming.commit(&plan, &mut person, revision, &mut organizations);
-            match self.store.commit(commit).await? {
-                Committed::Applied => {
-                    self.cache.forget_person(incoming.person);
-                    return Ok(Settled { person, plan, is_new: before.is_none() });
-                }
-                Committed::Conflict => {
-                    let mut replies = self.store.batch(incoming.now, vec![Op::Get(key)]).await?;
-                    let Some(Reply::Value(again)) = replies.pop() else {
-                        return Err(unexpected_reply().into());
-                    };
-                    stored = again;
-                }
-            }
-        }
-        Err(SignInError::Contended)
-    }
-
-    /// The organizations whose owners the plan touches, with their revisions; one that was never written is new.
-    async fn load_organizations(
-        &self,
-        enterprise: &Enterprise,
-        plan: &Plan,
-        now: Timestamp,
-    ) -> Result<BTreeMap<OrganizationSlug, (Revision, Organization)>, StoreError> {
-        let slugs: BTreeSet<&OrganizationSlug> = provisioning::touches_owners(plan).into_iter().collect();
-        let mut loaded = BTreeMap::new();
-        for slug in slugs {
-            loaded.insert(slug.clone(), self.load_organization(enterprise.id, slug, now).await?);
-        }
-        Ok(loaded)
     }
 
     fn new_session(&self, incoming: &Incoming<'_>, token: &SessionToken) -> Session {
@@ -376,39 +331,78 @@ fn check_logged_out(marked: Vec<Reply>, issued: Timestamp) -> Result<(), SignInE
     Ok(())
 }
 
-impl Incoming<'_> {
+impl<'i> Incoming<'i> {
+    fn matter<'a>(&'a self, request_id: &'a str) -> Matter<'a> {
+        Matter {
+            enterprise: self.enterprise,
+            person: self.person,
+            address: self.profile.email.as_deref().map(|email| AddressId::of(self.enterprise.id, email)),
+            source: MembershipSource::Saml,
+            is_automatic: true,
+            batch: BatchId::of_hour(Trigger::Saml.as_str(), self.now),
+            cause: Cause {
+                assertion: Some(self.assertion),
+                claim: Some(&self.claim),
+                ..Cause::by(Trigger::Saml, None, request_id)
+            },
+            now: self.now,
+        }
+    }
+
+    fn decide(&self, view: &View<'_>) -> Result<Decision, SignInError> {
+        let mut person = view.person.cloned().unwrap_or_else(|| self.new_person());
+        // A12: whom SCIM or an owner put out does not come back by an assertion.
+        if !person.standing.is_active() {
+            return Err(SignInError::Deactivated);
+        }
+        let is_stale = person.decided_at.is_some_and(|decided| self.assertion.issue_instant() < decided);
+        let current = Current {
+            person: person.id,
+            memberships: &person.memberships,
+            invitations: view.invitations,
+            organizations: view.organizations,
+            is_break_glass: self.enterprise.provisioning.break_glass.contains(&person.profile.user),
+            now: self.now,
+        };
+        // A13: what was issued before the newest fact says nothing against it.
+        let plan = match is_stale {
+            true => Plan::default(),
+            false => provisioning::plan(&current, &self.claim, &self.enterprise.provisioning),
+        };
+        self.refresh(&mut person, is_stale);
+        Ok(Decision { person, plan })
+    }
+
     fn new_person(&self) -> Person {
         Person {
             id: self.person,
             enterprise: self.enterprise.id,
+            standing: Standing::Active,
+            linked_at: Some(self.now),
+            issuer: self.assertion.issuer().to_owned(),
             name_id: self.assertion.name_id().clone(),
             profile: self.profile.clone(),
             memberships: Vec::new(),
-            invitations: Vec::new(),
+            former: Vec::new(),
+            tokens: Vec::new(),
             last_groups: None,
+            decided_at: None,
             created_at: self.now,
             last_sign_in_at: self.now,
         }
     }
 
-    fn plan(&self, person: &Person, owners: &BTreeMap<OrganizationSlug, BTreeSet<PersonId>>) -> Plan {
-        let current = Current {
-            person: person.id,
-            memberships: &person.memberships,
-            invitations: &person.invitations,
-            owners,
-        };
-        provisioning::plan(&current, &self.claim, &self.enterprise.provisioning)
-    }
-
     /// Brings the record up to what this sign-in says of the person.
-    fn refresh(&self, person: &mut Person) {
+    fn refresh(&self, person: &mut Person, is_stale: bool) {
         // A transient NameID is another one each time and says nothing of the person: the first one stays.
         if !self.assertion.name_id().is_transient() {
             person.name_id = self.assertion.name_id().clone();
         }
         person.profile = self.profile.clone();
-        if let Some(groups) = self.claim.known() {
+        person.linked_at.get_or_insert(self.now);
+        if let Some(groups) = self.claim.known()
+            && !is_stale
+        {
             // Sorted, so that an IdP that sends them in another order each time changes nothing.
             let mut groups = groups.to_vec();
             groups.sort_unstable();
@@ -418,54 +412,6 @@ impl Incoming<'_> {
         if since >= LAST_SIGN_IN_RESOLUTION_SECONDS {
             person.last_sign_in_at = self.now;
         }
-    }
-
-    /// The one atomic change that carries the plan out.
-    fn commit(
-        &self,
-        plan: &Plan,
-        person: &mut Person,
-        revision: Revision,
-        organizations: &mut BTreeMap<OrganizationSlug, (Revision, Organization)>,
-    ) -> Commit {
-        let id = self.enterprise.id;
-        let revisions: Vec<_> =
-            organizations.iter().map(|(slug, (revision, _))| (slug.clone(), *revision)).collect();
-        let mut records: BTreeMap<_, _> =
-            std::mem::take(organizations).into_iter().map(|(slug, (_, record))| (slug, record)).collect();
-        provisioning::apply(plan, person, &mut records, MembershipSource::Saml, self.now);
-
-        let mut commit = Commit::default();
-        commit.expect.push((Key::Person(id, person.id), revision));
-        commit.writes.push(Write::Put(Key::Person(id, person.id), records::encode_person(person)));
-        for (slug, revision) in revisions {
-            let Some(record) = records.get(&slug) else { continue };
-            commit.expect.push((Key::Organization(id, record.id), revision));
-            commit
-                .writes
-                .push(Write::Put(Key::Organization(id, record.id), records::encode_organization(record)));
-        }
-        for change in &plan.changes {
-            let organization = OrganizationId::of(id, change.organization());
-            let members = Key::OrganizationMembers(id, organization);
-            let person = person.id.as_bytes().to_vec();
-            let organization = organization.as_bytes().to_vec();
-            match change {
-                Change::Join { role, .. } => {
-                    commit.writes.push(Write::Insert(members, person));
-                    if *role == Role::Owner {
-                        commit.writes.push(Write::Remove(Key::Unowned(id), organization));
-                    }
-                }
-                Change::Promote { .. } => commit.writes.push(Write::Remove(Key::Unowned(id), organization)),
-                Change::Leave { .. } => commit.writes.push(Write::Remove(members, person)),
-                Change::BecomeUnowned { .. } => {
-                    commit.writes.push(Write::Insert(Key::Unowned(id), organization))
-                }
-                Change::CancelInvitation { .. } => {}
-            }
-        }
-        commit
     }
 }
 

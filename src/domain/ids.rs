@@ -22,6 +22,9 @@ pub mod of {
     pub enum SignIn {}
     pub enum Subject {}
     pub enum Logout {}
+    pub enum Address {}
+    pub enum Token {}
+    pub enum Mail {}
 }
 
 pub type EnterpriseId = Id<of::Enterprise>;
@@ -29,6 +32,12 @@ pub type OrganizationId = Id<of::Organization>;
 /// Derived from the enterprise, the IdP and the stable id, so that a sign-in finds the person without an index.
 pub type PersonId = Id<of::Person>;
 pub type InvitationId = Id<of::Invitation>;
+/// An e-mail address within an enterprise: equal for addresses that differ in ASCII letter case only.
+pub type AddressId = Id<of::Address>;
+/// A personal access token.
+pub type TokenId = Id<of::Token>;
+/// A mail that waits to be sent.
+pub type MailId = Id<of::Mail>;
 /// The part of an AuthnRequest's ID that tells it apart. It travels through the browser and the IdP, so it is no secret.
 pub type RequestId = Id<of::Request>;
 /// 128 random bits that only the browser that started a sign-in holds. The request's id is derived from it: whoever sees
@@ -61,7 +70,8 @@ impl<Of> Id<Of> {
     }
 }
 
-fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+/// Bytes written as lower-case hexadecimal digits.
+pub(crate) fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits = text.as_bytes();
     if digits.len() != 2 * N {
         return None;
@@ -110,6 +120,45 @@ impl SubjectId {
     /// Byte-exact in the NameID, bound to the tenant and its IdP (L-05).
     pub fn of(enterprise: EnterpriseId, idp_entity_id: &str, name_id: &str) -> Self {
         Self::derived(&[b"subject", enterprise.as_bytes(), idp_entity_id.as_bytes(), name_id.as_bytes()])
+    }
+}
+
+impl AddressId {
+    pub fn of(enterprise: EnterpriseId, email: &str) -> Self {
+        Self::derived(&[b"address", enterprise.as_bytes(), email.trim().to_ascii_lowercase().as_bytes()])
+    }
+}
+
+/// Names changes that were made together, so that they can be undone together: what made them, and the hour or the
+/// request, such as `saml-2026-03-01T09`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BatchId(String);
+
+impl BatchId {
+    /// In bytes.
+    pub const BYTES_MAX: usize = 64;
+
+    /// Everything that sign-ins remove within one hour.
+    pub fn of_hour(trigger: &str, at: super::Timestamp) -> Self {
+        let at = at.to_string();
+        Self(format!("{trigger}-{}", at.get(..13).unwrap_or(&at)))
+    }
+
+    /// Up to 64 letters, digits, `-`, `_`, `.` and `:`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_fine = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);
+        let fits = (1..=Self::BYTES_MAX).contains(&text.len()) && text.bytes().all(is_fine);
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BatchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

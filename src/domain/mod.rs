@@ -3,22 +3,27 @@
 //! Nothing here is serialized, reads a clock or talks to anything: see `store::records` for what lies in the store.
 mod claims;
 mod ids;
+mod invitation;
 mod membership;
 mod session;
 mod text;
+mod token;
 pub mod url;
 
 pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile, StableId};
-pub(crate) use ids::digest;
 pub use ids::{
-    EnterpriseId, Id, InvitationId, LogoutHandle, OrganizationId, PersonId, RequestId, SessionId,
-    SessionToken, SignInHandle, SubjectId,
+    AddressId, BatchId, EnterpriseId, Id, InvitationId, LogoutHandle, MailId, OrganizationId, PersonId,
+    RequestId, SessionId, SessionToken, SignInHandle, SubjectId, TokenId,
 };
+pub(crate) use ids::{digest, parse_hex};
+pub use invitation::{Invitation, InvitationSource, Invitee};
 pub use membership::{
-    Invitation, InvitationSource, Membership, MembershipSource, Organization, Person, Role,
+    FORMER_DAYS, FormerMembership, HeldRemoval, Membership, MembershipSource, Organization, Person, Pin,
+    PinReason, Role, Standing,
 };
 pub use session::{ActiveSession, AuthnDemand, IdpDocument, PendingLogout, PendingSignIn, Session};
 pub use text::{EnterpriseSlug, OrganizationSlug, SlugError};
+pub use token::{AccessToken, Scope};
 
 /// A point in time. Everything is UTC; SAML, SCIM and the store all count from the Unix epoch.
 pub type Timestamp = jiff::Timestamp;

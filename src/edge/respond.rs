@@ -167,12 +167,13 @@ fn refused_answer(refused: &Refused) -> (StatusCode, Class) {
         Refused::Transport(fault) => (fault.status(), Class::SignInUnreadable),
         Refused::Parameters => (StatusCode::BAD_REQUEST, Class::SignInUnreadable),
         Refused::NoConnection(_)
-        | Refused::SignIn(SignInError::Store(_) | SignInError::Contended | SignInError::Random(_)) => {
+        | Refused::SignIn(SignInError::Store(_) | SignInError::Contended(_) | SignInError::Random(_)) => {
             (StatusCode::SERVICE_UNAVAILABLE, Class::SignInUnavailable)
         }
         Refused::SignIn(
             SignInError::RequestConsumed | SignInError::AssertionReplayed | SignInError::LoggedOut,
         ) => (StatusCode::FORBIDDEN, Class::SignInExpired),
+        Refused::SignIn(SignInError::Deactivated) => (StatusCode::FORBIDDEN, Class::SignInDenied),
         Refused::SignIn(SignInError::Attribute(_)) => (StatusCode::FORBIDDEN, Class::SignInNotSetUp),
         Refused::RelayState | Refused::SecondOpinion(_) => (StatusCode::FORBIDDEN, Class::SignInRefused),
         Refused::Saml(refusal) => (StatusCode::FORBIDDEN, saml_class(refusal.reason)),

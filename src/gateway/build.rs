@@ -64,6 +64,7 @@ fn open(settings: &EnterpriseSettings, kept: Option<&ConnectionSlot>) -> Result<
         enterprise: Enterprise {
             slug: settings.slug.clone(),
             id: EnterpriseId::of(&settings.slug),
+            owners: settings.owners.clone(),
             provisioning: settings.provisioning.clone(),
         },
         connection: match settings.metadata {

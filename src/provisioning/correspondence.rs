@@ -153,6 +153,8 @@ mod tests {
                 display_name: vec![],
                 preferred_username: vec![],
             },
+            max_removals: 10,
+            break_glass: vec![],
         };
         let groups: Vec<String> = groups.iter().map(|g| (*g).into()).collect();
         let found = Correspondence::of(&groups, &settings);

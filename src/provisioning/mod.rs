@@ -2,19 +2,20 @@
 //!
 //! `claims` reads groups and profile out of an assertion's attributes, `correspondence` says which organizations those
 //! groups stand for (`dn` and `pattern` help it to read their names), `plan` compares that with what the person has,
-//! and `apply` carries the plan out on records.
+//! and `apply` carries the plan out on records. `guard` counts removals.
 mod apply;
 mod claims;
 mod correspondence;
 mod dn;
+mod guard;
 mod pattern;
 mod plan;
 
-pub use apply::{apply, touches_owners};
+pub use apply::{Act, apply, needs_records};
 pub use claims::{AttributeNames, Reading, UnusableAttribute};
 pub use correspondence::{Correspondence, GroupMatch, GroupNaming, Mapping, Match};
 pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternError};
-pub use plan::{Change, Current, Plan, plan};
+pub use plan::{Change, Current, Plan, departure, plan};
 
 use crate::domain::OrganizationSlug;
 
@@ -27,6 +28,10 @@ pub struct Settings {
     pub mappings: Vec<Mapping>,
     pub naming: GroupNaming,
     pub attributes: AttributeNames,
+    /// Removals by automation in one organization within an hour; what is above waits for an owner (D7).
+    pub max_removals: u32,
+    /// The stable ids' values of people whom automation never removes.
+    pub break_glass: Vec<String>,
 }
 
 /// The two switches of SAML provisioning, both off by default.

@@ -1,9 +1,12 @@
 //! The decision table: what a person has, what their groups say, which switches are on, in; changes out.
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{GroupClaim, Invitation, InvitationId, Membership, OrganizationSlug, PersonId, Role};
+use crate::domain::{
+    GroupClaim, Invitation, InvitationId, Membership, Organization, OrganizationSlug, PersonId, PinReason,
+    Role, Timestamp,
+};
 
-use super::{Correspondence, Settings};
+use super::{Correspondence, Settings, guard};
 
 /// What a person has at this moment.
 #[derive(Debug, Clone, Copy)]
@@ -11,9 +14,12 @@ pub struct Current<'a> {
     pub person: PersonId,
     pub memberships: &'a [Membership],
     pub invitations: &'a [Invitation],
-    /// The owners of the organizations that the person owns. Only [`Change::BecomeUnowned`] depends on them: a plan made
-    /// without them is empty exactly when the plan made with them is.
-    pub owners: &'a BTreeMap<OrganizationSlug, BTreeSet<PersonId>>,
+    /// Records of organizations that the person may leave. Whether a departure leaves none to own it, is held or is spared
+    /// depends on them: a plan made without them is empty only if the plan made with them is.
+    pub organizations: &'a BTreeMap<OrganizationSlug, Organization>,
+    /// Automation never removes this person.
+    pub is_break_glass: bool,
+    pub now: Timestamp,
 }
 
 /// One membership change.
@@ -27,16 +33,36 @@ pub enum Change {
         organization: OrganizationSlug,
         role: Role,
     },
-    /// A member of an organization becomes its owner, by an explicit mapping only (D5).
+    /// A member of an organization becomes its owner: by an explicit mapping, or by an owner's act (D5).
     Promote {
+        organization: OrganizationSlug,
+    },
+    /// An owner becomes a member: never by automation.
+    Demote {
         organization: OrganizationSlug,
     },
     Leave {
         organization: OrganizationSlug,
         role: Role,
     },
-    /// The organization loses its last owner by the `Leave` before (A8).
+    /// The organization loses its last owner by the change before (A8).
     BecomeUnowned {
+        organization: OrganizationSlug,
+    },
+    /// A removal that the guard stopped: it waits for an owner (D7).
+    Hold {
+        organization: OrganizationSlug,
+        role: Role,
+    },
+    /// A removal that waited is wanted no more.
+    Release {
+        organization: OrganizationSlug,
+    },
+    Pin {
+        organization: OrganizationSlug,
+        reason: PinReason,
+    },
+    Unpin {
         organization: OrganizationSlug,
     },
 }
@@ -47,8 +73,13 @@ impl Change {
             Self::CancelInvitation { organization, .. }
             | Self::Join { organization, .. }
             | Self::Promote { organization }
+            | Self::Demote { organization }
             | Self::Leave { organization, .. }
-            | Self::BecomeUnowned { organization } => organization,
+            | Self::BecomeUnowned { organization }
+            | Self::Hold { organization, .. }
+            | Self::Release { organization }
+            | Self::Pin { organization, .. }
+            | Self::Unpin { organization } => organization,
         }
     }
 
@@ -58,17 +89,27 @@ impl Change {
             Self::CancelInvitation { .. } => "cancel_invitation",
             Self::Join { .. } => "join",
             Self::Promote { .. } => "promote",
+            Self::Demote { .. } => "demote",
             Self::Leave { .. } => "leave",
             Self::BecomeUnowned { .. } => "become_unowned",
+            Self::Hold { .. } => "hold",
+            Self::Release { .. } => "release",
+            Self::Pin { .. } => "pin",
+            Self::Unpin { .. } => "unpin",
         }
     }
 
     /// The role that is gained or lost, where the change has one.
     pub fn role(&self) -> Option<Role> {
         match self {
-            Self::Join { role, .. } | Self::Leave { role, .. } => Some(*role),
+            Self::Join { role, .. } | Self::Leave { role, .. } | Self::Hold { role, .. } => Some(*role),
             Self::Promote { .. } => Some(Role::Owner),
-            Self::CancelInvitation { .. } | Self::BecomeUnowned { .. } => None,
+            Self::Demote { .. } => Some(Role::Member),
+            Self::CancelInvitation { .. }
+            | Self::BecomeUnowned { .. }
+            | Self::Release { .. }
+            | Self::Pin { .. }
+            | Self::Unpin { .. } => None,
         }
     }
 }
@@ -109,16 +150,24 @@ pub fn plan(current: &Current<'_>, claim: &GroupClaim, settings: &Settings) -> P
             );
             adds.extend(addition(organization, member, wanted.get(organization).copied()));
         }
-        if settings.policy.deprovisioning
-            && let Some(member) = member
-            && !wanted.contains_key(organization)
-        {
-            removes.extend(removal(organization, member.role, current));
+        let Some(member) = member else { continue };
+        let is_wanted = wanted.contains_key(organization);
+        let acts = settings.policy.provisioning || settings.policy.deprovisioning;
+        if acts && is_wanted && member.held.is_some() {
+            adds.push(Change::Release { organization: organization.clone() });
+        }
+        if settings.policy.deprovisioning && !is_wanted {
+            removes.extend(removal(member, current, settings));
         }
     }
     cancels.append(&mut adds);
     cancels.append(&mut removes);
     Plan { changes: cancels }
+}
+
+/// What an owner's own act does to a membership: no guard holds it and no pin keeps it.
+pub fn departure(person: PersonId, member: &Membership, organization: Option<&Organization>) -> Plan {
+    Plan { changes: leave(person, member, organization) }
 }
 
 /// Joins who is no member, promotes who is mapped to owner, and never lowers a role.
@@ -135,13 +184,36 @@ fn addition(
     }
 }
 
-/// Owners are not exempt; when the last one goes the organization is flagged (A8).
-fn removal(organization: &OrganizationSlug, role: Role, current: &Current<'_>) -> Vec<Change> {
-    let mut changes = vec![Change::Leave { organization: organization.clone(), role }];
-    let others =
-        current.owners.get(organization).is_some_and(|owners| owners.iter().any(|o| *o != current.person));
-    if role == Role::Owner && !others {
-        changes.push(Change::BecomeUnowned { organization: organization.clone() });
+/// Owners are not exempt. What is spared: break-glass identities, what is pinned, and what waits for a decision already.
+fn removal(member: &Membership, current: &Current<'_>, settings: &Settings) -> Vec<Change> {
+    let organization = current.organizations.get(&member.organization);
+    if current.is_break_glass || member.held.is_some() || is_pinned(member, current.person, organization) {
+        return vec![];
+    }
+    if organization.is_some_and(|o| !guard::allows(o, settings.max_removals, current.now)) {
+        return vec![Change::Hold { organization: member.organization.clone(), role: member.role }];
+    }
+    leave(current.person, member, organization)
+}
+
+/// A claim keeps its owner until somebody else owns the organization too (A9).
+fn is_pinned(member: &Membership, person: PersonId, organization: Option<&Organization>) -> bool {
+    match member.pin.map(|pin| pin.reason) {
+        None => false,
+        Some(PinReason::Owner) => true,
+        Some(PinReason::Claim) => {
+            organization.is_some_and(|o| !o.owners.iter().any(|owner| *owner != person))
+        }
+    }
+}
+
+/// When the last owner goes the organization is flagged (A8).
+fn leave(person: PersonId, member: &Membership, organization: Option<&Organization>) -> Vec<Change> {
+    let Membership { organization: slug, role, .. } = member;
+    let mut changes = vec![Change::Leave { organization: slug.clone(), role: *role }];
+    let others = organization.is_some_and(|o| o.owners.iter().any(|owner| *owner != person));
+    if *role == Role::Owner && !others {
+        changes.push(Change::BecomeUnowned { organization: slug.clone() });
     }
     changes
 }

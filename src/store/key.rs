@@ -1,7 +1,9 @@
 //! Keys: fixed-length ids only, with one Redis Cluster hash tag per shard.
 use std::fmt::Write as _;
 
-use crate::domain::{EnterpriseId, OrganizationId, PersonId, RequestId, SessionId, SubjectId};
+use crate::domain::{
+    AddressId, EnterpriseId, MailId, OrganizationId, PersonId, RequestId, SessionId, SubjectId,
+};
 
 /// What is kept where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -12,8 +14,30 @@ pub enum Key {
     Organization(EnterpriseId, OrganizationId),
     /// Set of the ids (16 bytes each) of an organization's members, owners among them.
     OrganizationMembers(EnterpriseId, OrganizationId),
-    /// Set of the ids (32 bytes each) of a person's sessions.
+    /// Set of a person's sessions: when the session ends (8 bytes), then its id (32 bytes).
     PersonSessions(EnterpriseId, PersonId),
+    /// Set of the ids (16 bytes each) of an enterprise's people.
+    People(EnterpriseId),
+    /// Set of the ids (16 bytes each) of organizations that have a record of their own making: not from the configuration.
+    Organizations(EnterpriseId),
+    /// Record of the invitations to an e-mail address.
+    Invitee(EnterpriseId, AddressId),
+    /// Set of an organization's invitations: address (16 bytes), then invitation (16 bytes).
+    OrganizationInvitations(EnterpriseId, OrganizationId),
+    /// Set of the invitations that a person sent, in the same form.
+    SentInvitations(EnterpriseId, PersonId),
+    /// Set of removals that wait for a decision: organization (16 bytes), then person (16 bytes).
+    HeldRemovals(EnterpriseId),
+    /// Set of the ids (16 bytes each) of people who lost a membership in a batch, by the SHA-256 of the batch's name.
+    Batch(EnterpriseId, [u8; 32]),
+    /// Record of a mail that waits to be sent.
+    Mail(EnterpriseId, MailId),
+    /// Set of mails that wait: when each is due (8 bytes), then its id (16 bytes).
+    Outbox(EnterpriseId),
+    /// Record of an enterprise owner's recovery codes.
+    RecoveryCodes(EnterpriseId, PersonId),
+    /// Whose personal access token this is, by the token's SHA-256.
+    AccessToken([u8; 32]),
     /// Set of the ids (16 bytes each) of an enterprise's organizations that have no owner left.
     Unowned(EnterpriseId),
     /// The last good metadata document of an enterprise's IdP.
@@ -28,6 +52,8 @@ pub enum Key {
     /// SHA-256 of whom an IdP signed out, and perhaps of which of its sessions: until when assertions about them may have
     /// been issued that must open nothing any more.
     LoggedOut([u8; 32]),
+    /// Stream of what happened in an enterprise.
+    Audit(EnterpriseId),
 }
 
 /// What one commit may span: an enterprise, or a single key of its own.
@@ -46,14 +72,27 @@ pub enum Kind {
     Set,
     /// Written as a whole by steps of a batch, and gone after its expiry.
     Expiring,
+    /// Entries that are appended, linked to each other, and trimmed off its beginning.
+    Stream,
 }
 
 impl Key {
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Person(..) | Self::Organization(..) => Kind::Record,
+            Self::Person(..)
+            | Self::Organization(..)
+            | Self::Invitee(..)
+            | Self::Mail(..)
+            | Self::RecoveryCodes(..) => Kind::Record,
             Self::OrganizationMembers(..)
             | Self::PersonSessions(..)
+            | Self::People(..)
+            | Self::Organizations(..)
+            | Self::OrganizationInvitations(..)
+            | Self::SentInvitations(..)
+            | Self::HeldRemovals(..)
+            | Self::Batch(..)
+            | Self::Outbox(..)
             | Self::Unowned(..)
             | Self::SubjectSessions(..) => Kind::Set,
             Self::IdpMetadata(..)
@@ -61,7 +100,9 @@ impl Key {
             | Self::PendingSignIn(..)
             | Self::UsedAssertion(..)
             | Self::PendingLogout(..)
+            | Self::AccessToken(..)
             | Self::LoggedOut(..) => Kind::Expiring,
+            Self::Audit(..) => Kind::Stream,
         }
     }
 
@@ -71,13 +112,25 @@ impl Key {
             | Self::Organization(e, _)
             | Self::OrganizationMembers(e, _)
             | Self::PersonSessions(e, _)
+            | Self::People(e)
+            | Self::Organizations(e)
+            | Self::Invitee(e, _)
+            | Self::OrganizationInvitations(e, _)
+            | Self::SentInvitations(e, _)
+            | Self::HeldRemovals(e)
+            | Self::Batch(e, _)
+            | Self::Mail(e, _)
+            | Self::Outbox(e)
+            | Self::RecoveryCodes(e, _)
             | Self::Unowned(e)
-            | Self::IdpMetadata(e) => Shard::Enterprise(*e),
+            | Self::IdpMetadata(e)
+            | Self::Audit(e) => Shard::Enterprise(*e),
             Self::Session(_)
             | Self::PendingSignIn(_)
             | Self::UsedAssertion(_)
             | Self::PendingLogout(_)
             | Self::SubjectSessions(_)
+            | Self::AccessToken(_)
             | Self::LoggedOut(_) => Shard::Own,
         }
     }
@@ -89,6 +142,17 @@ impl Key {
             Self::Organization(e, id) => format!("pc:{{{e}}}:o:{id}"),
             Self::OrganizationMembers(e, id) => format!("pc:{{{e}}}:om:{id}"),
             Self::PersonSessions(e, id) => format!("pc:{{{e}}}:ps:{id}"),
+            Self::People(e) => format!("pc:{{{e}}}:people"),
+            Self::Organizations(e) => format!("pc:{{{e}}}:orgs"),
+            Self::Invitee(e, id) => format!("pc:{{{e}}}:i:{id}"),
+            Self::OrganizationInvitations(e, id) => format!("pc:{{{e}}}:oi:{id}"),
+            Self::SentInvitations(e, id) => format!("pc:{{{e}}}:si:{id}"),
+            Self::HeldRemovals(e) => format!("pc:{{{e}}}:held"),
+            Self::Batch(e, digest) => format!("pc:{{{e}}}:b:{}", hex(digest)),
+            Self::Mail(e, id) => format!("pc:{{{e}}}:m:{id}"),
+            Self::Outbox(e) => format!("pc:{{{e}}}:outbox"),
+            Self::RecoveryCodes(e, id) => format!("pc:{{{e}}}:rc:{id}"),
+            Self::AccessToken(digest) => format!("pc:{{{}}}:t", hex(digest)),
             Self::Unowned(e) => format!("pc:{{{e}}}:unowned"),
             Self::IdpMetadata(e) => format!("pc:{{{e}}}:metadata"),
             Self::Session(id) => format!("pc:{{{id}}}:s"),
@@ -97,11 +161,17 @@ impl Key {
             Self::PendingLogout(id) => format!("pc:{{{id}}}:l"),
             Self::SubjectSessions(id) => format!("pc:{{{id}}}:ss"),
             Self::LoggedOut(digest) => format!("pc:{{{}}}:lo", hex(digest)),
+            Self::Audit(e) => format!("pc:{{{e}}}:audit"),
         }
+    }
+
+    /// The text of the key beside a stream that keeps its head.
+    pub(super) fn head_text(&self) -> String {
+        format!("{}:head", self.text())
     }
 }
 
-fn hex(digest: &[u8; 32]) -> String {
+pub(super) fn hex(digest: &[u8; 32]) -> String {
     let mut hex = String::with_capacity(64);
     digest.iter().for_each(|byte| write!(hex, "{byte:02x}").expect("a String takes it"));
     hex
@@ -123,6 +193,7 @@ mod tests {
             Key::PersonSessions(enterprise, person),
             Key::Unowned(enterprise),
             Key::IdpMetadata(enterprise),
+            Key::Audit(enterprise),
         ];
         let mut texts: Vec<_> = keys.iter().map(Key::text).collect();
         for (key, text) in keys.iter().zip(&texts) {

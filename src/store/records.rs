@@ -10,8 +10,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::StoreError;
 use crate::domain::{
-    EnterpriseId, IdpDocument, Organization, OrganizationId, PendingLogout, PendingSignIn, Person, PersonId,
-    RequestId, Session, SessionId, Timestamp,
+    AddressId, EnterpriseId, IdpDocument, Invitee, Organization, OrganizationId, PendingLogout,
+    PendingSignIn, Person, PersonId, RequestId, Session, SessionId, Timestamp,
 };
 
 /// For `Key::Person`.
@@ -32,6 +32,16 @@ pub fn encode_organization(organization: &Organization) -> Vec<u8> {
 /// `id` is that of the key.
 pub fn decode_organization(id: OrganizationId, stored: &[u8]) -> Result<Organization, StoreError> {
     decode::<wire::Organization>(stored, "organization")?.into_domain(id)
+}
+
+/// For `Key::Invitee`.
+pub fn encode_invitee(invitee: &Invitee) -> Vec<u8> {
+    encode(&wire::Invitee::from(invitee))
+}
+
+/// `address` is that of the key.
+pub fn decode_invitee(address: AddressId, stored: &[u8]) -> Result<Invitee, StoreError> {
+    decode::<wire::Invitee>(stored, "invitee")?.into_domain(address)
 }
 
 /// For `Key::Session`. Holds the hash of the token nowhere: it is the key.

@@ -22,6 +22,15 @@ pub enum AuditAction {
     CancelInvitation,
     #[serde(rename = "org.became_unowned")]
     BecameUnowned,
+    /// The removal guard stopped a removal.
+    #[serde(rename = "saml.provision_held")]
+    ProvisionHeld,
+    #[serde(rename = "org.hold_released")]
+    HoldReleased,
+    #[serde(rename = "org.pin_member")]
+    PinMember,
+    #[serde(rename = "org.unpin_member")]
+    UnpinMember,
     #[serde(rename = "saml.groups_unknown")]
     GroupsUnknown,
     #[serde(rename = "saml.response_refused")]
@@ -109,6 +118,14 @@ pub struct AuditEvent<'a> {
     pub authn_instant: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_index: Option<&'a str>,
+    /// Who did it, where it was not the person that the event is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor_id: Option<&'a str>,
+    /// What a removal can be restored by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<&'a str>,
     /// The stable code of a refusal, or the rule that fired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
@@ -137,6 +154,9 @@ impl<'a> AuditEvent<'a> {
             assertion_id: None,
             authn_instant: None,
             session_index: None,
+            actor: None,
+            actor_id: None,
+            batch: None,
             reason: None,
             groups_state: None,
             groups: &[],
@@ -175,6 +195,27 @@ pub struct AccessLine<'a> {
     /// Why the request did not get what it wanted, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
+}
+
+/// An audit event as it stands in the log and in the store: one JSON object, without an end of line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditLine(String);
+
+impl AuditLine {
+    pub fn of(event: &AuditEvent<'_>) -> Self {
+        // Texts, numbers and lists of texts: serde_json has nothing to refuse.
+        Self(serde_json::to_string(event).unwrap_or_default())
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// Writes it to the log.
+    pub fn log(&self) {
+        let line = self.0.as_str();
+        tracing::info!(target: AUDIT, line);
+    }
 }
 
 /// Writes an audit event to the log.

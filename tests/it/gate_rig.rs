@@ -15,7 +15,7 @@ use portcullis::{
     directory::{Directory, SessionSettings},
     domain::{
         ActiveSession, EnterpriseId, EnterpriseSlug, Membership, MembershipSource, NameId, OrganizationSlug,
-        Person, PersonId, Profile, Role, Session, SessionToken, Timestamp,
+        Person, PersonId, Profile, Role, Session, SessionToken, Standing, Timestamp,
     },
     edge::{
         self, PublicUrl,
@@ -27,7 +27,10 @@ use portcullis::{
         worker::Gates,
     },
     proxy::{self, IdentityFields},
-    store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError, Versioned, records},
+    store::{
+        BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead, Versioned,
+        records,
+    },
     telemetry::Metrics,
 };
 use tokio::sync::watch;
@@ -49,11 +52,16 @@ impl Sessions {
             let person = Person {
                 id: session.person,
                 enterprise: session.enterprise_id,
+                standing: Standing::Active,
+                linked_at: Some(session.created_at),
+                issuer: "https://idp.example.com".into(),
                 name_id: session.name_id.clone(),
                 profile: session.profile.clone(),
                 memberships,
-                invitations: vec![],
+                former: vec![],
+                tokens: vec![],
                 last_groups: None,
+                decided_at: None,
                 created_at: session.created_at,
                 last_sign_in_at: session.created_at,
             };
@@ -89,6 +97,18 @@ impl Store for Sessions {
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
         Box::pin(async { Err(StoreError::Timeout(0)) })
     }
+    fn entries(&self, _: Key, _: u64, _: usize) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
+        Box::pin(async { Err(StoreError::Timeout(0)) })
+    }
+    fn stream_head(&self, _: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>> {
+        Box::pin(async { Err(StoreError::Timeout(0)) })
+    }
+    fn notes(&self) -> Notes {
+        Notes::silent()
+    }
+    fn is_listening(&self) -> bool {
+        false
+    }
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async { Ok(()) })
     }
@@ -121,12 +141,12 @@ pub fn active_session(enterprise: &str, token: &SessionToken) -> ActiveSession {
             expires_at: now + Duration::from_secs(3600),
             idle_seconds_max: 3600,
         },
-        memberships: vec![Membership {
-            organization: OrganizationSlug::parse("sales").unwrap(),
-            role: Role::Member,
-            source: MembershipSource::Saml,
-            since: now,
-        }],
+        memberships: vec![Membership::new(
+            OrganizationSlug::parse("sales").unwrap(),
+            Role::Member,
+            MembershipSource::Saml,
+            now,
+        )],
     }
 }
 

@@ -1,13 +1,14 @@
 //! The decision table, row by row, and the properties of every plan.
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use portcullis::domain::{
-    EnterpriseId, GroupClaim, Invitation, InvitationId, InvitationSource, Membership, MembershipSource,
-    NameId, Organization, OrganizationId, OrganizationSlug, Person, PersonId, Profile, Role, Timestamp,
+    BatchId, EnterpriseId, GroupClaim, Invitation, InvitationId, InvitationSource, Membership,
+    MembershipSource, NameId, Organization, OrganizationId, OrganizationSlug, Person, PersonId, Profile,
+    Role, Standing, Timestamp,
 };
 use portcullis::provisioning::{
-    AttributeNames, Change, Correspondence, Current, GroupMatch, GroupNaming, Mapping, Plan, Policy,
-    Settings, apply, plan, touches_owners,
+    Act, AttributeNames, Change, Correspondence, Current, GroupMatch, GroupNaming, Mapping, Plan, Policy,
+    Settings, apply, needs_records, plan,
 };
 use proptest::prelude::*;
 
@@ -42,15 +43,21 @@ fn settings(provisioning: bool, deprovisioning: bool) -> Settings {
             display_name: vec![],
             preferred_username: vec![],
         },
+        max_removals: 10,
+        break_glass: vec![],
     }
 }
 
-fn person(memberships: &[(&str, Role)], invitations: &[&str]) -> Person {
-    let membership = |(organization, role): &(&str, Role)| Membership {
-        organization: slug(organization),
-        role: *role,
-        source: MembershipSource::Manual,
-        since: at(0),
+/// A person and what lies under the person's address.
+#[derive(Debug, Clone, PartialEq)]
+struct Known {
+    person: Person,
+    invitations: Vec<Invitation>,
+}
+
+fn known(memberships: &[(&str, Role)], invitations: &[&str]) -> Known {
+    let membership = |(organization, role): &(&str, Role)| {
+        Membership::new(slug(organization), *role, MembershipSource::Manual, at(0))
     };
     let invitation = |(n, organization): (usize, &&str)| Invitation {
         id: InvitationId::from_bytes([n as u8; 16]),
@@ -58,22 +65,33 @@ fn person(memberships: &[(&str, Role)], invitations: &[&str]) -> Person {
         role: Role::Member,
         source: InvitationSource::Manual,
         email: "alice@example.com".into(),
+        person: None,
+        inviter: None,
         invited_at: at(0),
         expires_at: None,
+        secret: [0; 32],
+        sent: 1,
+        sent_at: at(0),
     };
     let mut memberships: Vec<_> = memberships.iter().map(membership).collect();
     memberships.sort_by(|a, b| a.organization.cmp(&b.organization));
-    Person {
+    let person = Person {
         id: person_id(1),
         enterprise: EnterpriseId::from_bytes(ENTERPRISE),
+        standing: Standing::Active,
+        linked_at: Some(at(0)),
+        issuer: "https://idp.example.com".into(),
         name_id: NameId { value: "alice".into(), format: "f".into(), ..NameId::default() },
         profile: Profile::default(),
         memberships,
-        invitations: invitations.iter().enumerate().map(invitation).collect(),
+        former: vec![],
+        tokens: vec![],
         last_groups: None,
+        decided_at: None,
         created_at: at(0),
         last_sign_in_at: at(0),
-    }
+    };
+    Known { person, invitations: invitations.iter().enumerate().map(invitation).collect() }
 }
 
 fn claim(groups: &[&str]) -> GroupClaim {
@@ -84,36 +102,51 @@ fn claim(groups: &[&str]) -> GroupClaim {
     }
 }
 
-type Owners = BTreeMap<OrganizationSlug, BTreeSet<PersonId>>;
+type Records = BTreeMap<OrganizationSlug, Organization>;
 
-fn plan_for(person: &Person, owners: &Owners, claim: &GroupClaim, settings: &Settings) -> Plan {
+fn record(slug: &OrganizationSlug, owners: impl IntoIterator<Item = PersonId>) -> Organization {
+    let id = OrganizationId::of(EnterpriseId::from_bytes(ENTERPRISE), slug);
+    Organization { owners: owners.into_iter().collect(), ..Organization::new(id, slug.clone()) }
+}
+
+fn plan_for(known: &Known, organizations: &Records, claim: &GroupClaim, settings: &Settings) -> Plan {
+    let Known { person, invitations } = known;
     let current = Current {
         person: person.id,
         memberships: &person.memberships,
-        invitations: &person.invitations,
-        owners,
+        invitations,
+        organizations,
+        is_break_glass: false,
+        now: at(0),
     };
     plan(&current, claim, settings)
 }
 
+fn carry_out(plan: &Plan, known: &mut Known, organizations: &mut Records) {
+    let act = Act {
+        source: MembershipSource::Saml,
+        batch: BatchId::parse("test").unwrap(),
+        is_automatic: true,
+        now: at(1),
+    };
+    apply(plan, &mut known.person, &mut known.invitations, organizations, &act);
+}
+
 /// One row of the main table: G, the state in `octo-org`, and what T2, T3, T4 and T5 do.
 fn check(groups: &GroupClaim, state: &str, want: [&str; 4]) {
-    let (person, other_owner) = match state {
-        "N" => (person(&[], &[]), false),
-        "I" => (person(&[], &["octo-org"]), false),
-        "M" => (person(&[("octo-org", Role::Member)], &[]), true),
-        "W" => (person(&[("octo-org", Role::Owner)], &[]), true),
-        "L" => (person(&[("octo-org", Role::Owner)], &[]), false),
+    let (known, other_owner) = match state {
+        "N" => (known(&[], &[]), false),
+        "I" => (known(&[], &["octo-org"]), false),
+        "M" => (known(&[("octo-org", Role::Member)], &[]), true),
+        "W" => (known(&[("octo-org", Role::Owner)], &[]), true),
+        "L" => (known(&[("octo-org", Role::Owner)], &[]), false),
         _ => unreachable!("{state}"),
     };
-    let mut owners = BTreeSet::from([person.id]);
-    if other_owner {
-        owners.insert(person_id(2));
-    }
-    let owners = Owners::from([(slug("octo-org"), owners)]);
+    let owners = std::iter::once(known.person.id).chain(other_owner.then(|| person_id(2)));
+    let records = Records::from([(slug("octo-org"), record(&slug("octo-org"), owners))]);
     let columns = [(false, false), (true, false), (true, true), (false, true)];
     for ((provisioning, deprovisioning), want) in columns.into_iter().zip(want) {
-        let plan = plan_for(&person, &owners, groups, &settings(provisioning, deprovisioning));
+        let plan = plan_for(&known, &records, groups, &settings(provisioning, deprovisioning));
         let words: Vec<&str> = plan.changes.iter().map(Change::kind).collect();
         assert_eq!(words.join("+"), want, "G {groups:?}, state {state}, {provisioning}/{deprovisioning}");
     }
@@ -143,36 +176,35 @@ fn decision_table_t2_to_t5() {
 
 #[test]
 fn a_mapping_to_owner_joins_and_promotes_and_nothing_demotes() {
-    let owners = Owners::new();
-    let changes = |person: &Person, groups: &[&str]| {
-        plan_for(person, &owners, &claim(groups), &settings(true, true)).changes
+    let changes = |known: &Known, groups: &[&str]| {
+        plan_for(known, &Records::new(), &claim(groups), &settings(true, true)).changes
     };
     let organization = slug("octo-org");
     let join = Change::Join { organization: organization.clone(), role: Role::Owner };
-    assert_eq!(changes(&person(&[], &[]), &["octo-owners"]), [join]);
-    let member = person(&[("octo-org", Role::Member)], &[]);
+    assert_eq!(changes(&known(&[], &[]), &["octo-owners"]), [join]);
+    let member = known(&[("octo-org", Role::Member)], &[]);
     assert_eq!(changes(&member, &["octo-owners"]), [Change::Promote { organization }]);
-    assert_eq!(changes(&person(&[("octo-org", Role::Owner)], &[]), &["octo-org"]), []);
+    assert_eq!(changes(&known(&[("octo-org", Role::Owner)], &[]), &["octo-org"]), []);
 }
 
 #[test]
 fn statement_12_an_unmanaged_organization_is_never_touched() {
-    let person = person(&[("elsewhere", Role::Owner)], &["elsewhere"]);
-    assert!(plan_for(&person, &Owners::new(), &claim(&[]), &settings(true, true)).is_empty());
+    let known = known(&[("elsewhere", Role::Owner)], &["elsewhere"]);
+    assert!(plan_for(&known, &Records::new(), &claim(&[]), &settings(true, true)).is_empty());
 }
 
 fn any_role() -> impl Strategy<Value = Role> {
     prop_oneof![Just(Role::Member), Just(Role::Owner)]
 }
 
-fn any_person() -> impl Strategy<Value = Person> {
+fn any_known() -> impl Strategy<Value = Known> {
     let organizations = vec!["octo-org", "hubot", "docs", "elsewhere"];
     let memberships =
         prop::collection::btree_map(prop::sample::select(organizations.clone()), any_role(), 0..4);
     let invitations = prop::collection::btree_set(prop::sample::select(organizations.clone()), 0..4);
     (memberships, invitations).prop_map(|(memberships, invitations)| {
         let memberships: Vec<_> = memberships.into_iter().collect();
-        person(&memberships, &invitations.into_iter().collect::<Vec<_>>())
+        known(&memberships, &invitations.into_iter().collect::<Vec<_>>())
     })
 }
 
@@ -188,34 +220,31 @@ fn any_claim() -> impl Strategy<Value = GroupClaim> {
 
 proptest! {
     #[test]
-    fn every_plan(before in any_person(), claim in any_claim(), on in any::<(bool, bool)>(), others in any::<bool>()) {
+    fn every_plan(before in any_known(), claim in any_claim(), on in any::<(bool, bool)>(), others in any::<bool>()) {
         let settings = settings(on.0, on.1);
-        let mut organizations: BTreeMap<OrganizationSlug, Organization> = BTreeMap::new();
+        let mut organizations = Records::new();
         for slug in MANAGED.iter().map(|o| slug(o)) {
-            let mut owners: BTreeSet<PersonId> = others.then_some(person_id(2)).into_iter().collect();
-            owners.extend(before.memberships.iter().filter(|m| m.organization == slug && m.role == Role::Owner).map(|_| before.id));
-            let id = OrganizationId::of(before.enterprise, &slug);
-            organizations.insert(slug.clone(), Organization { id, slug, owners, unowned_since: None });
+            let owns = |m: &&Membership| m.organization == slug && m.role == Role::Owner;
+            let owners = others.then_some(person_id(2)).into_iter();
+            let owners = owners.chain(before.person.memberships.iter().filter(owns).map(|_| before.person.id));
+            organizations.insert(slug.clone(), record(&slug, owners));
         }
-        let owners_of = |organizations: &BTreeMap<OrganizationSlug, Organization>| -> Owners {
-            organizations.iter().map(|(slug, o)| (slug.clone(), o.owners.clone())).collect()
-        };
-        let plan = plan_for(&before, &owners_of(&organizations), &claim, &settings);
-        let without_owners = plan_for(&before, &Owners::new(), &claim, &settings);
-        prop_assert_eq!(plan.is_empty(), without_owners.is_empty());
-        prop_assert_eq!(touches_owners(&plan), touches_owners(&without_owners));
+        let plan = plan_for(&before, &organizations, &claim, &settings);
+        let without_records = plan_for(&before, &Records::new(), &claim, &settings);
+        prop_assert_eq!(plan.is_empty(), without_records.is_empty());
+        prop_assert_eq!(needs_records(&plan), needs_records(&without_records));
 
         let mut after = before.clone();
-        apply(&plan, &mut after, &mut organizations, MembershipSource::Saml, at(1));
+        carry_out(&plan, &mut after, &mut organizations);
 
         // A second plan is empty.
-        let again = plan_for(&after, &owners_of(&organizations), &claim, &settings);
+        let again = plan_for(&after, &organizations, &claim, &settings);
         prop_assert!(again.is_empty(), "{:?} then {:?}", plan, again);
         // Unknown groups, or both switches off, change nothing.
         if claim.known().is_none() || on == (false, false) {
             prop_assert_eq!(&after, &before);
         }
-        let has = |person: &Person, o: &OrganizationSlug| person.memberships.iter().find(|m| m.organization == *o).map(|m| m.role);
+        let has = |known: &Known, o: &OrganizationSlug| known.person.memberships.iter().find(|m| m.organization == *o).map(|m| m.role);
         // What is not managed stays.
         let elsewhere = slug("elsewhere");
         prop_assert_eq!(has(&after, &elsewhere), has(&before, &elsewhere));
@@ -234,12 +263,12 @@ proptest! {
                 }
                 // The record of owners agrees with the memberships, and the flag with the record.
                 let record = &organizations[&organization];
-                prop_assert_eq!(record.owners.contains(&after.id), want == Some(Role::Owner));
+                prop_assert_eq!(record.owners.contains(&after.person.id), want == Some(Role::Owner));
                 let lost_last = has(&before, &organization) == Some(Role::Owner) && record.owners.is_empty();
                 prop_assert_eq!(record.unowned_since.is_some(), lost_last);
             }
         }
         // Memberships stay sorted and unique, as everyone who reads them expects.
-        prop_assert!(after.memberships.windows(2).all(|w| w[0].organization < w[1].organization));
+        prop_assert!(after.person.memberships.windows(2).all(|w| w[0].organization < w[1].organization));
     }
 }

@@ -5,15 +5,15 @@
 mod report;
 mod text;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{Failure, Outcome, choose_enterprise, load, runtime};
 use crate::{
     config,
-    domain::{AuthnDemand, EnterpriseId, OrganizationSlug, Person, PersonId, Role, Timestamp},
+    domain::{
+        AddressId, AuthnDemand, EnterpriseId, Invitation, Organization, OrganizationSlug, Person, PersonId,
+        Timestamp,
+    },
     provisioning::{self, Current, Reading},
     saml::{self, Check, Connection, Outstanding, Refusal, VerifiedAssertion},
     second_opinion::SecondOpinion,
@@ -95,7 +95,7 @@ async fn judge(options: &Options) -> Result<Report, Failure> {
     let connection = connection(enterprise, options.at).await?;
     let second = enterprise.second_opinion.then(SecondOpinion::new).transpose();
     let second = second.map_err(|error| unusable("second_opinion", error, "or remove the key"))?;
-    let person = load_person(options, enterprise).await?;
+    let known = load_known(options, enterprise).await?;
     // What each of them asked about the sign-in is not in the file; the connection's own demands are judged.
     let demand = AuthnDemand::default();
     let asked = |request_id| Outstanding { request_id, demand: &demand, issued_at: options.at };
@@ -116,7 +116,7 @@ async fn judge(options: &Options) -> Result<Report, Failure> {
                 Some(Err(disagreement)) => {
                     Report::disagreed(&trail, (&assertion, person_id(&assertion, enterprise)), &disagreement)
                 }
-                _ => accepted(&trail, &assertion, enterprise, &person),
+                _ => accepted(&trail, &assertion, enterprise, &known, options.at),
             }
         }
     };
@@ -128,7 +128,8 @@ fn accepted(
     trail: &[(Check, String)],
     assertion: &VerifiedAssertion,
     enterprise: &config::EnterpriseSettings,
-    (person, owners): &(Option<Person>, Owners),
+    known: &Known,
+    at: Timestamp,
 ) -> Report {
     let settings = &enterprise.provisioning;
     let id = person_id(assertion, enterprise);
@@ -140,9 +141,11 @@ fn accepted(
     };
     let current = Current {
         person: id,
-        memberships: person.as_ref().map_or(&[], |p| &p.memberships),
-        invitations: person.as_ref().map_or(&[], |p| &p.invitations),
-        owners,
+        memberships: known.person.as_ref().map_or(&[], |p| &p.memberships),
+        invitations: &known.invitations,
+        organizations: &known.organizations,
+        is_break_glass: settings.break_glass.iter().any(|user| user == assertion.stable_id().value()),
+        now: at,
     };
     let plan = provisioning::plan(&current, &claim, settings);
     Report::accepted(trail, (assertion, id), &claim, settings, &plan)
@@ -204,14 +207,17 @@ fn choose_acs_url<'a>(response: &[u8], enterprise: &'a config::EnterpriseSetting
     enterprise.acs_urls.iter().find(named).map_or(first, String::as_str)
 }
 
-type Owners = BTreeMap<OrganizationSlug, BTreeSet<PersonId>>;
+/// What the store holds of the person of `--person`.
+#[derive(Default)]
+struct Known {
+    person: Option<Person>,
+    invitations: Vec<Invitation>,
+    /// Those that the person belongs to.
+    organizations: BTreeMap<OrganizationSlug, Organization>,
+}
 
-/// The person of `--person` with the owners of what that person owns.
-async fn load_person(
-    options: &Options,
-    enterprise: &config::EnterpriseSettings,
-) -> Result<(Option<Person>, Owners), Failure> {
-    let Some(text) = &options.person else { return Ok((None, Owners::new())) };
+async fn load_known(options: &Options, enterprise: &config::EnterpriseSettings) -> Result<Known, Failure> {
+    let Some(text) = &options.person else { return Ok(Known::default()) };
     let hint = "give the person's id as the log shows it: 32 hexadecimal digits";
     let id = PersonId::parse(text).ok_or_else(|| unusable("--person", "is no id of a person", hint))?;
     let hint =
@@ -233,11 +239,18 @@ async fn load_person(
     let person = directory.person(tenant, id, options.at).await.map_err(broken)?;
     let person = person
         .ok_or_else(|| unusable("--person", "is not in the store", "leave it out to plan for someone new"))?;
-    let mut owners = Owners::new();
-    for membership in person.memberships.iter().filter(|m| m.role == Role::Owner) {
+    let mut organizations = BTreeMap::new();
+    for membership in &person.memberships {
         let record =
             directory.organization(tenant, &membership.organization, options.at).await.map_err(broken)?;
-        owners.insert(record.slug, record.owners);
+        organizations.insert(record.slug.clone(), record);
     }
-    Ok((Some(person), owners))
+    let invitations = match &person.profile.email {
+        Some(email) => {
+            let address = AddressId::of(tenant, email);
+            directory.invitee(tenant, address, options.at).await.map_err(broken)?.invitations
+        }
+        None => vec![],
+    };
+    Ok(Known { person: Some(person), invitations, organizations })
 }

@@ -89,7 +89,7 @@ pub(super) fn own_path(target: &str) -> Result<String, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{provisioning::UnusableAttribute, saml::Reason};
+    use crate::{directory::Contended, provisioning::UnusableAttribute, saml::Reason};
 
     #[test]
     fn every_refusal_of_our_own_is_documented() {
@@ -104,7 +104,8 @@ mod tests {
             SignInError::LoggedOut.into(),
             SignInError::from(UnusableAttribute::Ambiguous { name: "email".into(), values: 2 }).into(),
             SignInError::from(UnusableAttribute::NotText { name: "email".into() }).into(),
-            SignInError::Contended.into(),
+            SignInError::Contended(Contended).into(),
+            SignInError::Deactivated.into(),
             SignInError::Random(getrandom::Error::UNSUPPORTED).into(),
             SignInError::Store(StoreError::Timeout(1)).into(),
         ];
@@ -122,7 +123,8 @@ mod tests {
                     | SignInError::AssertionReplayed
                     | SignInError::LoggedOut
                     | SignInError::Attribute(_)
-                    | SignInError::Contended
+                    | SignInError::Contended(_)
+                    | SignInError::Deactivated
                     | SignInError::Random(_)
                     | SignInError::Store(_),
                 ) => {}

@@ -3,8 +3,9 @@ use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
 use crate::domain::{
-    AuthnDemand, EnterpriseSlug, Invitation, InvitationId, InvitationSource, Membership, MembershipSource,
-    NameId, OrganizationSlug, Profile, Role, Timestamp,
+    AccessToken, AuthnDemand, BatchId, EnterpriseSlug, FormerMembership, HeldRemoval, Invitation,
+    InvitationId, InvitationSource, Membership, MembershipSource, NameId, OrganizationSlug, Pin, PinReason,
+    Profile, Role, Scope, Standing, Timestamp, TokenId,
 };
 
 fn time() -> impl Strategy<Value = Timestamp> {
@@ -50,63 +51,144 @@ fn membership() -> impl Strategy<Value = Membership> {
         Just(MembershipSource::Manual),
         Just(MembershipSource::Claim),
     ];
-    (organization_slug(), role(), source, time()).prop_map(|(organization, role, source, since)| Membership {
-        organization,
-        role,
-        source,
-        since,
-    })
-}
-
-fn invitation() -> impl Strategy<Value = Invitation> {
-    let source = prop_oneof![Just(InvitationSource::Manual), Just(InvitationSource::Scim)];
-    let parts = (any::<[u8; 16]>(), organization_slug(), role(), source, any::<String>(), time());
-    (parts, option::of(time())).prop_map(
-        |((id, organization, role, source, email, invited_at), expires_at)| Invitation {
-            id: InvitationId::from_bytes(id),
+    let pin = prop_oneof![Just(PinReason::Claim), Just(PinReason::Owner)];
+    let pin = option::of((pin, time()).prop_map(|(reason, since)| Pin { reason, since }));
+    let held = option::of((batch(), time()).prop_map(|(batch, since)| HeldRemoval { since, batch }));
+    (organization_slug(), role(), source, time(), pin, held).prop_map(
+        |(organization, role, source, since, pin, held)| Membership {
             organization,
             role,
             source,
-            email,
-            invited_at,
+            since,
+            pin,
+            held,
+        },
+    )
+}
+
+fn batch() -> impl Strategy<Value = BatchId> {
+    "[a-z0-9:-]{1,64}".prop_map(|text| BatchId::parse(&text).unwrap())
+}
+
+fn former() -> impl Strategy<Value = FormerMembership> {
+    (membership(), time(), batch()).prop_map(|(membership, ended_at, batch)| FormerMembership {
+        organization: membership.organization,
+        role: membership.role,
+        source: membership.source,
+        since: membership.since,
+        ended_at,
+        batch,
+    })
+}
+
+fn token() -> impl Strategy<Value = AccessToken> {
+    let scope = prop_oneof![Just(Scope::Proxy), Just(Scope::ApiRead), Just(Scope::ApiWrite)];
+    let ids = (any::<[u8; 16]>(), any::<[u8; 32]>(), any::<String>(), any::<String>());
+    (ids, vec(organization_slug(), 0..3), vec(scope, 0..3), time(), time()).prop_map(
+        |((id, secret, name, last_eight), organizations, scopes, created_at, expires_at)| AccessToken {
+            id: TokenId::from_bytes(id),
+            secret,
+            name,
+            organizations,
+            scopes,
+            last_eight,
+            created_at,
             expires_at,
         },
     )
 }
 
+fn standing() -> impl Strategy<Value = Standing> {
+    prop_oneof![
+        Just(Standing::Active),
+        time().prop_map(|since| Standing::Deactivated { since }),
+        time().prop_map(|since| Standing::Deleted { since }),
+    ]
+}
+
+fn invitation() -> impl Strategy<Value = Invitation> {
+    let source = prop_oneof![Just(InvitationSource::Manual), Just(InvitationSource::Scim)];
+    let parts = (any::<[u8; 16]>(), organization_slug(), role(), source, any::<String>(), time());
+    let who = || option::of(any::<[u8; 16]>().prop_map(PersonId::from_bytes));
+    let mail = (any::<[u8; 32]>(), any::<u32>(), time());
+    (parts, option::of(time()), who(), who(), mail).prop_map(
+        |(parts, expires_at, person, inviter, (secret, sent, sent_at))| {
+            let (id, organization, role, source, email, invited_at) = parts;
+            let id = InvitationId::from_bytes(id);
+            Invitation {
+                id,
+                organization,
+                role,
+                source,
+                email,
+                person,
+                inviter,
+                invited_at,
+                expires_at,
+                secret,
+                sent,
+                sent_at,
+            }
+        },
+    )
+}
+
+fn invitee() -> impl Strategy<Value = Invitee> {
+    (any::<[u8; 16]>(), vec(invitation(), 0..4))
+        .prop_map(|(address, invitations)| Invitee { address: AddressId::from_bytes(address), invitations })
+}
+
 fn person() -> impl Strategy<Value = Person> {
-    let lists = (vec(membership(), 0..4), vec(invitation(), 0..4), option::of(vec(any::<String>(), 0..4)));
-    let ids = (any::<[u8; 16]>(), any::<[u8; 16]>());
-    (ids, name_id(), profile(), lists, time(), time()).prop_map(
-        |(
-            (id, enterprise),
-            name_id,
-            profile,
-            (memberships, invitations, last_groups),
-            created,
-            signed_in,
-        )| Person {
-            id: PersonId::from_bytes(id),
-            enterprise: EnterpriseId::from_bytes(enterprise),
-            name_id,
-            profile,
-            memberships,
-            invitations,
-            last_groups,
-            created_at: created,
-            last_sign_in_at: signed_in,
+    let lists = (
+        vec(membership(), 0..4),
+        vec(former(), 0..4),
+        vec(token(), 0..3),
+        option::of(vec(any::<String>(), 0..4)),
+    );
+    let ids = (any::<[u8; 16]>(), any::<[u8; 16]>(), any::<String>());
+    let times = (option::of(time()), option::of(time()), time(), time());
+    (ids, standing(), name_id(), profile(), lists, times).prop_map(
+        |((id, enterprise, issuer), standing, name_id, profile, lists, times)| {
+            let (memberships, former, tokens, last_groups) = lists;
+            let (linked_at, decided_at, created_at, last_sign_in_at) = times;
+            Person {
+                id: PersonId::from_bytes(id),
+                enterprise: EnterpriseId::from_bytes(enterprise),
+                standing,
+                linked_at,
+                issuer,
+                name_id,
+                profile,
+                memberships,
+                former,
+                tokens,
+                last_groups,
+                decided_at,
+                created_at,
+                last_sign_in_at,
+            }
         },
     )
 }
 
 fn organization() -> impl Strategy<Value = Organization> {
     let owners = vec(any::<[u8; 16]>(), 0..4);
-    (any::<[u8; 16]>(), organization_slug(), owners, option::of(time())).prop_map(
-        |(id, slug, owners, unowned_since)| Organization {
-            id: OrganizationId::from_bytes(id),
-            slug,
-            owners: owners.into_iter().map(PersonId::from_bytes).collect(),
-            unowned_since,
+    let told = (option::of(any::<String>()), vec(any::<String>(), 0..3), option::of(any::<bool>()));
+    let counts = vec((time(), any::<u32>()), 0..4);
+    let times = (option::of(time()), option::of(time()));
+    (any::<[u8; 16]>(), organization_slug(), owners, told, times, counts).prop_map(
+        |(id, slug, owners, (display_name, aliases, managed), (created_at, unowned_since), removals)| {
+            Organization {
+                id: OrganizationId::from_bytes(id),
+                slug,
+                display_name,
+                aliases,
+                managed,
+                created_at,
+                owners: owners.into_iter().map(PersonId::from_bytes).collect(),
+                unowned_since,
+                removals,
+            }
         },
     )
 }
@@ -194,6 +276,11 @@ proptest! {
     }
 
     #[test]
+    fn invitees_come_back_equal(invitee in invitee()) {
+        prop_assert_eq!(decode_invitee(invitee.address, &encode_invitee(&invitee)).unwrap(), invitee);
+    }
+
+    #[test]
     fn sessions_come_back_equal(session in session()) {
         let stored = encode_session(&session);
         prop_assert_eq!(decode_session(session.id, &stored).unwrap(), session);
@@ -221,12 +308,10 @@ proptest! {
 fn the_stored_form_is_stable() {
     let id = OrganizationId::from_bytes([1; 16]);
     let organization = Organization {
-        id,
-        slug: OrganizationSlug::parse("octo").unwrap(),
         owners: [PersonId::from_bytes([2; 16])].into(),
-        unowned_since: None,
+        ..Organization::new(id, OrganizationSlug::parse("octo").unwrap())
     };
-    let stored = r#"{"v":1,"slug":"octo","owners":["02020202020202020202020202020202"],"unowned":null}"#;
+    let stored = r#"{"v":2,"slug":"octo","owners":["02020202020202020202020202020202"],"unowned":null}"#;
     assert_eq!(encode_organization(&organization), stored.as_bytes());
     assert_eq!(decode_organization(id, stored.as_bytes()).unwrap(), organization);
 }
@@ -235,14 +320,14 @@ fn the_stored_form_is_stable() {
 fn other_versions_fields_and_values_are_corrupt() {
     let id = OrganizationId::from_bytes([1; 16]);
     for stored in [
-        r#"{"v":2,"slug":"octo","owners":[],"unowned":null}"#,
+        r#"{"v":1,"slug":"octo","owners":[],"unowned":null}"#,
         r#"{"slug":"octo","owners":[],"unowned":null}"#,
-        r#"{"v":1,"slug":"octo","owners":[],"unowned":null,"more":1}"#,
-        r#"{"v":1,"slug":"oc to","owners":[],"unowned":null}"#,
-        r#"{"v":1,"slug":"octo","owners":["secret"],"unowned":null}"#,
-        r#"{"v":1,"slug":"octo","owners":[],"unowned":9223372036854775807}"#,
-        r#"{"v":1,"slug":"octo","owners":[],"owners":[],"unowned":null}"#,
-        r#"{"v":1,"slug":"octo","owners":"secret","unowned":null}"#,
+        r#"{"v":2,"slug":"octo","owners":[],"unowned":null,"more":1}"#,
+        r#"{"v":2,"slug":"oc to","owners":[],"unowned":null}"#,
+        r#"{"v":2,"slug":"octo","owners":["secret"],"unowned":null}"#,
+        r#"{"v":2,"slug":"octo","owners":[],"unowned":9223372036854775807}"#,
+        r#"{"v":2,"slug":"octo","owners":[],"owners":[],"unowned":null}"#,
+        r#"{"v":2,"slug":"octo","owners":"secret","unowned":null}"#,
         "",
     ] {
         match decode_organization(id, stored.as_bytes()) {
@@ -257,7 +342,7 @@ fn smaller_parts_than_milliseconds_are_cut_off() {
     let at = Timestamp::new(5, 1_999_999).unwrap();
     let id = OrganizationId::from_bytes([1; 16]);
     let slug = OrganizationSlug::parse("octo").unwrap();
-    let organization = Organization { id, slug, owners: [].into(), unowned_since: Some(at) };
+    let organization = Organization { unowned_since: Some(at), ..Organization::new(id, slug) };
     let read = decode_organization(id, &encode_organization(&organization)).unwrap();
     assert_eq!(read.unowned_since, Some(Timestamp::new(5, 1_000_000).unwrap()));
 }

@@ -1,12 +1,15 @@
-//! The shapes of the records, and their way to the domain and back.
-use std::collections::BTreeSet;
+//! The shapes of the records, and their way to the domain and back: sign-ins, sessions and documents here, people and what
+//! they belong to in `people`.
+mod people;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub(super) use people::{Invitee, Organization, Person};
+
 use crate::{
     domain::{
-        self, AuthnDemand, EnterpriseId, EnterpriseSlug, InvitationId, InvitationSource, MembershipSource,
-        NameId, OrganizationId, OrganizationSlug, PersonId, Profile, RequestId, Role, SessionId, Timestamp,
+        self, AuthnDemand, EnterpriseId, EnterpriseSlug, NameId, PersonId, Profile, RequestId, SessionId,
+        Timestamp,
     },
     store::StoreError,
 };
@@ -15,28 +18,6 @@ use crate::{
 struct V<const VERSION: u64>;
 type V1 = V<1>;
 type V2 = V<2>;
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Person {
-    v: V1,
-    name: Name,
-    profile: Shown,
-    memberships: Vec<Membership>,
-    invitations: Vec<Invitation>,
-    groups: Option<Vec<String>>,
-    created: i64,
-    signed_in: i64,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Organization {
-    v: V1,
-    slug: String,
-    owners: Vec<String>,
-    unowned: Option<i64>,
-}
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -111,89 +92,6 @@ struct Shown {
     email: Option<String>,
     display: Option<String>,
     preferred: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Membership {
-    org: String,
-    role: String,
-    source: String,
-    since: i64,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Invitation {
-    id: String,
-    org: String,
-    role: String,
-    source: String,
-    email: String,
-    invited: i64,
-    expires: Option<i64>,
-}
-
-impl From<&domain::Person> for Person {
-    fn from(person: &domain::Person) -> Self {
-        Self {
-            v: V,
-            name: Name::from(&person.name_id),
-            profile: Shown::from(&person.profile),
-            memberships: person.memberships.iter().map(Membership::from).collect(),
-            invitations: person.invitations.iter().map(Invitation::from).collect(),
-            groups: person.last_groups.clone(),
-            created: millis(person.created_at),
-            signed_in: millis(person.last_sign_in_at),
-        }
-    }
-}
-
-impl Person {
-    pub fn into_domain(self, enterprise: EnterpriseId, id: PersonId) -> Result<domain::Person, StoreError> {
-        Ok(domain::Person {
-            id,
-            enterprise,
-            name_id: self.name.into(),
-            profile: self.profile.into(),
-            memberships: self
-                .memberships
-                .into_iter()
-                .map(Membership::into_domain)
-                .collect::<Result<_, _>>()?,
-            invitations: self
-                .invitations
-                .into_iter()
-                .map(Invitation::into_domain)
-                .collect::<Result<_, _>>()?,
-            last_groups: self.groups,
-            created_at: time(self.created)?,
-            last_sign_in_at: time(self.signed_in)?,
-        })
-    }
-}
-
-impl From<&domain::Organization> for Organization {
-    fn from(organization: &domain::Organization) -> Self {
-        Self {
-            v: V,
-            slug: organization.slug.to_string(),
-            owners: organization.owners.iter().map(PersonId::to_string).collect(),
-            unowned: organization.unowned_since.map(millis),
-        }
-    }
-}
-
-impl Organization {
-    pub fn into_domain(self, id: OrganizationId) -> Result<domain::Organization, StoreError> {
-        let owner = |text: &String| PersonId::parse(text).ok_or_else(|| corrupt("an owner"));
-        Ok(domain::Organization {
-            id,
-            slug: organization(&self.slug)?,
-            owners: self.owners.iter().map(owner).collect::<Result<BTreeSet<_>, _>>()?,
-            unowned_since: self.unowned.map(time).transpose()?,
-        })
-    }
 }
 
 impl From<&domain::Session> for Session {
@@ -320,64 +218,6 @@ impl IdpDocument {
     }
 }
 
-impl From<&domain::Membership> for Membership {
-    fn from(membership: &domain::Membership) -> Self {
-        Self {
-            org: membership.organization.to_string(),
-            role: membership.role.as_str().to_owned(),
-            source: source_word(membership.source).to_owned(),
-            since: millis(membership.since),
-        }
-    }
-}
-
-impl Membership {
-    fn into_domain(self) -> Result<domain::Membership, StoreError> {
-        let known = [
-            MembershipSource::Saml,
-            MembershipSource::Scim,
-            MembershipSource::Invitation,
-            MembershipSource::Manual,
-            MembershipSource::Claim,
-        ];
-        Ok(domain::Membership {
-            organization: organization(&self.org)?,
-            role: role(&self.role)?,
-            source: named(known, source_word, &self.source).ok_or_else(|| corrupt("a source"))?,
-            since: time(self.since)?,
-        })
-    }
-}
-
-impl From<&domain::Invitation> for Invitation {
-    fn from(invitation: &domain::Invitation) -> Self {
-        Self {
-            id: invitation.id.to_string(),
-            org: invitation.organization.to_string(),
-            role: invitation.role.as_str().to_owned(),
-            source: inviter_word(invitation.source).to_owned(),
-            email: invitation.email.clone(),
-            invited: millis(invitation.invited_at),
-            expires: invitation.expires_at.map(millis),
-        }
-    }
-}
-
-impl Invitation {
-    fn into_domain(self) -> Result<domain::Invitation, StoreError> {
-        let known = [InvitationSource::Manual, InvitationSource::Scim];
-        Ok(domain::Invitation {
-            id: InvitationId::parse(&self.id).ok_or_else(|| corrupt("an invitation id"))?,
-            organization: organization(&self.org)?,
-            role: role(&self.role)?,
-            source: named(known, inviter_word, &self.source).ok_or_else(|| corrupt("a source"))?,
-            email: self.email,
-            invited_at: time(self.invited)?,
-            expires_at: self.expires.map(time).transpose()?,
-        })
-    }
-}
-
 impl From<&NameId> for Name {
     fn from(name: &NameId) -> Self {
         Self {
@@ -431,36 +271,6 @@ impl<'de, const VERSION: u64> Deserialize<'de> for V<VERSION> {
             Err(de::Error::custom("a version that is not ours"))
         }
     }
-}
-
-fn source_word(source: MembershipSource) -> &'static str {
-    match source {
-        MembershipSource::Saml => "saml",
-        MembershipSource::Scim => "scim",
-        MembershipSource::Invitation => "invitation",
-        MembershipSource::Manual => "manual",
-        MembershipSource::Claim => "claim",
-    }
-}
-
-fn inviter_word(source: InvitationSource) -> &'static str {
-    match source {
-        InvitationSource::Manual => "manual",
-        InvitationSource::Scim => "scim",
-    }
-}
-
-fn role(text: &str) -> Result<Role, StoreError> {
-    named([Role::Member, Role::Owner], Role::as_str, text).ok_or_else(|| corrupt("a role"))
-}
-
-/// The one of `known` that is written as `text`.
-fn named<T: Copy, const N: usize>(known: [T; N], word: fn(T) -> &'static str, text: &str) -> Option<T> {
-    known.into_iter().find(|one| word(*one) == text)
-}
-
-fn organization(text: &str) -> Result<OrganizationSlug, StoreError> {
-    OrganizationSlug::parse(text).map_err(|_| corrupt("an organization's name"))
 }
 
 fn enterprise(text: &str) -> Result<EnterpriseSlug, StoreError> {

@@ -6,7 +6,7 @@ use std::sync::{
 
 use portcullis::{
     domain::Timestamp,
-    store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError},
+    store::{BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead},
 };
 
 pub struct Recording {
@@ -19,6 +19,8 @@ pub struct Log {
     writes: AtomicUsize,
     /// One-time marks.
     marks: Mutex<Vec<Key>>,
+    /// Until when sets were told to stay.
+    set_ends: Mutex<Vec<Timestamp>>,
     /// Whether another is always faster to take what is taken once.
     pub robbed: AtomicBool,
 }
@@ -26,6 +28,10 @@ pub struct Log {
 impl Log {
     pub fn writes(&self) -> usize {
         self.writes.load(Ordering::SeqCst)
+    }
+
+    pub fn set_ends(&self) -> Vec<Timestamp> {
+        self.set_ends.lock().unwrap().clone()
     }
 
     /// The steps that take every one-time mark away.
@@ -43,6 +49,11 @@ impl Store for Recording {
             _ => None,
         });
         self.log.marks.lock().unwrap().extend(marks);
+        let set_ends = ops.iter().filter_map(|op| match op {
+            Op::Expire(_, end) => Some(*end),
+            _ => None,
+        });
+        self.log.set_ends.lock().unwrap().extend(set_ends);
         let taken = ops.iter().filter_map(|op| match op {
             Op::Take(key) if self.log.robbed.load(Ordering::SeqCst) => Some(Op::Take(*key)),
             _ => None,
@@ -72,6 +83,23 @@ impl Store for Recording {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
         self.inner.members(set, after, limit)
+    }
+    fn entries(
+        &self,
+        stream: Key,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
+        self.inner.entries(stream, after, limit)
+    }
+    fn stream_head(&self, stream: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>> {
+        self.inner.stream_head(stream)
+    }
+    fn notes(&self) -> Notes {
+        self.inner.notes()
+    }
+    fn is_listening(&self) -> bool {
+        self.inner.is_listening()
     }
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.inner.ready()
