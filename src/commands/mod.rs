@@ -15,6 +15,7 @@ use crate::{
 
 mod check;
 mod demo;
+mod file_watch;
 mod idp;
 mod inspect;
 mod metadata;
@@ -81,8 +82,13 @@ impl ConfigFile {
 
 /// Reads a configuration file with the environment over it.
 pub fn load(file: &Path) -> Result<Loaded, Failure> {
-    let source = Source::file(file).map_err(|fault| Failure::Config(vec![fault]))?;
-    config::load(&source, &Overrides::from_env()).map_err(Failure::Config)
+    read(file).map_err(Failure::Config)
+}
+
+/// [`load`] for whoever does not end with the faults.
+fn read(file: &Path) -> Result<Loaded, Vec<Fault>> {
+    let source = Source::file(file).map_err(|fault| vec![fault])?;
+    config::load(&source, &Overrides::from_env())
 }
 
 /// The enterprise of that name, or the only one there is; else why there is none, as `what: why: how to mend it`.

@@ -2,8 +2,16 @@
 use std::path::Path;
 
 use super::{
-    EnterpriseSettings, attributes, certificate, encryption, enterprise::Draft, idp_url, metadata, own_key,
-    reader::Reader, request, route::Routes, server::Ground, slo, url::WebUrl, value::Placed,
+    EnterpriseSettings, attributes, certificate, encryption,
+    enterprise::Draft,
+    idp_url, metadata, own_key,
+    reader::Reader,
+    request,
+    route::Routes,
+    server::Ground,
+    slo,
+    url::{self, WebUrl},
+    value::Placed,
 };
 use crate::{
     access::canonical_path,
@@ -128,8 +136,7 @@ pub fn set_endpoints(reader: &mut Reader, ground: &Ground, drafts: &mut [Draft],
         let hosts = routes.hosts(slug);
         draft.settings.acs_urls = acs_urls(reader, ground, &path, format!("{base}/acs"), &hosts);
         let first = draft.settings.acs_urls.first().map_or(base.as_str(), String::as_str);
-        let origin: Vec<&str> = first.splitn(4, '/').take(3).collect();
-        draft.settings.slo_url = format!("{}{home}/slo", origin.join("/"));
+        draft.settings.slo_url = format!("{}{home}/slo", url::origin(first));
         idp_url::check_hosts(reader, ground, draft, routes);
         metadata::finish(reader, ground, draft, routes);
     }

@@ -23,7 +23,10 @@ use crate::{
         store::{Log, Recording},
     },
     saml::forge,
-    support::gateway::{Backend, Setup, TestGateway},
+    support::{
+        foreign::browser,
+        gateway::{Backend, Setup, TestGateway},
+    },
 };
 
 mod encrypted;
@@ -33,8 +36,10 @@ mod foreign;
 pub mod forge_logout;
 mod refused;
 mod replicas;
+mod returns;
 mod streams;
 mod tenants;
+mod told;
 mod written;
 
 use forge_logout::Message;
@@ -66,13 +71,6 @@ async fn gateway_with(
     let gateway = TestGateway::set_up(setup).await;
     WRITTEN.lock().unwrap().get_or_insert_default().insert(gateway.url.clone(), log);
     gateway
-}
-
-/// A browser that says, as browsers do, that its forms come from our own pages.
-fn browser() -> Browser {
-    let mut browser = Browser::new();
-    browser.send_along("sec-fetch-site", "same-origin");
-    browser
 }
 
 fn token(browser: &Browser) -> SessionToken {
