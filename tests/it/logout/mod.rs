@@ -107,7 +107,8 @@ impl TestGateway {
         let port = self.running.as_ref().unwrap().public_address.port();
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let id = format!("{}logout-{}", audit::REQUEST_ID_PREFIX, CALLS.fetch_add(1, Ordering::SeqCst));
+        // Of one length, so that answers are.
+        let id = format!("{}logout-{:06}", audit::REQUEST_ID_PREFIX, CALLS.fetch_add(1, Ordering::SeqCst));
         let head = format!(
             "{method} {target} HTTP/1.1\r\nHost: localhost:{port}\r\nX-Request-Id: {id}\r\nConnection: close\r\n\
              Content-Length: {}\r\n{fields}\r\n",
