@@ -101,12 +101,8 @@ pub async fn start_at(
     watches.follow(settings, &gate, &HashSet::new(), &mut metadata).await;
     let gates = Arc::new(Gates::new(gate));
     let workers = public.serve(&gates, &stopping)?;
-    let mut admin_stopping = stopping.clone();
-    let admin_stop = async move {
-        // A sender that is gone stops it as well.
-        let _ = admin_stopping.wait_for(|stop| *stop).await;
-    };
-    let admin = tokio::spawn(admin::serve(admin_listener, directory.clone(), metrics, admin_stop));
+    let admin = admin::serve(admin_listener, directory.clone(), metrics, told(stopping));
+    let admin = tokio::spawn(admin);
     Ok(Running {
         public_address,
         private_address,
@@ -134,4 +130,9 @@ impl Running {
         admin.abort();
         let _ = admin.await;
     }
+}
+
+/// Ready when the gateway stops, also when nobody is left to say so.
+async fn told(mut stopping: watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stop| *stop).await;
 }

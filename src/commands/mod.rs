@@ -1,8 +1,12 @@
-//! What each subcommand does. The command line itself is read in `main`.
+//! What each subcommand takes and does. `main` has the tree of subcommands and the exit codes.
+//!
+//! The documentation of the arguments is what `--help` prints.
 use std::{
     fmt, io,
     path::{Path, PathBuf},
 };
+
+use clap::{Args, ValueEnum};
 
 use crate::{
     config::{self, CONFIG_VARIABLE, EnterpriseSettings, Fault, Loaded, Overrides, Source},
@@ -53,15 +57,27 @@ impl fmt::Display for Failure {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a command prints what it found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
+    #[default]
     Text,
     Json,
 }
 
-/// The configuration file where `--config` names none.
-pub fn default_config() -> PathBuf {
-    std::env::var_os(CONFIG_VARIABLE).map_or_else(|| "config.toml".into(), PathBuf::from)
+/// Where the configuration is.
+#[derive(Debug, Args)]
+pub struct ConfigFile {
+    /// The configuration; PORTCULLIS_CONFIG or ./config.toml if left out
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    pub fn path(&self) -> PathBuf {
+        let named = self.config.clone().or_else(|| std::env::var_os(CONFIG_VARIABLE).map(PathBuf::from));
+        named.unwrap_or_else(|| "config.toml".into())
+    }
 }
 
 /// Reads a configuration file with the environment over it.

@@ -25,6 +25,7 @@ mod encryption;
 mod enterprise;
 mod fault;
 mod fingerprint;
+mod idp_url;
 mod metadata;
 mod overrides;
 mod own_key;

@@ -143,7 +143,7 @@ impl Directory {
         let mut found = Vec::new();
         for (reply, request) in self.store.batch(now, ops).await?.into_iter().zip(requests) {
             if let Reply::Value(Some(stored)) = reply {
-                found.push(records::decode_pending_sign_in(*request, &stored.value)?);
+                found.extend(records::decode_pending_sign_in(*request, &stored.value)?);
             }
         }
         found.retain(|pending| now < pending.expires_at);

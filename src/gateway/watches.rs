@@ -9,7 +9,10 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-use super::certificates::{Certificates, OwnCertificates};
+use super::{
+    certificates::{Certificates, OwnCertificates},
+    told,
+};
 use crate::{
     config,
     domain::{EnterpriseSlug, Timestamp},
@@ -74,7 +77,7 @@ impl Watches {
                 changed: self.changed.clone(),
             };
             let (watch, handle) = metadata::Watch::open(metadata.clone(), home).await;
-            let task = self.tasks.spawn(watch.run(self.stopping.clone()));
+            let task = self.tasks.spawn(watch.run(told(self.stopping.clone())));
             self.by_enterprise.insert(slug.clone(), task);
             handles.insert(slug.clone(), handle);
         }
@@ -98,7 +101,7 @@ impl Watches {
         let certificates =
             Certificates { enterprises: gate.enterprises.clone(), own, metrics: self.metrics.clone() };
         certificates.export(Timestamp::now());
-        let task = self.tasks.spawn(certificates.watch(self.changed.clone(), self.stopping.clone()));
+        let task = self.tasks.spawn(certificates.watch(self.changed.clone(), told(self.stopping.clone())));
         self.certificates = Some(task);
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         transport,
     },
     proxy::Body,
-    saml::{AuthnRequest, Sent},
+    saml::{AuthnRequest, Delivery},
 };
 
 /// A sign-in to be started.
@@ -76,9 +76,9 @@ pub async fn start(gate: &Gate, ask: Ask<'_>, fields: &HeaderMap) -> Result<Resp
     handles.push(handle);
     gate.directory.open_sign_in(&pending, &evicted, now).await?;
     let mut response = match sent {
-        Sent::Redirect(url) => transport::redirect(StatusCode::FOUND, &url)?,
-        Sent::Post { action, parameter, message, relay_state } => {
-            forms::post(&action, parameter, &message, Some(&relay_state))?
+        Delivery::Redirect { url } => transport::redirect(StatusCode::FOUND, &url)?,
+        Delivery::Post { url, parameter, message, relay_state } => {
+            forms::post(&url, parameter, &message, relay_state.as_deref())?
         }
     };
     let cookie = cookies::set_pending_sign_ins(&handles, settings.sign_in_seconds_max);

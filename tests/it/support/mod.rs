@@ -8,6 +8,7 @@ pub mod process;
 pub mod pysaml2;
 pub mod python;
 pub mod redis;
+pub mod redis_sets;
 pub mod simplesamlphp;
 pub mod tenants;
 pub mod webdriver;
