@@ -94,7 +94,7 @@ pub enum Write {
     Insert(Key, Vec<u8>),
     /// Takes out of a set; absent already is fine.
     Remove(Key, Vec<u8>),
-    /// Appends an entry to a stream; several to one stream keep their order.
+    /// Appends an entry to a stream, the only one in the commit; several keep their order.
     Append(Key, Vec<u8>),
     /// Tells all gateways, this one too, once the commit is visible; a commit that conflicts tells nothing.
     Notify(Note),

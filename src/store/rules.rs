@@ -50,6 +50,7 @@ pub(super) fn check_commit(change: &Commit) -> Result<(), StoreError> {
     for (key, _) in &change.expect {
         require(key.kind() == Kind::Record, "only records have revisions")?;
     }
+    let mut appended = None;
     let mut replaced = HashSet::new();
     for write in &change.writes {
         match write {
@@ -62,7 +63,10 @@ pub(super) fn check_commit(change: &Commit) -> Result<(), StoreError> {
                 check_deleted(key)?;
                 require(replaced.insert(*key), "a commit writes a key twice")?
             }
-            Write::Append(key, value) => check_entry(key, value)?,
+            Write::Append(key, value) => {
+                check_entry(key, value)?;
+                require(*appended.get_or_insert(*key) == *key, "a commit appends to one stream only")?;
+            }
             Write::Notify(_) => {}
             Write::Insert(key, member) | Write::Remove(key, member) => check_member(key, member)?,
         }
