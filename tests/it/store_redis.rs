@@ -351,6 +351,8 @@ async fn r_13_a_server_that_refuses_writes_is_not_ready() {
         let is_replica = word == "READONLY";
         if is_replica {
             unavailable(store.batch(at(0), vec![Op::Get(person(1))]).await);
+            let anew = unavailable(connect(server.url(), PATIENT_MILLIS).await.map(drop));
+            assert!(anew.contains("it is a replica"), "{anew}");
         } else {
             recovers_to_read(&store).await;
         }
