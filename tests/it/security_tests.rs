@@ -27,8 +27,13 @@ out differently.
 This page is generated from `tests/security_items.txt` and the names of the tests:
 `UPDATE_DOCS=1 cargo test --test it security_tests`.
 ";
-const PARTS: &[(&str, &str)] =
-    &[("S", "SAML responses"), ("L", "Logout"), ("M", "Metadata"), ("P", "Sessions and cookies")];
+const PARTS: &[(&str, &str)] = &[
+    ("S", "SAML responses"),
+    ("L", "Logout"),
+    ("M", "Metadata"),
+    ("P", "Sessions and cookies"),
+    ("R", "Redis"),
+];
 
 /// One line of the list of items.
 struct Item {
