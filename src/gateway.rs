@@ -1,7 +1,7 @@
 //! The composition root: settings in, a running gateway out.
 mod certificates;
 
-use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
+use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -14,7 +14,7 @@ use crate::{
     access::{RouteFault, Routes},
     admin,
     config::{self, EnterpriseSettings},
-    directory::{Directory, Enterprise},
+    directory::{Directory, Enterprise, Notes},
     domain::{EnterpriseId, EnterpriseSlug, Timestamp},
     edge::{
         gate::{EnterpriseGate, Gate},
@@ -78,7 +78,8 @@ pub async fn start_at(
     now: fn() -> Timestamp,
 ) -> Result<Running, StartError> {
     let store: Arc<dyn Store> = Arc::new(Timed::new(store, &metrics));
-    let directory = Arc::new(Directory::new(store.clone(), settings.session.clone(), metrics.clone()));
+    let directory = Directory::new(store.clone(), settings.session.clone(), metrics.clone());
+    let directory = Arc::new(directory.with_tokens(settings.tokens.clone()));
     let mut enterprises = HashMap::new();
     for enterprise in &settings.enterprises {
         enterprises.insert(enterprise.slug.clone(), Arc::new(open(enterprise)?));
@@ -103,7 +104,8 @@ pub async fn start_at(
     let public = listener::bind(&settings.edge).map_err(listen(settings.edge.listen))?;
     let public_address = public.local_addr();
     let (stop, stopping) = watch::channel(false);
-    let (metadata, watches) = watch_idps(settings, &enterprises, &store, &metrics, &stopping).await;
+    let (metadata, mut watches) = watch_idps(settings, &enterprises, &store, &metrics, &stopping).await;
+    watches.spawn(hear(directory.clone(), directory.notes(), metrics.clone()));
     let workers = public.serve(&gate, &settings.proxy, &stopping)?;
     let mut admin_stopping = stopping.clone();
     let admin_stop = async move {
@@ -125,6 +127,24 @@ impl Running {
         watches.shutdown().await;
         admin.abort();
         let _ = admin.await;
+    }
+}
+
+/// Between two looks at whether notes arrive, in seconds.
+const LISTENING_SECONDS: u64 = 1;
+
+/// Forgets what other gateways change as soon as they tell of it, until it is aborted.
+async fn hear(directory: Arc<Directory>, mut notes: Notes, metrics: Metrics) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(LISTENING_SECONDS));
+    loop {
+        tokio::select! {
+            biased;
+            heard = notes.next() => match heard {
+                Some(heard) => directory.hear(heard),
+                None => return,
+            },
+            _ = ticks.tick() => metrics.set_push_listening(directory.is_listening()),
+        }
     }
 }
 

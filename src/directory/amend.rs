@@ -10,7 +10,7 @@ use crate::{
         OrganizationSlug, Person, PersonId, Role, Timestamp, digest,
     },
     provisioning::{self, Act, Change, Plan},
-    store::{Commit, Committed, Key, Op, Reply, Revision, StoreError, Versioned, Write, records},
+    store::{Commit, Committed, Key, Note, Op, Reply, Revision, StoreError, Versioned, Write, records},
 };
 
 use super::{Cause, Directory, Enterprise, audit, unexpected_reply};
@@ -119,8 +119,9 @@ impl Directory {
             }
             let (commit, person) = commit(matter, &records, &decision, organizations);
             if self.store.commit(commit).await.map_err(E::from)? == Committed::Applied {
-                self.cache.forget_person(matter.person);
+                self.forget_person(matter.person);
                 audit::record(matter, &decision.plan, &person, records.person.is_none(), &self.metrics);
+                audit::record_tokens(matter, records.person.as_ref(), &person);
                 return Ok(Amended { person, plan: decision.plan });
             }
             loaded = self.load(matter).await?;
@@ -249,7 +250,19 @@ fn commit(
     for change in &decision.plan.changes {
         commit.writes.extend(set_writes(matter, records, change));
     }
+    // In the commit itself: no gateway hears of it before it holds, and nothing that holds goes untold.
+    if records.person.as_ref().is_some_and(|before| opens_otherwise(before, &person)) {
+        commit.writes.push(Write::Notify(Note::Person(id, person.id)));
+    }
     (commit, person)
+}
+
+/// Whether what other gateways know of the person's access is stale.
+fn opens_otherwise(before: &Person, after: &Person) -> bool {
+    before.memberships != after.memberships
+        || before.standing != after.standing
+        || before.tokens != after.tokens
+        || before.linked_at != after.linked_at
 }
 
 /// What a change does to the sets beside the records.

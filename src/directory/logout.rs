@@ -4,7 +4,7 @@ use crate::{
         EnterpriseId, NameId, PendingLogout, RequestId, Session, SessionId, SubjectId, Timestamp, digest,
     },
     saml::{ISSUE_AGE_SECONDS_MAX, VerifiedLogoutRequest},
-    store::{Key, Op, Reply, StoreError, records},
+    store::{Key, Note, Op, Reply, StoreError, records},
 };
 
 use super::{Directory, Enterprise, unexpected_reply};
@@ -138,13 +138,13 @@ impl Directory {
                 continue;
             }
             if session.is_some() {
-                deletions.push(Op::Delete(Key::Session(id)));
+                deletions.extend([Op::Delete(Key::Session(id)), Op::Notify(Note::Session(id))]);
                 ended.push(id);
             }
             deletions.push(Op::Remove(set, member));
         }
         let deleted = self.store.batch(now, deletions).await;
-        ended.iter().for_each(|id| self.cache.forget(*id));
+        ended.iter().for_each(|id| self.sessions.forget(id.as_bytes()));
         deleted.map(|_| ended)
     }
 }

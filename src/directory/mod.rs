@@ -1,29 +1,38 @@
 //! The only writer of memberships and sessions: load, plan, apply by revision.
 //!
 //! `amend` is the one path on which memberships change. `sign_in` turns a verified assertion into memberships and a session,
-//! `sessions` finds a request's session, `logout` ends sessions, `organizations` answers who owns what, `audit` tells what
+//! `sessions` finds a request's session and `tokens` its token, `cache` remembers both for a moment and `push` forgets what other
+//! gateways changed, `person_sessions` lists and ends what a person has open, `logout` ends sessions, `organizations` answers who owns what, `audit` tells what
 //! was done.
 mod amend;
 mod audit;
+mod cache;
 mod logout;
 mod organizations;
+mod person_sessions;
+mod push;
 mod sessions;
 mod sign_in;
+mod tokens;
 
 use std::sync::Arc;
 
 use crate::{
-    domain::{EnterpriseId, EnterpriseSlug},
+    domain::{ActiveSession, ActiveToken, EnterpriseId, EnterpriseSlug},
     provisioning,
     store::Store,
     telemetry::Metrics,
 };
 
-pub use crate::store::StoreError;
+pub use crate::store::{Heard, Note, Notes, StoreError};
 pub use amend::Contended;
 pub use audit::Cause;
+use cache::Cache;
 pub use logout::LogoutError;
 pub use sign_in::{SignInError, SignedIn};
+pub use tokens::{
+    Authorization, KnownToken, NewToken, TOKENS_MAX, TokenError, TokenRefusal, TokenSettings,
+};
 
 /// What the directory knows of one enterprise.
 #[derive(Debug, Clone)]
@@ -48,13 +57,23 @@ pub struct SessionSettings {
 pub struct Directory {
     store: Arc<dyn Store>,
     session_settings: SessionSettings,
-    cache: sessions::Cache,
+    token_settings: TokenSettings,
+    sessions: Cache<ActiveSession>,
+    tokens: Cache<ActiveToken>,
     metrics: Metrics,
 }
 
 impl Directory {
     pub fn new(store: Arc<dyn Store>, session_settings: SessionSettings, metrics: Metrics) -> Self {
-        Self { store, session_settings, cache: sessions::Cache::default(), metrics }
+        let token_settings = TokenSettings::default();
+        let (sessions, tokens) = (Cache::default(), Cache::default());
+        Self { store, session_settings, token_settings, sessions, tokens, metrics }
+    }
+
+    /// With other settings for tokens than the defaults.
+    pub fn with_tokens(mut self, settings: TokenSettings) -> Self {
+        self.token_settings = settings;
+        self
     }
 
     /// Answers when the store takes writes.

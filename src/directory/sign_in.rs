@@ -11,7 +11,7 @@ use crate::{
         VerifiedAssertion,
         guard::{Guard, stands},
     },
-    store::{Key, Op, Reply, StoreError, records},
+    store::{Key, Note, Op, Reply, StoreError, records},
     telemetry::Trigger,
 };
 
@@ -232,10 +232,11 @@ impl Directory {
         let marked_at = ops.len();
         ops.extend(marks.iter().copied().map(Op::Get));
         let replaced = pending.and_then(|pending| pending.replaces);
-        ops.extend(replaced.map(|replaced| Op::Delete(Key::Session(replaced))));
+        let ended = |id| [Op::Delete(Key::Session(id)), Op::Notify(Note::Session(id))];
+        ops.extend(replaced.into_iter().flat_map(ended));
         let mut replies = self.store.batch(*now, ops).await?;
         if let Some(replaced) = replaced {
-            self.cache.forget(replaced);
+            self.sessions.forget(replaced.as_bytes());
         }
         if replies.len() < marked_at + marks.len() {
             return Err(unexpected_reply().into());
@@ -263,16 +264,21 @@ impl Directory {
         }
     }
 
-    /// Lets the IdP find the session by its NameID (L-05), for as long as any of the person's sessions may live.
-    fn index(&self, incoming: &Incoming<'_>, session: &Session) -> [Op; 3] {
+    /// Lets the IdP find the session by its NameID (L-05), and the person and its owners by the person, for as long as any of
+    /// the person's sessions may live.
+    fn index(&self, incoming: &Incoming<'_>, session: &Session) -> Vec<Op> {
         let Incoming { assertion, now, .. } = *incoming;
         let name_id = &assertion.name_id().value;
-        let set = Key::SubjectSessions(SubjectId::of(incoming.enterprise.id, assertion.issuer(), name_id));
-        [
-            Op::RemoveBelow(set, records::subject_sessions_before(now).to_vec()),
-            Op::Insert(set, records::encode_subject_session(session.id, session.expires_at)),
-            Op::Expire(set, self.lifetime_end(now)),
-        ]
+        let enterprise = incoming.enterprise.id;
+        let subject = Key::SubjectSessions(SubjectId::of(enterprise, assertion.issuer(), name_id));
+        let list = |set| {
+            [
+                Op::RemoveBelow(set, records::subject_sessions_before(now).to_vec()),
+                Op::Insert(set, records::encode_subject_session(session.id, session.expires_at)),
+                Op::Expire(set, self.lifetime_end(now)),
+            ]
+        };
+        [subject, Key::PersonSessions(enterprise, incoming.person)].into_iter().flat_map(list).collect()
     }
 
     fn lifetime_end(&self, now: Timestamp) -> Timestamp {

@@ -47,12 +47,15 @@ pub(super) fn mark(fields: &mut HeaderMap, identified: bool, request_id: &Header
     if !fields.contains_key(header::CACHE_CONTROL) {
         fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    let varies = |value: &HeaderValue| {
-        let names = value.to_str().unwrap_or_default().split(',').map(str::trim);
-        names.into_iter().any(|name| name == "*" || name.eq_ignore_ascii_case("cookie"))
-    };
-    if !fields.get_all(header::VARY).iter().any(varies) {
-        fields.append(header::VARY, HeaderValue::from_static("Cookie"));
+    // Both say who is there: a session and a token.
+    for by in ["Cookie", "Authorization"] {
+        let varies = |value: &HeaderValue| {
+            let names = value.to_str().unwrap_or_default().split(',').map(str::trim);
+            names.into_iter().any(|name| name == "*" || name.eq_ignore_ascii_case(by))
+        };
+        if !fields.get_all(header::VARY).iter().any(varies) {
+            fields.append(header::VARY, HeaderValue::from_static(by));
+        }
     }
 }
 
