@@ -83,7 +83,8 @@ pub fn decide(rule: &Rule, caller: Option<&Caller>, now: Timestamp) -> Decision 
         return Decision::Forward { identified: false };
     };
     // P-54: a session of another enterprise is no session here.
-    let Some(caller) = caller.filter(|caller| caller.is_live(now) && enterprises.contains(caller.enterprise()))
+    let Some(caller) =
+        caller.filter(|caller| caller.is_live(now) && enterprises.contains(caller.enterprise()))
     else {
         return Decision::SignIn;
     };
@@ -97,7 +98,9 @@ pub fn decide(rule: &Rule, caller: Option<&Caller>, now: Timestamp) -> Decision 
     match caller {
         Caller::Session(active) => step_up.decide(active, now),
         // A token whose every authorisation was withdrawn names nobody's organization, and passes nowhere.
-        Caller::Token(active) if *tokens && *step_up == StepUp::default() && !active.memberships.is_empty() => {
+        Caller::Token(active)
+            if *tokens && *step_up == StepUp::default() && !active.memberships.is_empty() =>
+        {
             Decision::Forward { identified: true }
         }
         Caller::Token(_) => Decision::Forbid,
@@ -109,7 +112,11 @@ impl StepUp {
         let aged = self.age_seconds_max.is_some_and(|most| age_seconds(active, now) >= i64::from(most));
         let context = active.session.authn_context.as_ref();
         let proven = self.contexts.is_empty() || context.is_some_and(|c| self.contexts.contains(c));
-        if aged || !proven { Decision::StepUp { force: aged } } else { Decision::Forward { identified: true } }
+        if aged || !proven {
+            Decision::StepUp { force: aged }
+        } else {
+            Decision::Forward { identified: true }
+        }
     }
 }
 
@@ -211,8 +218,7 @@ mod tests {
     fn decisions() {
         const YES: Decision = Decision::Forward { identified: true };
         let alice = caller(&active("acme", &["sales", "legal"], &["Staff"]));
-        let decide_at =
-            |rule: &Rule, session: Option<&Caller>, second| decide(rule, session, at(second));
+        let decide_at = |rule: &Rule, session: Option<&Caller>, second| decide(rule, session, at(second));
         for (rule, expected) in [
             (rule(&[], &[]), YES),
             (rule(&["sales"], &[]), YES),
@@ -304,7 +310,14 @@ mod tests {
             };
             let (enterprise, enterprise_id) = (session.enterprise, session.enterprise_id);
             let (person, profile) = (session.person, session.profile);
-            Caller::Token(Arc::new(ActiveToken { token, enterprise, enterprise_id, person, profile, memberships }))
+            Caller::Token(Arc::new(ActiveToken {
+                token,
+                enterprise,
+                enterprise_id,
+                person,
+                profile,
+                memberships,
+            }))
         };
         let sales = token("acme", &["sales"]);
         let mut refusing = rule(&["sales"], &[]);

@@ -179,8 +179,18 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
 
     let enterprises = drafts.into_iter().map(|draft| draft.settings).collect();
     let mode = ground.mode;
-    let settings =
-        Settings { mode, edge, admin, proxy, session, tokens, store, telemetry, enterprises, routes: routes.routes };
+    let settings = Settings {
+        mode,
+        edge,
+        admin,
+        proxy,
+        session,
+        tokens,
+        store,
+        telemetry,
+        enterprises,
+        routes: routes.routes,
+    };
     let (settings, warnings) = reader.finish(settings)?;
     Ok(Loaded { settings, warnings })
 }

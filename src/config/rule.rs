@@ -13,8 +13,15 @@ use crate::{
 /// P-23: a route says who may pass, or there is no route. `path` is the route's.
 pub fn read(reader: &mut Reader, path: &str, drafts: &[Draft]) -> Option<Rule> {
     if reader.switch(&format!("{path}.public")) {
-        let keys =
-            ["enterprise", "enterprises", "organizations", "groups", "authn_context", "sign_in_age_max", "tokens"];
+        let keys = [
+            "enterprise",
+            "enterprises",
+            "organizations",
+            "groups",
+            "authn_context",
+            "sign_in_age_max",
+            "tokens",
+        ];
         let mut demands = keys.iter().map(|key| format!("{path}.{key}"));
         if let Some(demand) = demands.find(|demand| reader.has(demand)) {
             let place = reader.place(&demand);

@@ -163,7 +163,10 @@ pub fn tokens(reader: &mut Reader) -> directory::TokenSettings {
     let default = directory::TokenSettings::default();
     let age = reader.integer("tokens.session_age_max", default.session_age_seconds_max.into());
     let lifetime = reader.integer("tokens.lifetime_max", default.lifetime_seconds_max.into());
-    directory::TokenSettings { session_age_seconds_max: seconds(age), lifetime_seconds_max: seconds(lifetime) }
+    directory::TokenSettings {
+        session_age_seconds_max: seconds(age),
+        lifetime_seconds_max: seconds(lifetime),
+    }
 }
 
 /// Reads `[log]`.

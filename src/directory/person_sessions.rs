@@ -25,8 +25,10 @@ impl Directory {
         for _ in 0..PAGES_MAX {
             let set = Key::PersonSessions(enterprise, person);
             let page = self.store.members(set, Some(after.clone()), SESSIONS_PER_PAGE).await?;
-            let ids: Vec<SessionId> =
-                page.iter().map(|member| records::decode_subject_session(member)).collect::<Result<_, _>>()?;
+            let ids: Vec<SessionId> = page
+                .iter()
+                .map(|member| records::decode_subject_session(member))
+                .collect::<Result<_, _>>()?;
             let values = self.values(ids.iter().map(|id| Key::Session(*id)), now).await?;
             for (id, value) in ids.into_iter().zip(values) {
                 let session = value.map(|value| records::decode_session(id, &value)).transpose()?;
@@ -53,9 +55,11 @@ impl Directory {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut values = self.values(std::iter::once(Key::Session(session)), now).await?;
-        let found = values.pop().flatten().map(|value| records::decode_session(session, &value)).transpose()?;
-        let is_theirs =
-            |found: &Session| found.enterprise_id == enterprise.id && found.person == person && found.is_live(now);
+        let found =
+            values.pop().flatten().map(|value| records::decode_session(session, &value)).transpose()?;
+        let is_theirs = |found: &Session| {
+            found.enterprise_id == enterprise.id && found.person == person && found.is_live(now)
+        };
         let Some(found) = found.filter(is_theirs) else { return Ok(false) };
         Ok(!self.end(enterprise, person, vec![found], cause, now).await?.is_empty())
     }

@@ -32,7 +32,8 @@ impl Directory {
     /// Ends a session, at once on this gateway; others are told, and forget it within the cache's bounded age in any case.
     pub async fn end_session(&self, token: &SessionToken, now: Timestamp) -> Result<(), StoreError> {
         let id = token.session_id();
-        let ended = self.store.batch(now, vec![Op::Delete(Key::Session(id)), Op::Notify(Note::Session(id))]).await;
+        let ended =
+            self.store.batch(now, vec![Op::Delete(Key::Session(id)), Op::Notify(Note::Session(id))]).await;
         self.sessions.forget(id.as_bytes());
         ended.map(drop)
     }

@@ -196,7 +196,8 @@ impl Directory {
         for (id, value) in members.iter().zip(values) {
             let Some(value) = value else { continue };
             let Person { id: person, tokens, profile, .. } = records::decode_person(enterprise, *id, &value)?;
-            let theirs = |token: &AccessToken| token.organizations.contains(organization) && now < token.expires_at;
+            let theirs =
+                |token: &AccessToken| token.organizations.contains(organization) && now < token.expires_at;
             let tokens = self.with_last_use(tokens.into_iter().filter(theirs).collect(), now).await?;
             let user = || profile.user.clone();
             found.extend(tokens.into_iter().map(|known| Authorization { person, user: user(), known }));

@@ -154,7 +154,9 @@ pub fn own_bearer(value: &HeaderValue) -> Option<&[u8]> {
     // RFC 9110 11.4: the scheme in any letter case, then spaces; who reads leniently takes other white space, or none.
     let token = token.trim_ascii_start();
     let is_ours = scheme.eq_ignore_ascii_case(SCHEME)
-        && token.get(..TOKEN_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(TOKEN_PREFIX.as_bytes()));
+        && token
+            .get(..TOKEN_PREFIX.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(TOKEN_PREFIX.as_bytes()));
     is_ours.then_some(token)
 }
 

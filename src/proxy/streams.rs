@@ -105,11 +105,8 @@ mod tests {
     fn l_10_only_the_responses_of_those_who_may_no_more_are_cut() {
         let streams = Streams::default();
         let caller = |n| CallerId::Session(SessionId::from_bytes([n; 32]));
-        let recipient = |n| Recipient {
-            caller: caller(n),
-            person: PersonId::from_bytes([n; 16]),
-            organizations: vec![],
-        };
+        let recipient =
+            |n| Recipient { caller: caller(n), person: PersonId::from_bytes([n; 16]), organizations: vec![] };
         let mut watches = [1, 1, 2].map(|n| Watch::new(&streams, recipient(n)));
         let callers = || streams.callers(|_| true);
         assert!(callers().is_empty(), "nothing waits yet");

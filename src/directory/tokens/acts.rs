@@ -1,8 +1,8 @@
 //! Tokens made, authorised, withdrawn and revoked.
 use crate::{
     domain::{
-        AccessToken, ActiveSession, BatchId, MembershipSource, OrganizationSlug, Person, PersonId,
-        Timestamp, TokenHolder, TokenId, TokenSecret,
+        AccessToken, ActiveSession, BatchId, MembershipSource, OrganizationSlug, Person, PersonId, Timestamp,
+        TokenHolder, TokenId, TokenSecret,
     },
     provisioning::Plan,
     store::{Key, Op, records},
