@@ -117,16 +117,16 @@ mod tests {
         ])
         .unwrap();
         let expected =
-            "cache-control: public\nset-cookie: a=1\nset-cookie: b=2\nvary: Cookie\nx-request-id: id";
+            "cache-control: public\nset-cookie: a=1\nset-cookie: b=2\nvary: Authorization\nvary: Cookie\nx-request-id: id";
         assert_eq!(seen, expected);
     }
 
     #[test]
     fn p41_private_by_default() {
-        let expected = "cache-control: no-store\nvary: Cookie\nx-request-id: id";
+        let expected = "cache-control: no-store\nvary: Authorization\nvary: Cookie\nx-request-id: id";
         assert_eq!(screened(&[]).unwrap(), expected);
-        let expected = "cache-control: no-store\nvary: Accept, cookie\nx-request-id: id";
-        assert_eq!(screened(&[("Vary", "Accept, cookie")]).unwrap(), expected);
+        let expected = "cache-control: no-store\nvary: Accept, cookie, authorization\nx-request-id: id";
+        assert_eq!(screened(&[("Vary", "Accept, cookie, authorization")]).unwrap(), expected);
     }
 
     #[test]
