@@ -11,6 +11,7 @@ use crate::{
     },
     provisioning::{self, Act, Change, Plan},
     store::{Commit, Committed, Key, Note, Op, Reply, Revision, StoreError, Versioned, Write, records},
+    telemetry::AuditLine,
 };
 
 use super::{Cause, Directory, Enterprise, audit, unexpected_reply};
@@ -117,11 +118,19 @@ impl Directory {
             if decision.plan.is_empty() && records.person.as_ref() == Some(&decision.person) {
                 return Ok(Amended { person: decision.person, plan: decision.plan });
             }
-            let (commit, person) = commit(matter, &records, &decision, organizations);
+            let (mut commit, person) = commit(matter, &records, &decision, organizations);
+            let mut told = audit::changes(matter, &decision.plan, &person, records.person.is_none());
+            told.extend(audit::tokens(matter, records.person.as_ref(), &person));
+            let stream = Key::Audit(matter.enterprise.id);
+            let appends = told.iter().map(|line| Write::Append(stream, line.as_bytes().to_vec()));
+            commit.writes.extend(appends);
+            commit.writes.push(Write::Notify(Note::Person(matter.enterprise.id, matter.person)));
             if self.store.commit(commit).await.map_err(E::from)? == Committed::Applied {
                 self.forget_person(matter.person);
-                audit::record(matter, &decision.plan, &person, records.person.is_none(), &self.metrics);
-                audit::record_tokens(matter, records.person.as_ref(), &person);
+                told.iter().for_each(AuditLine::log);
+                for change in &decision.plan.changes {
+                    self.metrics.provisioning_change(matter.cause.trigger, change.kind());
+                }
                 return Ok(Amended { person, plan: decision.plan });
             }
             loaded = self.load(matter).await?;
@@ -250,19 +259,7 @@ fn commit(
     for change in &decision.plan.changes {
         commit.writes.extend(set_writes(matter, records, change));
     }
-    // In the commit itself: no gateway hears of it before it holds, and nothing that holds goes untold.
-    if records.person.as_ref().is_some_and(|before| opens_otherwise(before, &person)) {
-        commit.writes.push(Write::Notify(Note::Person(id, person.id)));
-    }
     (commit, person)
-}
-
-/// Whether what other gateways know of the person's access is stale.
-fn opens_otherwise(before: &Person, after: &Person) -> bool {
-    before.memberships != after.memberships
-        || before.standing != after.standing
-        || before.tokens != after.tokens
-        || before.linked_at != after.linked_at
 }
 
 /// What a change does to the sets beside the records.

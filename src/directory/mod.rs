@@ -15,7 +15,12 @@ mod sessions;
 mod sign_in;
 mod tokens;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
+
+use arc_swap::ArcSwap;
 
 use crate::{
     domain::{ActiveSession, ActiveToken, EnterpriseId, EnterpriseSlug},
@@ -54,8 +59,10 @@ pub struct SessionSettings {
 /// The directory of people, organizations and sessions over one store.
 pub struct Directory {
     store: Arc<dyn Store>,
-    session_settings: SessionSettings,
-    token_settings: TokenSettings,
+    session_settings: ArcSwap<SessionSettings>,
+    /// The longest lifetime that any session of this process may have been given.
+    lifetime_seconds_seen_max: AtomicU32,
+    token_settings: ArcSwap<TokenSettings>,
     sessions: Cache<ActiveSession>,
     tokens: Cache<ActiveToken>,
     metrics: Metrics,
@@ -63,15 +70,26 @@ pub struct Directory {
 
 impl Directory {
     pub fn new(store: Arc<dyn Store>, session_settings: SessionSettings, metrics: Metrics) -> Self {
-        let token_settings = TokenSettings::default();
-        let (sessions, tokens) = (Cache::default(), Cache::default());
-        Self { store, session_settings, token_settings, sessions, tokens, metrics }
+        Self {
+            store,
+            lifetime_seconds_seen_max: AtomicU32::new(session_settings.lifetime_seconds_max),
+            session_settings: ArcSwap::from_pointee(session_settings),
+            token_settings: ArcSwap::default(),
+            sessions: Cache::default(),
+            tokens: Cache::default(),
+            metrics,
+        }
     }
 
-    /// With other settings for tokens than the defaults.
-    pub fn with_tokens(mut self, settings: TokenSettings) -> Self {
-        self.token_settings = settings;
-        self
+    /// How long sessions live that are opened from now on; those that are open keep what they were given.
+    pub fn set_session_settings(&self, settings: SessionSettings) {
+        self.lifetime_seconds_seen_max.fetch_max(settings.lifetime_seconds_max, Relaxed);
+        self.session_settings.store(Arc::new(settings));
+    }
+
+    /// What is demanded of tokens from now on; those that are there keep what they were given.
+    pub fn set_token_settings(&self, settings: TokenSettings) {
+        self.token_settings.store(Arc::new(settings));
     }
 
     /// Answers when the store takes writes.

@@ -2,10 +2,10 @@
 use crate::{
     domain::{EnterpriseId, PersonId, Session, SessionId, Timestamp},
     store::{Key, Note, Op, Reply, StoreError, records},
-    telemetry::{AuditAction, AuditEvent, audit},
+    telemetry::{AuditAction, AuditEvent, AuditLine},
 };
 
-use super::{Cause, Directory, Enterprise, unexpected_reply};
+use super::{Cause, Directory, Enterprise, audit, unexpected_reply};
 
 /// Sessions that are looked at in one step.
 const SESSIONS_PER_PAGE: usize = 256;
@@ -31,7 +31,7 @@ impl Directory {
                 .collect::<Result<_, _>>()?;
             let values = self.values(ids.iter().map(|id| Key::Session(*id)), now).await?;
             for (id, value) in ids.into_iter().zip(values) {
-                let session = value.map(|value| records::decode_session(id, &value)).transpose()?;
+                let session = value.map(|value| records::decode_session(id, &value)).transpose()?.flatten();
                 let is_theirs = |session: &Session| {
                     session.enterprise_id == enterprise && session.person == person && session.is_live(now)
                 };
@@ -54,9 +54,8 @@ impl Directory {
         cause: &Cause<'_>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut values = self.values(std::iter::once(Key::Session(session)), now).await?;
-        let found =
-            values.pop().flatten().map(|value| records::decode_session(session, &value)).transpose()?;
+        let value = self.values(std::iter::once(Key::Session(session)), now).await?.pop().flatten();
+        let found = value.map(|value| records::decode_session(session, &value)).transpose()?.flatten();
         let is_theirs = |found: &Session| {
             found.enterprise_id == enterprise.id && found.person == person && found.is_live(now)
         };
@@ -76,7 +75,8 @@ impl Directory {
         self.end(enterprise, person, sessions, cause, now).await
     }
 
-    /// Takes the sessions, so that of several who end one at once a single one tells of it.
+    /// Takes the sessions, so that of several who end one at once a single one says that it did. What the audit stream is told
+    /// goes along with it.
     async fn end(
         &self,
         enterprise: &Enterprise,
@@ -88,36 +88,41 @@ impl Directory {
         let set = Key::PersonSessions(enterprise.id, person);
         let mut ended = vec![];
         for page in sessions.chunks(SESSIONS_PER_PAGE) {
+            let lines: Vec<AuditLine> =
+                page.iter().map(|session| told(enterprise, session, cause, now)).collect();
             let takes = page.iter().map(|session| Op::Take(Key::Session(session.id)));
             let tell = |session: &Session| {
                 let member = records::encode_subject_session(session.id, session.expires_at);
                 [Op::Remove(set, member), Op::Notify(Note::Session(session.id))]
             };
-            let ops = takes.chain(page.iter().flat_map(tell)).collect();
+            let appends = audit::append(enterprise, &lines);
+            let ops = takes.chain(page.iter().flat_map(tell)).chain(appends).collect();
             let taken = self.store.batch(now, ops).await;
             page.iter().for_each(|session| self.sessions.forget(session.id.as_bytes()));
-            for (session, reply) in page.iter().zip(taken?) {
+            for ((session, line), reply) in page.iter().zip(&lines).zip(taken?) {
                 match reply {
-                    Reply::Value(Some(_)) => ended.push(session.id),
+                    Reply::Value(Some(_)) => {
+                        line.log();
+                        ended.push(session.id);
+                    }
                     Reply::Value(None) => {}
                     _ => return Err(unexpected_reply()),
                 }
             }
         }
-        let id = person.to_string();
-        let actor_id = cause.actor.map(|(id, _)| id.to_string());
-        for session in &ended {
-            audit(&AuditEvent {
-                person: Some(&id),
-                user: sessions.first().map(|session| session.profile.user.as_str()),
-                actor: cause.actor.map(|(_, user)| user),
-                actor_id: actor_id.as_deref(),
-                request_id: Some(cause.request_id),
-                session: Some(&session.to_string()),
-                reason: cause.rule,
-                ..AuditEvent::new(now, AuditAction::RevokeSsoSession, cause.trigger, enterprise.slug.as_str())
-            });
-        }
         Ok(ended)
     }
+}
+
+fn told(enterprise: &Enterprise, session: &Session, cause: &Cause<'_>, now: Timestamp) -> AuditLine {
+    AuditLine::of(&AuditEvent {
+        person: Some(&session.person.to_string()),
+        user: Some(&session.profile.user),
+        actor: cause.actor.map(|(_, user)| user),
+        actor_id: cause.actor.map(|(id, _)| id.to_string()).as_deref(),
+        request_id: Some(cause.request_id),
+        session: Some(&session.id.to_string()),
+        reason: cause.rule,
+        ..AuditEvent::new(now, AuditAction::RevokeSsoSession, cause.trigger, enterprise.slug.as_str())
+    })
 }

@@ -74,7 +74,11 @@ impl Directory {
         for (id, value) in ids.iter().zip(shown) {
             let Some(value) = value else { continue };
             found.push(match id {
-                CallerId::Session(id) => Found::Session(records::decode_session(*id, &value)?),
+                CallerId::Session(id) => match records::decode_session(*id, &value)? {
+                    Some(session) => Found::Session(session),
+                    // Of an older version: none here.
+                    None => continue,
+                },
                 CallerId::Token(secret) => Found::Token(*secret, records::decode_token_holder(&value)?),
             });
         }

@@ -45,10 +45,8 @@ impl Directory {
             Some(Reply::Value(None)) => return Ok(None),
             _ => return Err(unexpected_reply()),
         };
-        let mut session = records::decode_session(id, &stored.value)?;
-        if !session.is_live(now) {
-            return Ok(None);
-        }
+        let session = records::decode_session(id, &stored.value)?;
+        let Some(mut session) = session.filter(|session| session.is_live(now)) else { return Ok(None) };
         let person = self.person(session.enterprise_id, session.person, now).await?;
         let Some(person) = person.filter(may_come_in) else { return Ok(None) };
         let unseen = now.as_second() - session.last_seen_at.as_second();

@@ -5,7 +5,7 @@
 //! the origin server, and says nothing to us.
 use http::{HeaderMap, StatusCode, header};
 
-use super::{cookies, gate::Worker, pages::Class, respond::Problem};
+use super::{cookies, pages::Class, respond::Problem, worker::Serving};
 use crate::{
     access::Rule,
     directory::{Heard, Note, TokenRefusal},
@@ -82,7 +82,7 @@ pub fn token(fields: &HeaderMap) -> Result<Option<TokenSecret>, TokenProblem> {
     secret.map(Some).ok_or(TokenProblem::Malformed)
 }
 
-impl Worker {
+impl Serving {
     /// Whoever the request's token or cookie names; not even looked for where the rule does not ask.
     pub(super) async fn caller(&self, rule: &Rule, fields: &HeaderMap) -> Result<Option<Caller>, Problem> {
         if matches!(rule, Rule::Public) {

@@ -23,11 +23,12 @@ use tokio::{
 use super::{
     Settings,
     framing::Watched,
-    gate::{Gate, Peer, RequestIds, Worker},
+    gate::{Peer, RequestIds},
+    worker::{Gates, Worker},
 };
 use crate::{
     directory::Heard,
-    proxy::{self, Proxy, Streams},
+    proxy::{self, Proxy},
 };
 
 /// Connections that one worker serves at a time; more wait in the backlog.
@@ -91,24 +92,17 @@ impl Listeners {
     }
 
     /// Starts the workers. They end after `stop` turns true, once their connections are done.
-    pub fn serve(
-        self,
-        gate: &Arc<Gate>,
-        settings: &proxy::Settings,
-        stop: &Stop,
-    ) -> Result<Workers, ServeError> {
+    pub fn serve(self, gates: &Arc<Gates>, stop: &Stop) -> Result<Workers, ServeError> {
         // A fault in the settings shows here, and not in a thread.
-        Proxy::new(settings)?;
+        Proxy::new(&gates.load().proxy)?;
         let mut threads = vec![];
         for (index, socket) in self.sockets.into_iter().enumerate() {
-            let (gate, settings, stop) = (gate.clone(), settings.clone(), stop.clone());
-            let recorder = gate.metrics.recorder();
+            let (gates, stop) = (gates.clone(), stop.clone());
             let mut id = [0; 8];
             getrandom::fill(&mut id).map_err(|error| ServeError::Random(error.to_string()))?;
             let work = move || {
-                let Ok(proxy) = Proxy::new(&settings) else { return };
                 let request_ids = RequestIds::new(u64::from_ne_bytes(id));
-                let worker = Worker { gate, proxy, request_ids, recorder, streams: Streams::default() };
+                let Ok(worker) = Worker::new(gates, request_ids) else { return };
                 if let Err(error) = run(socket, worker, stop) {
                     tracing::error!(index, %error, "a worker ended");
                 }
@@ -166,13 +160,14 @@ fn run(socket: TcpListener, worker: Worker, stop: Stop) -> io::Result<()> {
 async fn sweep(worker: Rc<Worker>) {
     loop {
         tokio::time::sleep(Duration::from_secs(SWEEP_SECONDS)).await;
-        worker.proxy.sweep();
+        // Here a worker without requests lets an old gate go, too.
+        worker.serving().proxy.sweep();
     }
 }
 
 /// At once for whom the store tells of, and for everybody every now and then.
 async fn cut_ended(worker: Rc<Worker>) {
-    let mut notes = worker.gate.directory.notes();
+    let mut notes = worker.serving().gate.directory.notes();
     let mut ticks = tokio::time::interval(Duration::from_secs(ENDED_SESSIONS_SECONDS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut is_listening = true;
@@ -186,7 +181,7 @@ async fn cut_ended(worker: Rc<Worker>) {
                 heard.unwrap_or(Heard::Gap)
             }
         };
-        worker.cut_ended(heard).await;
+        worker.serving().cut_ended(heard).await;
     }
 }
 
@@ -226,7 +221,7 @@ async fn accept(
 
 /// One client connection, HTTP/1.1 or HTTP/2 with prior knowledge.
 async fn serve(stream: TcpStream, address: SocketAddr, worker: Rc<Worker>, stop: Stop) {
-    let head_max = Duration::from_millis(worker.gate.settings.header_read_millis_max);
+    let head_max = Duration::from_millis(worker.serving().gate.settings.header_read_millis_max);
     let preface = async {
         stream.set_nodelay(true)?;
         begins_http2(&stream).await
@@ -258,7 +253,8 @@ async fn begins_http2(stream: &TcpStream) -> io::Result<bool> {
 }
 
 async fn serve_http1(stream: TcpStream, address: SocketAddr, worker: Rc<Worker>, stop: Stop) {
-    let settings = &worker.gate.settings;
+    let serving = worker.serving();
+    let settings = &serving.gate.settings;
     // hyper takes 100 fields unless told; being told that very number would cost it an array to clear each time.
     let mut builder = conn::http1::Builder::new();
     builder
@@ -266,6 +262,7 @@ async fn serve_http1(stream: TcpStream, address: SocketAddr, worker: Rc<Worker>,
         .header_read_timeout(Duration::from_millis(settings.header_read_millis_max))
         .max_header_size(settings.header_bytes_max)
         .half_close(false);
+    drop(serving);
     let (stream, verdicts) = Watched::new(stream);
     let peer = Rc::new(Peer::new(address, Some(verdicts)));
     let service = service_fn(move |request| {
@@ -277,13 +274,15 @@ async fn serve_http1(stream: TcpStream, address: SocketAddr, worker: Rc<Worker>,
 }
 
 async fn serve_http2(stream: TcpStream, address: SocketAddr, worker: Rc<Worker>, stop: Stop) {
-    let settings = &worker.gate.settings;
+    let serving = worker.serving();
+    let settings = &serving.gate.settings;
     let mut builder = conn::http2::Builder::new(SameThread);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(u32::try_from(settings.header_bytes_max).unwrap_or(u32::MAX))
         .keep_alive_interval(Duration::from_millis(settings.header_read_millis_max));
+    drop(serving);
     let peer = Rc::new(Peer::new(address, None));
     let service = service_fn(move |request| {
         let (worker, peer) = (worker.clone(), peer.clone());

@@ -116,8 +116,7 @@ mod tests {
             ("Cache-Control", "public"),
         ])
         .unwrap();
-        let expected =
-            "cache-control: public\nset-cookie: a=1\nset-cookie: b=2\nvary: Authorization\nvary: Cookie\nx-request-id: id";
+        let expected = "cache-control: public\nset-cookie: a=1\nset-cookie: b=2\nvary: Authorization\nvary: Cookie\nx-request-id: id";
         assert_eq!(seen, expected);
     }
 

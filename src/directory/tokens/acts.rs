@@ -169,7 +169,7 @@ impl Directory {
         if session.enterprise_id != enterprise.id || !session.is_live(now) {
             return Err(TokenError::Session);
         }
-        let most = self.token_settings.session_age_seconds_max;
+        let most = self.token_settings.load().session_age_seconds_max;
         let age = now.as_second().saturating_sub(session.created_at.as_second());
         if age >= i64::from(most) { Err(TokenError::SessionAge(most)) } else { Ok(()) }
     }
@@ -185,7 +185,7 @@ impl Directory {
         if scopes.is_empty() {
             return Err(TokenError::Scopes);
         }
-        let most = self.token_settings.lifetime_seconds_max;
+        let most = self.token_settings.load().lifetime_seconds_max;
         let lifetime = expires_at.as_second().saturating_sub(now.as_second());
         if !(1..=i64::from(most)).contains(&lifetime) {
             return Err(TokenError::Expiry(most));
