@@ -1,14 +1,19 @@
 //! The only writer of memberships and sessions: load, plan, apply by revision.
 //!
 //! `amend` is the one path on which memberships change. `sign_in` turns a verified assertion into memberships and a session,
-//! `sessions` finds a request's session, `logout` ends sessions, `organizations` answers who owns what, `audit` tells what
+//! `sessions` finds a request's session and `tokens` its token, `cache` remembers both for a moment and `push` forgets what other
+//! gateways changed, `person_sessions` lists and ends what a person has open, `logout` ends sessions, `organizations` answers who owns what, `audit` tells what
 //! was done.
 mod amend;
 mod audit;
+mod cache;
 mod logout;
 mod organizations;
+mod person_sessions;
+mod push;
 mod sessions;
 mod sign_in;
+mod tokens;
 
 use std::sync::{
     Arc,
@@ -18,17 +23,19 @@ use std::sync::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    domain::{EnterpriseId, EnterpriseSlug},
+    domain::{ActiveSession, ActiveToken, EnterpriseId, EnterpriseSlug},
     provisioning,
     store::Store,
     telemetry::Metrics,
 };
 
-pub use crate::store::StoreError;
+pub use crate::store::{Heard, Note, Notes, StoreError};
 pub use amend::Contended;
 pub use audit::Cause;
+use cache::Cache;
 pub use logout::LogoutError;
 pub use sign_in::{SignInError, SignedIn};
+pub use tokens::{Authorization, KnownToken, NewToken, TOKENS_MAX, TokenError, TokenRefusal, TokenSettings};
 
 /// What the directory knows of one enterprise.
 #[derive(Debug, Clone)]
@@ -55,7 +62,9 @@ pub struct Directory {
     session_settings: ArcSwap<SessionSettings>,
     /// The longest lifetime that any session of this process may have been given.
     lifetime_seconds_seen_max: AtomicU32,
-    cache: sessions::Cache,
+    token_settings: ArcSwap<TokenSettings>,
+    sessions: Cache<ActiveSession>,
+    tokens: Cache<ActiveToken>,
     metrics: Metrics,
 }
 
@@ -65,7 +74,9 @@ impl Directory {
             store,
             lifetime_seconds_seen_max: AtomicU32::new(session_settings.lifetime_seconds_max),
             session_settings: ArcSwap::from_pointee(session_settings),
-            cache: sessions::Cache::default(),
+            token_settings: ArcSwap::default(),
+            sessions: Cache::default(),
+            tokens: Cache::default(),
             metrics,
         }
     }
@@ -74,6 +85,11 @@ impl Directory {
     pub fn set_session_settings(&self, settings: SessionSettings) {
         self.lifetime_seconds_seen_max.fetch_max(settings.lifetime_seconds_max, Relaxed);
         self.session_settings.store(Arc::new(settings));
+    }
+
+    /// What is demanded of tokens from now on; those that are there keep what they were given.
+    pub fn set_token_settings(&self, settings: TokenSettings) {
+        self.token_settings.store(Arc::new(settings));
     }
 
     /// Answers when the store takes writes.

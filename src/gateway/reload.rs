@@ -63,6 +63,7 @@ impl Running {
         let kept: HashSet<EnterpriseSlug> = kept.into_keys().collect();
         self.watches.follow(&settings, &gate, &kept, &mut self.metadata).await;
         self.directory.set_session_settings(settings.session.clone());
+        self.directory.set_token_settings(settings.tokens.clone());
         self.gates.set(gate);
         let fingerprint = settings.fingerprint.with_fixed_of(&self.settings.fingerprint);
         self.settings = config::Settings { fingerprint, ..settings };

@@ -86,6 +86,11 @@ impl Watches {
         while self.tasks.try_join_next().is_some() {}
     }
 
+    /// Has another task ended with these.
+    pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
     /// Ends all.
     pub async fn shutdown(&mut self) {
         self.tasks.shutdown().await;
