@@ -1,5 +1,6 @@
 //! The composition root: settings in, a running gateway out.
 mod certificates;
+mod holds;
 
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
 
@@ -14,8 +15,8 @@ use crate::{
     access::{RouteFault, Routes},
     admin,
     config::{self, EnterpriseSettings},
-    directory::{Directory, Enterprise},
-    domain::{EnterpriseId, EnterpriseSlug, Timestamp},
+    directory::Directory,
+    domain::{EnterpriseSlug, Timestamp},
     edge::{
         gate::{EnterpriseGate, Gate},
         listener::{self, ServeError, Workers},
@@ -103,7 +104,9 @@ pub async fn start_at(
     let public = listener::bind(&settings.edge).map_err(listen(settings.edge.listen))?;
     let public_address = public.local_addr();
     let (stop, stopping) = watch::channel(false);
-    let (metadata, watches) = watch_idps(settings, &enterprises, &store, &metrics, &stopping).await;
+    let (metadata, mut watches) = watch_idps(settings, &enterprises, &store, &metrics, &stopping).await;
+    let tenants = settings.enterprises.iter().map(EnterpriseSettings::tenant).collect();
+    watches.spawn(holds::watch(directory.clone(), tenants, stopping.clone()));
     let workers = public.serve(&gate, &settings.proxy, &stopping)?;
     let mut admin_stopping = stopping.clone();
     let admin_stop = async move {
@@ -168,12 +171,7 @@ fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
     let no_opinion = |source| StartError::SecondOpinion { enterprise: settings.slug.clone(), source };
     let fault = |source| StartError::Connection { enterprise: settings.slug.clone(), source };
     Ok(EnterpriseGate {
-        enterprise: Enterprise {
-            slug: settings.slug.clone(),
-            id: EnterpriseId::of(&settings.slug),
-            owners: settings.owners.clone(),
-            provisioning: settings.provisioning.clone(),
-        },
+        enterprise: settings.tenant(),
         connection: match settings.metadata {
             None => ConnectionSlot::of(Connection::new(settings.saml.clone()).map_err(fault)?),
             Some(_) => ConnectionSlot::default(),

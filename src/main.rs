@@ -77,6 +77,31 @@ enum Command {
         #[command(subcommand)]
         command: Option<MetadataCommand>,
     },
+    /// Show what would become of each organization if deprovisioning were on
+    Plan {
+        #[command(flatten)]
+        config: ConfigArguments,
+        /// The enterprise; may be left out if there is only one
+        #[arg(long, value_name = "NAME")]
+        enterprise: Option<String>,
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Explain why a person is, or is not, in an organization
+    Explain {
+        #[command(flatten)]
+        config: ConfigArguments,
+        /// The enterprise; may be left out if there is only one
+        #[arg(long, value_name = "NAME")]
+        enterprise: Option<String>,
+        /// The person, by what identifies people at the IdP (usually the NameID), or by id
+        #[arg(long, value_name = "USER")]
+        person: String,
+        #[arg(long, value_name = "NAME")]
+        organization: String,
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Look into SAML messages
     #[command(subcommand)]
     Saml(SamlCommand),
@@ -208,6 +233,18 @@ fn run(command: Command) -> Result<Outcome, Failure> {
                 signers,
                 ca,
                 internal_networks,
+            })
+        }
+        Command::Plan { config, enterprise, format } => {
+            commands::plan(&commands::Plan { config: config.path(), enterprise, format: format.into() })
+        }
+        Command::Explain { config, enterprise, person, organization, format } => {
+            commands::explain(&commands::Explain {
+                config: config.path(),
+                enterprise,
+                person,
+                organization,
+                format: format.into(),
             })
         }
         Command::Saml(SamlCommand::Inspect { file, config, enterprise, at, request_ids, person, format }) => {

@@ -1,6 +1,6 @@
 //! What a change did, told to the audit log and to the metrics.
 use crate::{
-    domain::{GroupClaim, Person, PersonId},
+    domain::{GroupClaim, MembershipSource, Person, PersonId, PinReason},
     provisioning::{Change, Plan},
     saml::VerifiedAssertion,
     telemetry::{AuditAction, AuditEvent, Metrics, Trigger, audit},
@@ -18,6 +18,10 @@ pub struct Cause<'a> {
     pub actor: Option<(PersonId, &'a str)>,
     /// The rule that fired, where the change itself does not say it.
     pub rule: Option<&'a str>,
+    /// The event of the act itself, beside those of its changes.
+    pub act: Option<AuditAction>,
+    /// The changes of the plan are told as what would be, and none is made.
+    pub is_dry_run: bool,
     /// What a sign-in says.
     pub assertion: Option<&'a VerifiedAssertion>,
     pub claim: Option<&'a GroupClaim>,
@@ -26,7 +30,16 @@ pub struct Cause<'a> {
 impl<'a> Cause<'a> {
     /// Of somebody's act.
     pub fn by(trigger: Trigger, actor: Option<(PersonId, &'a str)>, request_id: &'a str) -> Self {
-        Self { trigger, request_id, actor, rule: None, assertion: None, claim: None }
+        Self {
+            trigger,
+            request_id,
+            actor,
+            rule: None,
+            act: None,
+            is_dry_run: false,
+            assertion: None,
+            claim: None,
+        }
     }
 }
 
@@ -42,9 +55,12 @@ pub(super) fn record(matter: &Matter<'_>, plan: &Plan, person: &Person, is_new: 
     if is_new {
         audit(&event(AuditAction::ProvisionIdentity));
     }
+    if let Some(act) = matter.cause.act {
+        audit(&AuditEvent { reason: matter.cause.rule, ..event(act) });
+    }
     for change in &plan.changes {
         metrics.provisioning_change(matter.cause.trigger, change.kind());
-        let (action, rule) = names(change);
+        let (action, rule) = names(change, matter.source);
         let invitation = match change {
             Change::CancelInvitation { invitation, .. } => Some(invitation.to_string()),
             _ => None,
@@ -57,6 +73,20 @@ pub(super) fn record(matter: &Matter<'_>, plan: &Plan, person: &Person, is_new: 
             batch: matches!(change, Change::Leave { .. } | Change::Hold { .. })
                 .then_some(matter.batch.as_str()),
             ..event(action)
+        });
+    }
+}
+
+/// One event for each change that a dry run would have made: `reason` is the change.
+pub(super) fn record_plan(matter: &Matter<'_>, plan: &Plan, person: &Person) {
+    let id = person.id.to_string();
+    for change in &plan.changes {
+        audit(&AuditEvent {
+            user: Some(&person.profile.user),
+            organization: Some(change.organization().as_str()),
+            role: change.role().map(|role| role.as_str()),
+            reason: Some(change.kind()),
+            ..event(matter, &id, AuditAction::PlanRecorded)
         });
     }
 }
@@ -89,22 +119,25 @@ fn event<'a>(matter: &'a Matter<'_>, person: &'a str, action: AuditAction) -> Au
         request_id: Some(cause.request_id),
         assertion_id: cause.assertion.map(VerifiedAssertion::assertion_id),
         groups_state: cause.claim.map(GroupClaim::state),
-        groups: cause.claim.and_then(GroupClaim::known).unwrap_or_default(),
+        groups: cause.claim.map(GroupClaim::groups).unwrap_or_default(),
         ..AuditEvent::new(*now, action, cause.trigger, enterprise.slug.as_str())
     }
 }
 
 /// The event of a change, and the rule that fired.
-fn names(change: &Change) -> (AuditAction, &'static str) {
+fn names(change: &Change, source: MembershipSource) -> (AuditAction, &'static str) {
     match change {
+        // Nobody joins by hand but by being restored: all others are invited.
+        Change::Join { .. } if source == MembershipSource::Manual => (AuditAction::RestoreMember, "by_owner"),
         Change::Join { .. } => (AuditAction::AddMember, "in_group"),
         Change::Promote { .. } => (AuditAction::UpdateMember, "in_owner_group"),
         Change::Demote { .. } => (AuditAction::UpdateMember, "by_owner"),
         Change::Leave { .. } => (AuditAction::RemoveMember, "not_in_group"),
         Change::CancelInvitation { .. } => (AuditAction::CancelInvitation, "superseded_by_assertion"),
         Change::BecomeUnowned { .. } => (AuditAction::BecameUnowned, "last_owner_left"),
-        Change::Hold { .. } => (AuditAction::ProvisionHeld, "max_removals"),
+        Change::Hold { reason, .. } => (AuditAction::ProvisionHeld, reason.as_str()),
         Change::Release { .. } => (AuditAction::HoldReleased, "in_group"),
+        Change::Pin { reason: PinReason::Claim, .. } => (AuditAction::Claimed, "unowned"),
         Change::Pin { .. } => (AuditAction::PinMember, "by_owner"),
         Change::Unpin { .. } => (AuditAction::UnpinMember, "by_owner"),
     }

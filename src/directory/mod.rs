@@ -2,27 +2,40 @@
 //!
 //! `amend` is the one path on which memberships change. `sign_in` turns a verified assertion into memberships and a session,
 //! `sessions` finds a request's session, `logout` ends sessions, `organizations` answers who owns what, `audit` tells what
-//! was done.
+//! was done. What owners do (`acts` says who may) is in `members` (roles, removals, claims), `people` (who may come in at all),
+//! `holds` (what the guard stopped, and what is undone) and `registry` (organizations themselves). `settings` unites the
+//! configuration with the store's organizations, `outlook` asks what would be and why.
+mod acts;
 mod amend;
 mod audit;
+mod holds;
 mod logout;
+mod members;
 mod organizations;
+mod outlook;
+mod people;
+mod registry;
 mod sessions;
+mod settings;
 mod sign_in;
 
 use std::sync::Arc;
 
 use crate::{
-    domain::{EnterpriseId, EnterpriseSlug},
+    domain::{EnterpriseId, EnterpriseSlug, OrganizationSlug},
     provisioning,
     store::Store,
     telemetry::Metrics,
 };
 
 pub use crate::store::StoreError;
+pub use acts::{ActError, Actor};
 pub use amend::Contended;
 pub use audit::Cause;
+pub use holds::{Hold, HoldCursor, Restored};
 pub use logout::LogoutError;
+pub use outlook::Explained;
+pub use registry::{ALIASES_MAX, NewOrganization, ORGANIZATIONS_MAX, OrganizationChange};
 pub use sign_in::{SignInError, SignedIn};
 
 /// What the directory knows of one enterprise.
@@ -32,6 +45,8 @@ pub struct Enterprise {
     pub id: EnterpriseId,
     /// The stable ids' values of its owners.
     pub owners: Vec<String>,
+    /// The organizations that the configuration lists; the store may hold more.
+    pub organizations: Vec<OrganizationSlug>,
     pub provisioning: provisioning::Settings,
 }
 
@@ -49,12 +64,14 @@ pub struct Directory {
     store: Arc<dyn Store>,
     session_settings: SessionSettings,
     cache: sessions::Cache,
+    settings: settings::Cache,
     metrics: Metrics,
 }
 
 impl Directory {
     pub fn new(store: Arc<dyn Store>, session_settings: SessionSettings, metrics: Metrics) -> Self {
-        Self { store, session_settings, cache: sessions::Cache::default(), metrics }
+        let (cache, settings) = (sessions::Cache::default(), settings::Cache::default());
+        Self { store, session_settings, cache, settings, metrics }
     }
 
     /// Answers when the store takes writes.

@@ -5,7 +5,7 @@ use std::{
 };
 
 use crate::{
-    domain::{ActiveSession, PersonId, SessionId, SessionToken, Timestamp},
+    domain::{ActiveSession, Person, PersonId, SessionId, SessionToken, Timestamp},
     store::{BATCH_STEPS_MAX, Key, Op, Reply, StoreError, records},
 };
 
@@ -79,7 +79,9 @@ impl Directory {
             return Ok(None);
         }
         let person = self.person(session.enterprise_id, session.person, now).await?;
-        let Some(person) = person.filter(|person| person.standing.is_active()) else { return Ok(None) };
+        // Who is put out, or whose link is revoked, has no session (section 2.3).
+        let may_come_in = |person: &Person| person.standing.is_active() && person.linked_at.is_some();
+        let Some(person) = person.filter(may_come_in) else { return Ok(None) };
         let unseen = now.as_second() - session.last_seen_at.as_second();
         let resolution = LAST_SEEN_RESOLUTION_SECONDS_MAX.min(i64::from(session.idle_seconds_max) / 10);
         if unseen > resolution {

@@ -6,7 +6,7 @@ use crate::{
         ActiveSession, AddressId, BatchId, GroupClaim, MembershipSource, PendingSignIn, Person, PersonId,
         Profile, RequestId, Session, SessionToken, Standing, SubjectId, Timestamp, digest,
     },
-    provisioning::{self, Current, Plan, Reading, UnusableAttribute},
+    provisioning::{self, Current, GroupsMissing, Plan, Reading, UnusableAttribute},
     saml::{
         VerifiedAssertion,
         guard::{Guard, stands},
@@ -48,9 +48,15 @@ pub enum SignInError {
     LoggedOut,
     #[error(transparent)]
     Attribute(#[from] UnusableAttribute),
+    /// A1, with `missing_groups = "deny"`
+    #[error(transparent)]
+    GroupsMissing(#[from] GroupsMissing),
     /// A12
     #[error("the person is deactivated")]
     Deactivated,
+    /// Section 2.3
+    #[error("the person's link was revoked after the IdP issued the assertion")]
+    Unlinked,
     #[error(transparent)]
     Contended(#[from] Contended),
     #[error("no randomness from the operating system: {0}")]
@@ -66,7 +72,9 @@ impl SignInError {
             Self::RequestConsumed => "request_consumed",
             Self::AssertionReplayed => "assertion_replayed",
             Self::LoggedOut => "logged_out",
+            Self::GroupsMissing(_) => "groups_missing",
             Self::Deactivated => "person_deactivated",
+            Self::Unlinked => "link_revoked",
             Self::Attribute(UnusableAttribute::Ambiguous { .. }) => "attribute_ambiguous",
             Self::Attribute(UnusableAttribute::NotText { .. }) => "attribute_not_text",
             Self::Contended(_) => "store_contended",
@@ -84,7 +92,10 @@ impl SignInError {
             Self::AssertionReplayed => {
                 "Treat it as an attack, unless a failover of the store lost a write at that moment."
             }
-            Self::LoggedOut => "Let the person sign in again.",
+            Self::LoggedOut | Self::Unlinked => "Let the person sign in again.",
+            Self::GroupsMissing(_) => {
+                "Release the groups to this application at the identity provider, or change `missing_groups`."
+            }
             Self::Deactivated => {
                 "Reactivate the person where it was deactivated: by SCIM, or by an owner of the enterprise."
             }
@@ -109,7 +120,10 @@ struct Incoming<'a> {
     assertion: &'a VerifiedAssertion,
     person: PersonId,
     profile: Profile,
+    /// What the assertion says about groups, and what is made of it.
+    said: GroupClaim,
     claim: GroupClaim,
+    settings: Arc<provisioning::Settings>,
     now: Timestamp,
 }
 
@@ -167,12 +181,17 @@ impl Directory {
         let names = &enterprise.provisioning.attributes;
         let (attributes, structured) = (assertion.attributes(), assertion.structured_attributes());
         let Reading { profile, claim } = Reading::of(assertion.stable_id(), attributes, structured, names)?;
+        let settings = self.settings(enterprise, now).await?;
+        let said = provisioning::doubt(claim, &settings);
+        let claim = provisioning::settle(&said, &settings)?;
         let incoming = Incoming {
             enterprise,
             assertion: &assertion,
             person: PersonId::of_stable_id(enterprise.id, assertion.issuer(), assertion.stable_id()),
             profile,
+            said,
             claim,
+            settings,
             now,
         };
         let mut random = [0; 32];
@@ -187,7 +206,7 @@ impl Directory {
         };
         match settled {
             Ok(Amended { person, plan }) => {
-                audit::record_response(&matter, &assertion, &incoming.claim);
+                audit::record_response(&matter, &assertion, &incoming.said);
                 self.metrics.session_opened();
                 let session = Arc::new(ActiveSession { session, memberships: person.memberships });
                 Ok(SignedIn { token, session, claim: incoming.claim.clone(), plan })
@@ -293,7 +312,7 @@ impl Directory {
             authn_instant: incoming.assertion.signed_in_at(),
             authn_context: incoming.assertion.authn_context().map(str::to_owned),
             profile: incoming.profile.clone(),
-            groups: incoming.claim.known().unwrap_or_default().to_vec(),
+            groups: incoming.said.groups().to_vec(),
             created_at: now,
             last_seen_at: now,
             // SAML Core 2.7.2: the session ends no later than SessionNotOnOrAfter.
@@ -337,7 +356,8 @@ impl<'i> Incoming<'i> {
             batch: BatchId::of_hour(Trigger::Saml.as_str(), self.now),
             cause: Cause {
                 assertion: Some(self.assertion),
-                claim: Some(&self.claim),
+                claim: Some(&self.said),
+                is_dry_run: self.settings.dry_run,
                 ..Cause::by(Trigger::Saml, None, request_id)
             },
             now: self.now,
@@ -351,18 +371,21 @@ impl<'i> Incoming<'i> {
             return Err(SignInError::Deactivated);
         }
         let is_stale = person.decided_at.is_some_and(|decided| self.assertion.issue_instant() < decided);
+        if is_stale && person.linked_at.is_none() {
+            return Err(SignInError::Unlinked);
+        }
         let current = Current {
             person: person.id,
             memberships: &person.memberships,
             invitations: view.invitations,
             organizations: view.organizations,
-            is_break_glass: self.enterprise.provisioning.break_glass.contains(&person.profile.user),
+            is_break_glass: self.settings.break_glass.contains(&person.profile.user),
             now: self.now,
         };
         // A13: what was issued before the newest fact says nothing against it.
         let plan = match is_stale {
             true => Plan::default(),
-            false => provisioning::plan(&current, &self.claim, &self.enterprise.provisioning),
+            false => provisioning::plan(&current, &self.claim, &self.settings),
         };
         self.refresh(&mut person, is_stale);
         Ok(Decision { person, plan })

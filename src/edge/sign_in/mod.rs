@@ -123,7 +123,11 @@ fn see_other(status: StatusCode, url: &str) -> Result<Response<Body>, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{directory::Contended, provisioning::UnusableAttribute, saml::Reason};
+    use crate::{
+        directory::Contended,
+        provisioning::{GroupsMissing, UnusableAttribute},
+        saml::Reason,
+    };
 
     #[test]
     fn every_refusal_of_our_own_is_documented() {
@@ -145,6 +149,8 @@ mod tests {
             SignInError::from(UnusableAttribute::NotText { name: "email".into() }).into(),
             SignInError::Contended(Contended).into(),
             SignInError::Deactivated.into(),
+            SignInError::Unlinked.into(),
+            SignInError::GroupsMissing(GroupsMissing).into(),
             SignInError::Random(getrandom::Error::UNSUPPORTED).into(),
             SignInError::Store(StoreError::Timeout(1)).into(),
         ];
@@ -168,6 +174,8 @@ mod tests {
                     | SignInError::Attribute(_)
                     | SignInError::Contended(_)
                     | SignInError::Deactivated
+                    | SignInError::Unlinked
+                    | SignInError::GroupsMissing(_)
                     | SignInError::Random(_)
                     | SignInError::Store(_),
                 ) => {}
