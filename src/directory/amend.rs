@@ -12,7 +12,8 @@ use crate::{
         OrganizationSlug, Person, PersonId, Role, Timestamp, digest,
     },
     provisioning::{self, Act, Change, Plan},
-    store::{Commit, Committed, Key, Op, Reply, Revision, StoreError, Versioned, Write, records},
+    store::{Commit, Committed, Key, Note, Op, Reply, Revision, StoreError, Versioned, Write, records},
+    telemetry::AuditLine,
 };
 
 use super::{Cause, Directory, Enterprise, audit, unexpected_reply};
@@ -122,14 +123,26 @@ impl Directory {
                 organizations = Organizations::default();
             }
             if decision.plan.is_empty() && records.person.as_ref() == Some(&decision.person) {
-                audit::record_plan(matter, &recorded, &decision.person);
+                let told = audit::plan(matter, &recorded, &decision.person);
+                if !told.is_empty() {
+                    self.store.batch(matter.now, audit::append(matter.enterprise, &told)).await?;
+                    told.iter().for_each(AuditLine::log);
+                }
                 return Ok(Amended { person: decision.person, plan: decision.plan });
             }
-            let (commit, person) = commit(matter, &records, &decision, organizations);
+            let (mut commit, person) = commit(matter, &records, &decision, organizations);
+            let mut told = audit::changes(matter, &decision.plan, &person, records.person.is_none());
+            told.extend(audit::plan(matter, &recorded, &person));
+            let stream = Key::Audit(matter.enterprise.id);
+            let appends = told.iter().map(|line| Write::Append(stream, line.as_bytes().to_vec()));
+            commit.writes.extend(appends);
+            commit.writes.push(Write::Notify(Note::Person(matter.enterprise.id, matter.person)));
             if self.store.commit(commit).await.map_err(E::from)? == Committed::Applied {
                 self.cache.forget_person(matter.person);
-                audit::record(matter, &decision.plan, &person, records.person.is_none(), &self.metrics);
-                audit::record_plan(matter, &recorded, &person);
+                told.iter().for_each(AuditLine::log);
+                for change in &decision.plan.changes {
+                    self.metrics.provisioning_change(matter.cause.trigger, change.kind());
+                }
                 self.follow_up(matter, &decision.plan, records.person.as_ref()).await;
                 return Ok(Amended { person, plan: decision.plan });
             }

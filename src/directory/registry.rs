@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use crate::{
     domain::{EnterpriseId, GroupName, Organization, OrganizationSlug, Timestamp},
-    store::{Commit, Committed, Key, StoreError, Write, records},
-    telemetry::{AuditAction, AuditEvent, Trigger, audit},
+    store::{Commit, Committed, Key, Note, StoreError, Write, records},
+    telemetry::{AuditAction, AuditEvent, AuditLine, Trigger},
 };
 
 use super::{ActError, Actor, Contended, Directory, Enterprise};
@@ -164,6 +164,7 @@ impl Directory {
                 return Ok(after);
             }
             let key = Key::Organization(enterprise.id, after.id);
+            let told = line(enterprise, actor, slug, action, now);
             let mut commit = Commit::default();
             commit.expect.push((key, revision));
             commit.writes.push(Write::Put(key, records::encode_organization(&after)));
@@ -171,9 +172,11 @@ impl Directory {
                 let id = after.id.as_bytes().to_vec();
                 commit.writes.push(Write::Insert(Key::Organizations(enterprise.id), id));
             }
+            commit.writes.push(Write::Append(Key::Audit(enterprise.id), told.as_bytes().to_vec()));
+            commit.writes.push(Write::Notify(Note::Enterprise(enterprise.id)));
             if self.store.commit(commit).await? == Committed::Applied {
                 self.settings.forget(enterprise.id);
-                tell(enterprise, actor, slug, action, now);
+                told.log();
                 return Ok(after);
             }
         }
@@ -181,22 +184,22 @@ impl Directory {
     }
 }
 
-fn tell(
+fn line(
     enterprise: &Enterprise,
     actor: Actor<'_>,
     slug: &OrganizationSlug,
     action: AuditAction,
     now: Timestamp,
-) {
+) -> AuditLine {
     let trigger = if actor.id().is_some() { Trigger::Owner } else { Trigger::Operator };
     let actor_id = actor.id().map(|id| id.to_string());
-    audit(&AuditEvent {
+    AuditLine::of(&AuditEvent {
         organization: Some(slug.as_str()),
         actor: actor.user(),
         actor_id: actor_id.as_deref(),
         request_id: Some(actor.request_id()),
         ..AuditEvent::new(now, action, trigger, enterprise.slug.as_str())
-    });
+    })
 }
 
 fn check_display_name(name: Option<&str>) -> Result<(), ActError> {

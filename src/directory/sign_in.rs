@@ -12,7 +12,7 @@ use crate::{
         guard::{Guard, stands},
     },
     store::{Key, Op, Reply, StoreError, records},
-    telemetry::Trigger,
+    telemetry::{AuditLine, Trigger},
 };
 
 use super::{
@@ -120,8 +120,6 @@ struct Incoming<'a> {
     assertion: &'a VerifiedAssertion,
     person: PersonId,
     profile: Profile,
-    /// What the assertion says about groups, and what is made of it.
-    said: GroupClaim,
     claim: GroupClaim,
     settings: Arc<provisioning::Settings>,
     now: Timestamp,
@@ -182,14 +180,12 @@ impl Directory {
         let (attributes, structured) = (assertion.attributes(), assertion.structured_attributes());
         let Reading { profile, claim } = Reading::of(assertion.stable_id(), attributes, structured, names)?;
         let settings = self.settings(enterprise, now).await?;
-        let said = provisioning::doubt(claim, &settings);
-        let claim = provisioning::settle(&said, &settings)?;
+        let claim = provisioning::doubt(claim, &settings);
         let incoming = Incoming {
             enterprise,
             assertion: &assertion,
             person: PersonId::of_stable_id(enterprise.id, assertion.issuer(), assertion.stable_id()),
             profile,
-            said,
             claim,
             settings,
             now,
@@ -200,20 +196,25 @@ impl Directory {
         let session = self.new_session(&incoming, &token);
         let matter = incoming.matter(request_id);
 
-        let settled = match self.consume(&incoming, &matter, pending, &session).await {
+        let told = audit::response(&matter, &assertion, &incoming.claim);
+        let appends = audit::append(enterprise, &told);
+        let settled = match self.consume(&incoming, &matter, pending, &session, appends).await {
             Ok(loaded) => self.amend(&matter, Some(loaded), |view| incoming.decide(view)).await,
             Err(error) => Err(error),
         };
         match settled {
             Ok(Amended { person, plan }) => {
-                audit::record_response(&matter, &assertion, &incoming.said);
+                told.iter().for_each(AuditLine::log);
                 self.metrics.session_opened();
                 let session = Arc::new(ActiveSession { session, memberships: person.memberships });
                 Ok(SignedIn { token, session, claim: incoming.claim.clone(), plan })
             }
             Err(error) => {
                 // Best effort: the token was never handed out, and the record expires by itself.
-                let _ = self.store.batch(now, vec![Op::Delete(Key::Session(session.id))]).await;
+                let refused = audit::refused(&matter, &assertion, error.code());
+                let mut ops = vec![Op::Delete(Key::Session(session.id))];
+                ops.extend(audit::append(enterprise, &[refused]));
+                let _ = self.store.batch(now, ops).await;
                 Err(error)
             }
         }
@@ -226,6 +227,7 @@ impl Directory {
         matter: &Matter<'_>,
         pending: Option<&PendingSignIn>,
         session: &Session,
+        appends: Vec<Op>,
     ) -> Result<Loaded, SignInError> {
         let Incoming { assertion, now, .. } = incoming;
         let mark = digest(&[assertion.issuer().as_bytes(), assertion.assertion_id().as_bytes()]);
@@ -252,6 +254,8 @@ impl Directory {
         ops.extend(marks.iter().copied().map(Op::Get));
         let replaced = pending.and_then(|pending| pending.replaces);
         ops.extend(replaced.map(|replaced| Op::Delete(Key::Session(replaced))));
+        // Written before the answer: what is told of a response that is refused after all is told after it.
+        ops.extend(appends);
         let mut replies = self.store.batch(*now, ops).await?;
         if let Some(replaced) = replaced {
             self.cache.forget(replaced);
@@ -312,7 +316,7 @@ impl Directory {
             authn_instant: incoming.assertion.signed_in_at(),
             authn_context: incoming.assertion.authn_context().map(str::to_owned),
             profile: incoming.profile.clone(),
-            groups: incoming.said.groups().to_vec(),
+            groups: incoming.claim.groups().to_vec(),
             created_at: now,
             last_seen_at: now,
             // SAML Core 2.7.2: the session ends no later than SessionNotOnOrAfter.
@@ -356,7 +360,7 @@ impl<'i> Incoming<'i> {
             batch: BatchId::of_hour(Trigger::Saml.as_str(), self.now),
             cause: Cause {
                 assertion: Some(self.assertion),
-                claim: Some(&self.said),
+                claim: Some(&self.claim),
                 is_dry_run: self.settings.dry_run,
                 ..Cause::by(Trigger::Saml, None, request_id)
             },
@@ -383,11 +387,12 @@ impl<'i> Incoming<'i> {
             now: self.now,
         };
         // A13: what was issued before the newest fact says nothing against it.
+        let claim = provisioning::settle(&self.claim, &self.settings)?;
         let plan = match is_stale {
             true => Plan::default(),
-            false => provisioning::plan(&current, &self.claim, &self.settings),
+            false => provisioning::plan(&current, &claim, &self.settings),
         };
-        self.refresh(&mut person, is_stale);
+        self.refresh(&mut person, &claim, is_stale);
         Ok(Decision { person, plan })
     }
 
@@ -411,14 +416,14 @@ impl<'i> Incoming<'i> {
     }
 
     /// Brings the record up to what this sign-in says of the person.
-    fn refresh(&self, person: &mut Person, is_stale: bool) {
+    fn refresh(&self, person: &mut Person, claim: &GroupClaim, is_stale: bool) {
         // A transient NameID is another one each time and says nothing of the person: the first one stays.
         if !self.assertion.name_id().is_transient() {
             person.name_id = self.assertion.name_id().clone();
         }
         person.profile = self.profile.clone();
         person.linked_at.get_or_insert(self.now);
-        if let Some(groups) = self.claim.known()
+        if let Some(groups) = claim.known()
             && !is_stale
         {
             // Sorted, so that an IdP that sends them in another order each time changes nothing.

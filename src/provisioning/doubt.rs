@@ -1,4 +1,6 @@
 //! Group claims that may be no answer at all: ids where names are expected, and none where some are (A1, section 4.7).
+use std::borrow::Cow;
+
 use crate::domain::GroupClaim;
 
 use super::{Correspondence, GroupMatch, Settings};
@@ -52,11 +54,11 @@ pub fn doubt(claim: GroupClaim, settings: &Settings) -> GroupClaim {
 }
 
 /// What is made of a claim: an absent one as the settings say.
-pub fn settle(claim: &GroupClaim, settings: &Settings) -> Result<GroupClaim, GroupsMissing> {
+pub fn settle<'c>(claim: &'c GroupClaim, settings: &Settings) -> Result<Cow<'c, GroupClaim>, GroupsMissing> {
     match (claim, settings.missing_groups) {
         (GroupClaim::Absent, MissingGroups::Deny) => Err(GroupsMissing),
-        (GroupClaim::Absent, MissingGroups::TreatAsEmpty) => Ok(GroupClaim::Empty),
-        (claim, _) => Ok(claim.clone()),
+        (GroupClaim::Absent, MissingGroups::TreatAsEmpty) => Ok(Cow::Owned(GroupClaim::Empty)),
+        (claim, _) => Ok(Cow::Borrowed(claim)),
     }
 }
 

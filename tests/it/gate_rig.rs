@@ -26,7 +26,10 @@ use portcullis::{
         sign_in::chooser::Domains,
     },
     proxy::{self, IdentityFields},
-    store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError, Versioned, records},
+    store::{
+        BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead, Versioned,
+        records,
+    },
     telemetry::Metrics,
 };
 use tokio::sync::watch;
@@ -92,6 +95,18 @@ impl Store for Sessions {
         _: usize,
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
         Box::pin(async { Err(StoreError::Timeout(0)) })
+    }
+    fn entries(&self, _: Key, _: u64, _: usize) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
+        Box::pin(async { Err(StoreError::Timeout(0)) })
+    }
+    fn stream_head(&self, _: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>> {
+        Box::pin(async { Err(StoreError::Timeout(0)) })
+    }
+    fn notes(&self) -> Notes {
+        Notes::silent()
+    }
+    fn is_listening(&self) -> bool {
+        false
     }
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async { Ok(()) })

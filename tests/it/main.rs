@@ -28,6 +28,7 @@ mod store;
 mod store_alike;
 mod store_embedded;
 mod store_redis;
+mod store_streams;
 mod store_tls;
 mod streaming;
 mod subjects;
