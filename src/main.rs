@@ -78,29 +78,16 @@ enum Command {
         command: Option<MetadataCommand>,
     },
     /// Show what would become of each organization if deprovisioning were on
-    Plan {
-        #[command(flatten)]
-        config: ConfigArguments,
-        /// The enterprise; may be left out if there is only one
-        #[arg(long, value_name = "NAME")]
-        enterprise: Option<String>,
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
-    },
+    Plan(LookArguments),
     /// Explain why a person is, or is not, in an organization
     Explain {
         #[command(flatten)]
-        config: ConfigArguments,
-        /// The enterprise; may be left out if there is only one
-        #[arg(long, value_name = "NAME")]
-        enterprise: Option<String>,
+        look: LookArguments,
         /// The person, by what identifies people at the IdP (usually the NameID), or by id
         #[arg(long, value_name = "USER")]
         person: String,
         #[arg(long, value_name = "NAME")]
         organization: String,
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
     },
     /// Look into SAML messages
     #[command(subcommand)]
@@ -158,6 +145,18 @@ enum SamlCommand {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+}
+
+/// What commands that look into one enterprise's store are given.
+#[derive(Args)]
+struct LookArguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// The enterprise; may be left out if there is only one
+    #[arg(long, value_name = "NAME")]
+    enterprise: Option<String>,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 #[derive(Args)]
@@ -235,17 +234,12 @@ fn run(command: Command) -> Result<Outcome, Failure> {
                 internal_networks,
             })
         }
-        Command::Plan { config, enterprise, format } => {
+        Command::Plan(LookArguments { config, enterprise, format }) => {
             commands::plan(&commands::Plan { config: config.path(), enterprise, format: format.into() })
         }
-        Command::Explain { config, enterprise, person, organization, format } => {
-            commands::explain(&commands::Explain {
-                config: config.path(),
-                enterprise,
-                person,
-                organization,
-                format: format.into(),
-            })
+        Command::Explain { look: LookArguments { config, enterprise, format }, person, organization } => {
+            let (config, format) = (config.path(), format.into());
+            commands::explain(&commands::Explain { config, enterprise, person, organization, format })
         }
         Command::Saml(SamlCommand::Inspect { file, config, enterprise, at, request_ids, person, format }) => {
             commands::inspect(commands::Inspect {
