@@ -374,7 +374,9 @@ impl<'i> Incoming<'i> {
         if !person.standing.is_active() {
             return Err(SignInError::Deactivated);
         }
-        let is_stale = person.decided_at.is_some_and(|decided| self.assertion.issue_instant() < decided);
+        // The store keeps milliseconds; what was issued within the same one came too early as well.
+        let issued = self.assertion.issue_instant().as_millisecond();
+        let is_stale = person.decided_at.is_some_and(|decided| issued <= decided.as_millisecond());
         if is_stale && person.linked_at.is_none() {
             return Err(SignInError::Unlinked);
         }

@@ -14,6 +14,7 @@ mod gate_rig;
 mod idp;
 mod inspect;
 mod logout;
+mod membership;
 mod metadata;
 mod provisioning;
 mod proxy;
