@@ -14,8 +14,7 @@ use crate::{
     domain::{EnterpriseSlug, OrganizationSlug},
     metadata::{self, Source, Trust},
     provisioning::LastOwner,
-    saml::{self, RequestBinding},
-    store,
+    saml, store,
 };
 
 /// Prints a summary on standard output and warnings on standard error; fails with every fault of the configuration.
@@ -231,10 +230,7 @@ fn enterprise_report(enterprise: &EnterpriseSettings) -> Value {
 
 /// What is asked of the IdP, and whether a sign-in may begin there.
 fn requests(saml: &saml::Settings) -> String {
-    let mut text = match saml.request_binding {
-        RequestBinding::Redirect => "by redirect".to_owned(),
-        RequestBinding::Post => "by post".to_owned(),
-    };
+    let mut text = format!("by {}", saml.request_binding.as_str());
     text.push_str(if saml.sign_requests { ", signed" } else { ", not signed" });
     if saml.force_authn {
         text.push_str(", always a new sign-in");
@@ -286,7 +282,19 @@ fn rule_summary(rule: &Rule) -> String {
 fn store_summary(store: &store::Settings) -> String {
     match store {
         store::Settings::Embedded(embedded) => format!("embedded, {}", embedded.path.display()),
-        store::Settings::Redis(redis) => format!("redis, at most {} ms", redis.timeout_millis_max),
+        store::Settings::Redis(redis) => {
+            let place = match &redis.topology {
+                store::redis::Topology::Single => "one server".to_owned(),
+                store::redis::Topology::Sentinel(sentinel) => {
+                    format!("{:?} of {} sentinels", sentinel.primary, sentinel.sentinels.len())
+                }
+                store::redis::Topology::Cluster { .. } => "cluster".to_owned(),
+            };
+            let waits = redis.replicas.map(|replicas| {
+                format!(", {} replicas within {} ms", replicas.acknowledged_min, replicas.wait_millis_max)
+            });
+            format!("redis, {place}, at most {} ms{}", redis.timeout_millis_max, waits.unwrap_or_default())
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! `explain`: why a person is, or is not, in an organization.
-use std::path::PathBuf;
-
+use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Failure, Format, Outcome, choose_enterprise, directory, load, metadata::tame, runtime};
+use super::{
+    ConfigFile, Failure, Format, Outcome, choose_enterprise, directory, load, metadata::tame, runtime,
+};
 use crate::{
     config::{EnterpriseSettings, Settings},
     directory::{ActError, Explained},
@@ -11,21 +12,27 @@ use crate::{
     provisioning::Change,
 };
 
-/// The arguments of `explain`.
-#[derive(Debug)]
+/// Explain why a person is, or is not, in an organization
+#[derive(Debug, Args)]
 pub struct Explain {
-    pub config: PathBuf,
-    /// May be left out where the configuration has one enterprise.
-    pub enterprise: Option<String>,
-    /// By the value that identifies people at the IdP, or by id.
-    pub person: String,
-    pub organization: String,
-    pub format: Format,
+    #[command(flatten)]
+    config: ConfigFile,
+    /// The enterprise; may be left out if there is only one
+    #[arg(long, value_name = "NAME")]
+    enterprise: Option<String>,
+    /// The person, by what identifies people at the IdP (usually the NameID), or by id
+    #[arg(long, value_name = "USER")]
+    person: String,
+    /// The organization's account name
+    #[arg(long, value_name = "NAME")]
+    organization: String,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 /// Prints the facts that decide, and which of them does.
 pub fn explain(arguments: &Explain) -> Result<Outcome, Failure> {
-    let settings = load(&arguments.config)?.settings;
+    let settings = load(&arguments.config.path())?.settings;
     let enterprise = choose_enterprise(&settings, arguments.enterprise.as_deref()).map_err(Failure::Usage)?;
     let slug = OrganizationSlug::parse(&arguments.organization).map_err(|error| {
         Failure::Usage(format!("--organization: {error}: write the account name of an organization"))

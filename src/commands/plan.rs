@@ -1,12 +1,12 @@
 //! `plan`: what would become of each organization if deprovisioning were on.
-use std::{
-    fmt::{self, Write as _},
-    path::PathBuf,
-};
+use std::fmt::{self, Write as _};
 
+use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Failure, Format, Outcome, choose_enterprise, directory, load, metadata::tame, runtime};
+use super::{
+    ConfigFile, Failure, Format, Outcome, choose_enterprise, directory, load, metadata::tame, runtime,
+};
 use crate::{
     config::{EnterpriseSettings, Settings},
     domain::{OrganizationSlug, Timestamp},
@@ -16,18 +16,21 @@ use crate::{
 /// People who are listed for one organization in text before the rest is counted.
 const NAMES_SHOWN_MAX: usize = 20;
 
-/// The arguments of `plan`.
-#[derive(Debug)]
+/// Show what would become of each organization if deprovisioning were on
+#[derive(Debug, Args)]
 pub struct Plan {
-    pub config: PathBuf,
-    /// May be left out where the configuration has one enterprise.
-    pub enterprise: Option<String>,
-    pub format: Format,
+    #[command(flatten)]
+    config: ConfigFile,
+    /// The enterprise; may be left out if there is only one
+    #[arg(long, value_name = "NAME")]
+    enterprise: Option<String>,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 /// Prints it, by the last known groups of everybody. Changes nothing.
 pub fn plan(arguments: &Plan) -> Result<Outcome, Failure> {
-    let settings = load(&arguments.config)?.settings;
+    let settings = load(&arguments.config.path())?.settings;
     let enterprise = choose_enterprise(&settings, arguments.enterprise.as_deref()).map_err(Failure::Usage)?;
     let preview = runtime()?.block_on(preview(&settings, enterprise)).map_err(Failure::Failed)?;
     match arguments.format {

@@ -24,6 +24,8 @@ mod email_domain;
 mod encryption;
 mod enterprise;
 mod fault;
+mod fingerprint;
+mod idp_url;
 mod metadata;
 mod overrides;
 mod own_key;
@@ -40,6 +42,7 @@ mod tests;
 mod value;
 
 pub use fault::{Fault, Place};
+pub use fingerprint::{Change, Fingerprint};
 pub use overrides::{CONFIG_VARIABLE, Overrides};
 
 /// Everything that an operator decided.
@@ -56,6 +59,8 @@ pub struct Settings {
     pub enterprises: Vec<EnterpriseSettings>,
     /// Sorted by name; no two of the same host and path.
     pub routes: Vec<access::Route>,
+    /// What all of it was made of.
+    pub fingerprint: Fingerprint,
 }
 
 /// Development mode allows plain HTTP and the certificates in `certs/`, and only on loopback.
@@ -188,8 +193,10 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
 
     let enterprises = drafts.into_iter().map(|draft| draft.settings).collect();
     let mode = ground.mode;
+    let routes = routes.routes;
+    let fingerprint = reader.fingerprint();
     let settings =
-        Settings { mode, edge, admin, proxy, session, store, telemetry, enterprises, routes: routes.routes };
+        Settings { mode, edge, admin, proxy, session, store, telemetry, enterprises, routes, fingerprint };
     let (settings, warnings) = reader.finish(settings)?;
     Ok(Loaded { settings, warnings })
 }

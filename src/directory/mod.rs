@@ -19,7 +19,12 @@ mod sessions;
 mod settings;
 mod sign_in;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
+
+use arc_swap::ArcSwap;
 
 use crate::{
     domain::{EnterpriseId, EnterpriseSlug, OrganizationSlug},
@@ -62,7 +67,9 @@ pub struct SessionSettings {
 /// The directory of people, organizations and sessions over one store.
 pub struct Directory {
     store: Arc<dyn Store>,
-    session_settings: SessionSettings,
+    session_settings: ArcSwap<SessionSettings>,
+    /// The longest lifetime that any session of this process may have been given.
+    lifetime_seconds_seen_max: AtomicU32,
     cache: sessions::Cache,
     settings: settings::Cache,
     metrics: Metrics,
@@ -70,8 +77,20 @@ pub struct Directory {
 
 impl Directory {
     pub fn new(store: Arc<dyn Store>, session_settings: SessionSettings, metrics: Metrics) -> Self {
-        let (cache, settings) = (sessions::Cache::default(), settings::Cache::default());
-        Self { store, session_settings, cache, settings, metrics }
+        Self {
+            store,
+            lifetime_seconds_seen_max: AtomicU32::new(session_settings.lifetime_seconds_max),
+            session_settings: ArcSwap::from_pointee(session_settings),
+            cache: sessions::Cache::default(),
+            settings: settings::Cache::default(),
+            metrics,
+        }
+    }
+
+    /// How long sessions live that are opened from now on; those that are open keep what they were given.
+    pub fn set_session_settings(&self, settings: SessionSettings) {
+        self.lifetime_seconds_seen_max.fetch_max(settings.lifetime_seconds_max, Relaxed);
+        self.session_settings.store(Arc::new(settings));
     }
 
     /// Answers when the store takes writes.

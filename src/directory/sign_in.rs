@@ -1,5 +1,5 @@
 //! From a verified assertion to memberships and a session.
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use crate::{
     domain::{
@@ -155,7 +155,7 @@ impl Directory {
         let mut found = Vec::new();
         for (reply, request) in self.store.batch(now, ops).await?.into_iter().zip(requests) {
             if let Reply::Value(Some(stored)) = reply {
-                found.push(records::decode_pending_sign_in(*request, &stored.value)?);
+                found.extend(records::decode_pending_sign_in(*request, &stored.value)?);
             }
         }
         found.retain(|pending| now < pending.expires_at);
@@ -294,18 +294,15 @@ impl Directory {
         [
             Op::RemoveBelow(set, records::subject_sessions_before(now).to_vec()),
             Op::Insert(set, records::encode_subject_session(session.id, session.expires_at)),
-            Op::Expire(set, self.lifetime_end(now)),
+            // As long as the longest-lived session in it, also where later ones are given less.
+            Op::Expire(set, lifetime_end(now, self.lifetime_seconds_seen_max.load(Relaxed))),
         ]
-    }
-
-    fn lifetime_end(&self, now: Timestamp) -> Timestamp {
-        let lifetime = i64::from(self.session_settings.lifetime_seconds_max);
-        now.checked_add(jiff::SignedDuration::from_secs(lifetime)).unwrap_or(Timestamp::MAX)
     }
 
     fn new_session(&self, incoming: &Incoming<'_>, token: &SessionToken) -> Session {
         let now = incoming.now;
-        let absolute = self.lifetime_end(now);
+        let terms = self.session_settings.load();
+        let absolute = lifetime_end(now, terms.lifetime_seconds_max);
         Session {
             id: token.session_id(),
             enterprise: incoming.enterprise.slug.clone(),
@@ -324,7 +321,7 @@ impl Directory {
                 .assertion
                 .session_not_on_or_after()
                 .map_or(absolute, |end| end.min(absolute)),
-            idle_seconds_max: self.session_settings.idle_seconds_max,
+            idle_seconds_max: terms.idle_seconds_max,
         }
     }
 }
@@ -438,4 +435,8 @@ impl<'i> Incoming<'i> {
             person.last_sign_in_at = self.now;
         }
     }
+}
+
+fn lifetime_end(now: Timestamp, seconds: u32) -> Timestamp {
+    now.checked_add(jiff::SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MAX)
 }

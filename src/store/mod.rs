@@ -100,6 +100,20 @@ pub enum Write {
     Notify(Note),
 }
 
+impl Write {
+    /// What it writes to; a note is no write.
+    pub fn key(&self) -> Option<&Key> {
+        match self {
+            Self::Put(key, _)
+            | Self::Delete(key)
+            | Self::Insert(key, _)
+            | Self::Remove(key, _)
+            | Self::Append(key, _) => Some(key),
+            Self::Notify(_) => None,
+        }
+    }
+}
+
 /// An atomic change: applied as a whole if every expected revision still holds, else not at all.
 #[derive(Debug, Clone, Default)]
 pub struct Commit {
@@ -121,6 +135,9 @@ pub enum StoreError {
     Unavailable(String),
     #[error("the store did not answer within {0} ms")]
     Timeout(u64),
+    /// It was done, but a failover may undo it: too few replicas have it. See `redis::Replicas`.
+    #[error("{acknowledged} replicas of the store acknowledged a write that {wanted} must have")]
+    NotReplicated { acknowledged: u64, wanted: u32 },
     #[error("the store holds what this version cannot read: {0}")]
     Corrupt(String),
     /// A fault of the caller, found before anything was sent.

@@ -86,24 +86,14 @@ pub(super) fn reads_only(op: &Op) -> bool {
 
 /// All keys of a commit lie on one node of a cluster: in one enterprise, or it is a single key.
 fn check_shard(change: &Commit) -> Result<(), StoreError> {
-    let mut keys = change.expect.iter().map(|(key, _)| key).chain(change.writes.iter().filter_map(written));
+    let mut keys =
+        change.expect.iter().map(|(key, _)| key).chain(change.writes.iter().filter_map(Write::key));
     let Some(first) = keys.next() else { return Ok(()) };
     let together = |key: &Key| match first.shard() {
         Shard::Own => key == first,
         shard @ Shard::Enterprise(_) => key.shard() == shard,
     };
     require(keys.all(together), "a commit spans more than one shard")
-}
-
-fn written(write: &Write) -> Option<&Key> {
-    match write {
-        Write::Put(key, _)
-        | Write::Delete(key)
-        | Write::Insert(key, _)
-        | Write::Remove(key, _)
-        | Write::Append(key, _) => Some(key),
-        Write::Notify(_) => None,
-    }
 }
 
 pub(super) fn check_entries(key: &Key, limit: usize) -> Result<(), StoreError> {

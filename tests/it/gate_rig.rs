@@ -24,6 +24,7 @@ use portcullis::{
         listener::{self, Workers},
         router::{Home, Router},
         sign_in::chooser::Domains,
+        worker::Gates,
     },
     proxy::{self, IdentityFields},
     store::{
@@ -196,6 +197,7 @@ pub fn gate(routes: Vec<Route>, sessions: Sessions, workers: usize) -> Gate {
         domains: Domains::default(),
         metrics: Metrics::new(),
         settings: edge_settings(workers),
+        proxy: proxy_settings(),
         now: Timestamp::now,
     }
 }
@@ -249,11 +251,12 @@ impl Rig {
             route("gone", "/gone", gone, Rule::Public),
             Route { host: "b.example.com".into(), ..route("b", "/b", origin.address, Rule::Public) },
         ];
-        let gate = Arc::new(gate(routes, Sessions::of(sessions), 1));
+        let gate = Gate { proxy: settings, ..gate(routes, Sessions::of(sessions), 1) };
         let (stop, stopped) = watch::channel(false);
         let listeners = listener::bind(&gate.settings).unwrap();
         let address = listeners.local_addr();
-        let workers = Some(listeners.serve(&gate, &settings, &stopped).unwrap());
+        let gates = Arc::new(Gates::new(gate));
+        let workers = Some(listeners.serve(&gates, &stopped).unwrap());
         Self {
             address,
             origin,

@@ -26,6 +26,13 @@ const RETRIES_MAX: usize = 10_000;
 
 macro_rules! conformance {
     ($($case:ident)*) => {
+        /// All cases one after the other, each on an empty store.
+        pub async fn every_case(mut empty: impl AsyncFnMut() -> Arc<dyn Store>) {
+            $(
+                println!("{}", stringify!($case));
+                $case(empty().await).await;
+            )*
+        }
         mod embedded {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
@@ -84,7 +91,7 @@ pub async fn embedded(folder: &tempfile::TempDir) -> Arc<dyn Store> {
 }
 
 pub async fn redis(server: &RedisServer) -> Arc<dyn Store> {
-    let settings = store::redis::Settings { url: server.url(), timeout_millis_max: PATIENT_MILLIS };
+    let settings = store::redis::Settings::single(server.url(), PATIENT_MILLIS);
     store::open(&store::Settings::Redis(settings)).await.unwrap()
 }
 

@@ -230,15 +230,15 @@ async fn r_14_a_lost_subscription_is_a_gap_and_comes_back() {
 
 #[tokio::test]
 async fn r_14_whether_notes_arrive_is_known() {
-    let rights = "on >s3cret ~pc:* resetchannels +@all";
+    let rights = "on >s3cret ~pc:* &pc:notes +@all -subscribe";
     let rights: Vec<_> = ["--user", "gateway"].into_iter().chain(rights.split_whitespace()).collect();
     let server = RedisServer::start_with(&rights);
     let url = format!("redis://gateway:s3cret@127.0.0.1:{}", server.port());
-    let settings = portcullis::store::redis::Settings { url, timeout_millis_max: 20_000 };
+    let settings = portcullis::store::redis::Settings::single(url, 20_000);
     let store = portcullis::store::redis::Redis::connect(&settings).await.unwrap();
     assert!(!store.is_listening(), "it may not subscribe");
     store.ready().await.unwrap();
-    server.run::<()>(&["ACL", "SETUSER", "gateway", "&pc:notes"]).await;
+    server.run::<()>(&["ACL", "SETUSER", "gateway", "+subscribe"]).await;
     let mut attempts = 0;
     while !store.is_listening() {
         attempts += 1;

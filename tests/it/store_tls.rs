@@ -47,7 +47,8 @@ async fn a_trusted_server_is_spoken_to_over_tls() {
     let port = free_port().to_string();
     let tls =
         ["--tls-port", &port, "--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-ca-cert-file", &ca];
-    let user = ["--tls-auth-clients", "no", "--user", "gateway", "on", ">s3cret", "~pc:*", "+@all"];
+    let user =
+        ["--tls-auth-clients", "no", "--user", "gateway", "on", ">s3cret", "~pc:*", "&pc:notes", "+@all"];
     let _server = RedisServer::start_with(&[&tls[..], &user[..]].concat());
     let url = format!("rediss://gateway:s3cret@127.0.0.1:{port}");
 
@@ -68,7 +69,7 @@ async fn a_trusted_server_is_spoken_to_over_tls() {
 }
 
 async fn connect(url: String) -> Result<redis::Redis, StoreError> {
-    redis::Redis::connect(&redis::Settings { url, timeout_millis_max: PATIENT_MILLIS }).await
+    redis::Redis::connect(&redis::Settings::single(url, PATIENT_MILLIS)).await
 }
 
 /// A certificate for 127.0.0.1, or an authority where no issuer is given.
