@@ -5,7 +5,7 @@ use std::{
 };
 
 use crate::{
-    domain::{ActiveSession, Person, PersonId, SessionId, SessionToken, Timestamp},
+    domain::{ActiveSession, Person, PersonId, Session, SessionId, SessionToken, Timestamp},
     store::{BATCH_STEPS_MAX, Key, Op, Reply, StoreError, records},
 };
 
@@ -77,9 +77,10 @@ impl Directory {
         let session = records::decode_session(id, &stored.value)?;
         let Some(mut session) = session.filter(|session| session.is_live(now)) else { return Ok(None) };
         let person = self.person(session.enterprise_id, session.person, now).await?;
-        // Who is put out, or whose link is revoked, has no session (section 2.3).
-        let may_come_in = |person: &Person| person.standing.is_active() && person.linked_at.is_some();
         let Some(person) = person.filter(may_come_in) else { return Ok(None) };
+        if !is_of_link(&session, &person) {
+            return Ok(None);
+        }
         let unseen = now.as_second() - session.last_seen_at.as_second();
         let resolution = LAST_SEEN_RESOLUTION_SECONDS_MAX.min(i64::from(session.idle_seconds_max) / 10);
         if unseen > resolution {
@@ -94,6 +95,19 @@ impl Directory {
         }
         Ok(Some(ActiveSession { session, memberships: person.memberships }))
     }
+}
+
+/// Whether anything that a person has open opens something: who is out, or whose link to the IdP was revoked, is let in by
+/// nothing that was handed out before (A12, V-16).
+pub(super) fn may_come_in(person: &Person) -> bool {
+    person.standing.is_active() && person.linked_at.is_some()
+}
+
+/// Whether the session was opened by the present link: what was open before a revocation, or before a person was put out,
+/// stays closed when the person is linked anew (section 2.3).
+pub(super) fn is_of_link(session: &Session, person: &Person) -> bool {
+    let linked_at = person.linked_at.map(|at| at.as_millisecond());
+    linked_at.is_some_and(|at| session.created_at.as_millisecond() >= at)
 }
 
 /// Sessions seen within the last second.
