@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     access, admin, directory,
-    domain::{EnterpriseSlug, OrganizationSlug, url},
+    domain::{EnterpriseId, EnterpriseSlug, OrganizationSlug, url},
     edge, provisioning, proxy, saml, store, telemetry,
 };
 
@@ -104,6 +104,17 @@ impl EnterpriseSettings {
     /// Whether there is single logout, or will be once the IdP's metadata says where.
     fn has_single_logout(&self) -> bool {
         self.saml.slo.is_some() || (self.metadata.is_some() && !self.saml.signing_keys.is_empty())
+    }
+
+    /// What the directory goes by.
+    pub fn tenant(&self) -> directory::Enterprise {
+        directory::Enterprise {
+            slug: self.slug.clone(),
+            id: EnterpriseId::of(&self.slug),
+            owners: self.owners.clone(),
+            organizations: self.organizations.clone(),
+            provisioning: self.provisioning.clone(),
+        }
     }
 
     /// What our own metadata says beside the connection's settings.

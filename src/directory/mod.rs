@@ -2,16 +2,25 @@
 //!
 //! `amend` is the one path on which memberships change. `sign_in` turns a verified assertion into memberships and a session,
 //! `sessions` finds a request's session and `tokens` its token, `cache` remembers both for a moment and `push` forgets what other
-//! gateways changed, `person_sessions` lists and ends what a person has open, `logout` ends sessions, `organizations` answers who owns what, `audit` tells what
-//! was done.
+//! gateways changed, `person_sessions` lists and ends what a person has open, `logout` ends sessions, `organizations` answers
+//! who owns what, `audit` tells what was done. What owners do (`acts` says who may) is in `members` (roles, removals, claims),
+//! `people` (who may come in at all), `holds` (what the guard stopped, and what is undone) and `registry` (organizations
+//! themselves). `settings` unites the configuration with the store's organizations, `outlook` asks what would be and why.
+mod acts;
 mod amend;
 mod audit;
 mod cache;
+mod holds;
 mod logout;
+mod members;
 mod organizations;
+mod outlook;
+mod people;
 mod person_sessions;
 mod push;
+mod registry;
 mod sessions;
+mod settings;
 mod sign_in;
 mod tokens;
 
@@ -23,17 +32,21 @@ use std::sync::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    domain::{ActiveSession, ActiveToken, EnterpriseId, EnterpriseSlug},
+    domain::{ActiveSession, ActiveToken, EnterpriseId, EnterpriseSlug, OrganizationSlug},
     provisioning,
     store::Store,
     telemetry::Metrics,
 };
 
 pub use crate::store::{Heard, Note, Notes, StoreError};
+pub use acts::{ActError, Actor};
 pub use amend::Contended;
 pub use audit::Cause;
 use cache::Cache;
+pub use holds::{Hold, HoldCursor, Restored};
 pub use logout::LogoutError;
+pub use outlook::Explained;
+pub use registry::{ALIASES_MAX, NewOrganization, ORGANIZATIONS_MAX, OrganizationChange};
 pub use sign_in::{SignInError, SignedIn};
 pub use tokens::{Authorization, KnownToken, NewToken, TOKENS_MAX, TokenError, TokenRefusal, TokenSettings};
 
@@ -44,6 +57,8 @@ pub struct Enterprise {
     pub id: EnterpriseId,
     /// The stable ids' values of its owners.
     pub owners: Vec<String>,
+    /// The organizations that the configuration lists; the store may hold more.
+    pub organizations: Vec<OrganizationSlug>,
     pub provisioning: provisioning::Settings,
 }
 
@@ -65,6 +80,7 @@ pub struct Directory {
     token_settings: ArcSwap<TokenSettings>,
     sessions: Cache<ActiveSession>,
     tokens: Cache<ActiveToken>,
+    settings: settings::Cache,
     metrics: Metrics,
 }
 
@@ -77,6 +93,7 @@ impl Directory {
             token_settings: ArcSwap::default(),
             sessions: Cache::default(),
             tokens: Cache::default(),
+            settings: settings::Cache::default(),
             metrics,
         }
     }

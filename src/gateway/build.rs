@@ -5,8 +5,8 @@ use super::StartError;
 use crate::{
     access::Routes,
     config::{self, EnterpriseSettings},
-    directory::{Directory, Enterprise},
-    domain::{EnterpriseId, EnterpriseSlug, Timestamp},
+    directory::Directory,
+    domain::{EnterpriseSlug, Timestamp},
     edge::{
         gate::{EnterpriseGate, Gate},
         listener::ServeError,
@@ -61,12 +61,7 @@ fn open(settings: &EnterpriseSettings, kept: Option<&ConnectionSlot>) -> Result<
     let no_opinion = |source| StartError::SecondOpinion { enterprise: settings.slug.clone(), source };
     let fault = |source| StartError::Connection { enterprise: settings.slug.clone(), source };
     Ok(EnterpriseGate {
-        enterprise: Enterprise {
-            slug: settings.slug.clone(),
-            id: EnterpriseId::of(&settings.slug),
-            owners: settings.owners.clone(),
-            provisioning: settings.provisioning.clone(),
-        },
+        enterprise: settings.tenant(),
         connection: match settings.metadata {
             None => ConnectionSlot::of(Connection::new(settings.saml.clone()).map_err(fault)?),
             Some(_) => kept.cloned().unwrap_or_default(),

@@ -15,6 +15,7 @@ mod gate_rig;
 mod idp;
 mod inspect;
 mod logout;
+mod membership;
 mod metadata;
 mod older_records;
 mod provisioning;
