@@ -24,6 +24,7 @@ mod email_domain;
 mod encryption;
 mod enterprise;
 mod fault;
+mod mail;
 mod metadata;
 mod overrides;
 mod own_key;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub session: directory::SessionSettings,
     pub store: store::Settings,
     pub telemetry: telemetry::Settings,
+    /// `None`: no mail is sent, and nobody can be invited.
+    pub mail: Option<crate::mail::Settings>,
     /// At least one, sorted by account name.
     pub enterprises: Vec<EnterpriseSettings>,
     /// Sorted by name; no two of the same host and path.
@@ -170,6 +173,7 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
     let session = server::session(reader_ref);
     let telemetry = server::telemetry(reader_ref);
     let store = backend::store(reader_ref, &ground, &source.folder);
+    let mail = mail::read(reader_ref, &ground, &source.folder);
     let mut drafts = enterprise::read(reader_ref, &ground, &source.folder);
     let routes = route::read(reader_ref, &ground, &edge, &drafts);
     connection::set_endpoints(reader_ref, &ground, &mut drafts, &routes);
@@ -177,8 +181,9 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
 
     let enterprises = drafts.into_iter().map(|draft| draft.settings).collect();
     let mode = ground.mode;
+    let routes = routes.routes;
     let settings =
-        Settings { mode, edge, admin, proxy, session, store, telemetry, enterprises, routes: routes.routes };
+        Settings { mode, edge, admin, proxy, session, store, telemetry, mail, enterprises, routes };
     let (settings, warnings) = reader.finish(settings)?;
     Ok(Loaded { settings, warnings })
 }

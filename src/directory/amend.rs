@@ -13,7 +13,7 @@ use crate::{
     store::{Commit, Committed, Key, Op, Reply, Revision, StoreError, Versioned, Write, records},
 };
 
-use super::{Cause, Directory, Enterprise, audit, unexpected_reply};
+use super::{Cause, Directory, Enterprise, audit, invitations::sent, outbox, unexpected_reply};
 
 /// Attempts at one commit; each failed one means that somebody else's succeeded.
 const COMMIT_ATTEMPTS_MAX: usize = 16;
@@ -117,10 +117,15 @@ impl Directory {
             if decision.plan.is_empty() && records.person.as_ref() == Some(&decision.person) {
                 return Ok(Amended { person: decision.person, plan: decision.plan });
             }
-            let (commit, person) = commit(matter, &records, &decision, organizations);
+            let taken = self.taken_back(matter, &decision.plan, &decision.person).await?;
+            let (mut commit, person) = commit(matter, &records, &decision, organizations);
+            commit.expect.extend(taken.expect.iter().copied());
+            commit.writes.extend(taken.writes.iter().cloned());
+            commit.writes.extend(self.notices(matter, &decision.plan, &person));
             if self.store.commit(commit).await.map_err(E::from)? == Committed::Applied {
                 self.cache.forget_person(matter.person);
                 audit::record(matter, &decision.plan, &person, records.person.is_none(), &self.metrics);
+                sent::tell(matter, &taken, matter.now);
                 return Ok(Amended { person, plan: decision.plan });
             }
             loaded = self.load(matter).await?;
@@ -272,14 +277,16 @@ fn set_writes(matter: &Matter<'_>, records: &Records, change: &Change) -> Vec<Wr
         Change::BecomeUnowned { .. } => vec![Write::Insert(Key::Unowned(id), org)],
         Change::Hold { .. } => vec![Write::Insert(Key::HeldRemovals(id), held)],
         Change::Release { .. } => vec![Write::Remove(Key::HeldRemovals(id), held)],
-        Change::CancelInvitation { invitation, .. } => {
+        Change::CancelInvitation { invitation, .. } | Change::AcceptInvitation { invitation, .. } => {
             let reference = [&records.invitee.address.as_bytes()[..], invitation.as_bytes()].concat();
-            let cancelled = records.invitee.invitations.iter().find(|i| i.id == *invitation);
-            let sent = cancelled
-                .and_then(|cancelled| cancelled.inviter)
+            let gone = records.invitee.invitations.iter().find(|i| i.id == *invitation);
+            let sent = gone
+                .and_then(|gone| gone.inviter)
                 .map(|inviter| Write::Remove(Key::SentInvitations(id, inviter), reference.clone()));
+            // A mail that still waits would invite to nothing.
+            let mail = gone.map(|gone| Write::Delete(outbox::key_of(id, gone)));
             let listed = Write::Remove(Key::OrganizationInvitations(id, organization), reference);
-            std::iter::once(listed).chain(sent).collect()
+            std::iter::once(listed).chain(sent).chain(mail).collect()
         }
         Change::Demote { .. } | Change::Pin { .. } | Change::Unpin { .. } => vec![],
     }

@@ -46,6 +46,8 @@ pub(super) fn record(matter: &Matter<'_>, plan: &Plan, person: &Person, is_new: 
         metrics.provisioning_change(matter.cause.trigger, change.kind());
         let (action, rule) = names(change);
         let invitation = match change {
+            // Told with its particulars where it is accepted.
+            Change::AcceptInvitation { .. } => continue,
             Change::CancelInvitation { invitation, .. } => Some(invitation.to_string()),
             _ => None,
         };
@@ -102,6 +104,7 @@ fn names(change: &Change) -> (AuditAction, &'static str) {
         Change::Demote { .. } => (AuditAction::UpdateMember, "by_owner"),
         Change::Leave { .. } => (AuditAction::RemoveMember, "not_in_group"),
         Change::CancelInvitation { .. } => (AuditAction::CancelInvitation, "superseded_by_assertion"),
+        Change::AcceptInvitation { .. } => (AuditAction::AcceptInvitation, "invitation_accepted"),
         Change::BecomeUnowned { .. } => (AuditAction::BecameUnowned, "last_owner_left"),
         Change::Hold { .. } => (AuditAction::ProvisionHeld, "max_removals"),
         Change::Release { .. } => (AuditAction::HoldReleased, "in_group"),

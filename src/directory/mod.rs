@@ -2,11 +2,15 @@
 //!
 //! `amend` is the one path on which memberships change. `sign_in` turns a verified assertion into memberships and a session,
 //! `sessions` finds a request's session, `logout` ends sessions, `organizations` answers who owns what, `audit` tells what
-//! was done.
+//! was done. `invitations` are offers of membership, whose mails wait in the `outbox`; `recovery` lets an enterprise's owner in
+//! while the IdP is down.
 mod amend;
 mod audit;
+mod invitations;
 mod logout;
 mod organizations;
+pub mod outbox;
+mod recovery;
 mod sessions;
 mod sign_in;
 
@@ -22,7 +26,12 @@ use crate::{
 pub use crate::store::StoreError;
 pub use amend::Contended;
 pub use audit::Cause;
+pub use invitations::{
+    AcceptError, Accepted, INVITATION_DAYS, InvitationState, Invite, InviteError, RESEND_SECONDS_MIN,
+    SENDS_MAX,
+};
 pub use logout::LogoutError;
+pub use recovery::{RECOVERY_CONTEXT, Recovered, RecoveryError, is_recovery};
 pub use sign_in::{SignInError, SignedIn};
 
 /// What the directory knows of one enterprise.
@@ -50,11 +59,29 @@ pub struct Directory {
     session_settings: SessionSettings,
     cache: sessions::Cache,
     metrics: Metrics,
+    /// `None` where no mail is sent.
+    post: Option<outbox::Post>,
+    recovery: recovery::Throttle,
 }
 
 impl Directory {
     pub fn new(store: Arc<dyn Store>, session_settings: SessionSettings, metrics: Metrics) -> Self {
-        Self { store, session_settings, cache: sessions::Cache::default(), metrics }
+        Self {
+            store,
+            session_settings,
+            cache: sessions::Cache::default(),
+            metrics,
+            post: None,
+            recovery: recovery::Throttle::default(),
+        }
+    }
+
+    /// With mail: what is queued from now on, an [`outbox::Outbox`] sends. `notices`: also that people left, and that invitations
+    /// were withdrawn.
+    #[must_use]
+    pub fn with_mail(mut self, notices: bool) -> Self {
+        self.post = Some(outbox::Post { wake: Arc::default(), notices });
+        self
     }
 
     /// Answers when the store takes writes.
