@@ -1,7 +1,7 @@
 //! The composition root: settings in, a running gateway out.
 mod certificates;
 
-use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
+use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -14,7 +14,10 @@ use crate::{
     access::{RouteFault, Routes},
     admin,
     config::{self, EnterpriseSettings},
-    directory::{Directory, Enterprise},
+    directory::{
+        Directory, Enterprise,
+        outbox::{Outbox, Sender},
+    },
     domain::{EnterpriseId, EnterpriseSlug, Timestamp},
     edge::{
         gate::{EnterpriseGate, Gate},
@@ -23,12 +26,16 @@ use crate::{
         router::{Home, Router, UrlFault},
         sign_in::chooser::Domains,
     },
+    mail::{Mailer, MailerError},
     metadata,
     saml::{Connection, ConnectionError, ConnectionSlot},
     second_opinion::{self, SecondOpinion},
     store::{Store, Timed},
     telemetry::Metrics,
 };
+
+/// How long a mail that is under way may take when the gateway stops.
+const MAIL_END_MAX: Duration = Duration::from_secs(10);
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +46,8 @@ pub enum StartError {
     SecondOpinion { enterprise: EnterpriseSlug, source: second_opinion::Unavailable },
     #[error("routes: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Routes(Vec<RouteFault>),
+    #[error(transparent)]
+    Mail(#[from] MailerError),
     #[error("ACS URL: {0}")]
     AcsUrl(#[from] UrlFault),
     #[error("cannot listen on {address}: {source}")]
@@ -59,6 +68,8 @@ pub struct Running {
     admin: JoinHandle<io::Result<()>>,
     /// What keeps connections up to date and looks after certificates.
     watches: JoinSet<()>,
+    /// What sends mails, if any are sent.
+    outbox: Option<JoinHandle<()>>,
 }
 
 /// Takes the ports and serves. The calling runtime serves the private listener; each worker has a thread of its own.
@@ -78,7 +89,12 @@ pub async fn start_at(
     now: fn() -> Timestamp,
 ) -> Result<Running, StartError> {
     let store: Arc<dyn Store> = Arc::new(Timed::new(store, &metrics));
-    let directory = Arc::new(Directory::new(store.clone(), settings.session.clone(), metrics.clone()));
+    let directory = Directory::new(store.clone(), settings.session.clone(), metrics.clone());
+    let directory = Arc::new(match &settings.mail {
+        Some(mail) => directory.with_mail(mail.notices),
+        None => directory,
+    });
+    let outbox = outbox(settings, &directory, now)?;
     let mut enterprises = HashMap::new();
     for enterprise in &settings.enterprises {
         enterprises.insert(enterprise.slug.clone(), Arc::new(open(enterprise)?));
@@ -104,6 +120,7 @@ pub async fn start_at(
     let public_address = public.local_addr();
     let (stop, stopping) = watch::channel(false);
     let (metadata, watches) = watch_idps(settings, &enterprises, &store, &metrics, &stopping).await;
+    let outbox = outbox.map(|outbox| tokio::spawn(outbox.run(stopping.clone())));
     let workers = public.serve(&gate, &settings.proxy, &stopping)?;
     let mut admin_stopping = stopping.clone();
     let admin_stop = async move {
@@ -111,16 +128,24 @@ pub async fn start_at(
         let _ = admin_stopping.wait_for(|stop| *stop).await;
     };
     let admin = tokio::spawn(admin::serve(admin_listener, directory.clone(), metrics, admin_stop));
-    Ok(Running { public_address, private_address, directory, metadata, stop, workers, admin, watches })
+    Ok(Running { public_address, private_address, directory, metadata, stop, workers, admin, watches, outbox })
 }
 
 impl Running {
     /// Takes no further request, lets those under way end, and returns when all have.
     pub async fn shutdown(self) {
-        let Self { stop, workers, admin, mut watches, .. } = self;
+        let Self { stop, workers, admin, mut watches, outbox, .. } = self;
         stop.send_replace(true);
         // The workers' threads are waited for outside of the runtime that the private listener needs to end.
         let _ = tokio::task::spawn_blocking(move || workers.join()).await;
+        if let Some(mut outbox) = outbox {
+            // A mail that is under way gets its answer: cut off here, it would be sent a second time.
+            let ended = tokio::time::timeout(MAIL_END_MAX, &mut outbox).await;
+            if ended.is_err() {
+                outbox.abort();
+                let _ = outbox.await;
+            }
+        }
         // They hold the store; whoever opens it next must find it let go.
         watches.shutdown().await;
         admin.abort();
@@ -168,12 +193,7 @@ fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
     let no_opinion = |source| StartError::SecondOpinion { enterprise: settings.slug.clone(), source };
     let fault = |source| StartError::Connection { enterprise: settings.slug.clone(), source };
     Ok(EnterpriseGate {
-        enterprise: Enterprise {
-            slug: settings.slug.clone(),
-            id: EnterpriseId::of(&settings.slug),
-            owners: settings.owners.clone(),
-            provisioning: settings.provisioning.clone(),
-        },
+        enterprise: known(settings),
         connection: match settings.metadata {
             None => ConnectionSlot::of(Connection::new(settings.saml.clone()).map_err(fault)?),
             Some(_) => ConnectionSlot::default(),
@@ -189,7 +209,37 @@ fn open(settings: &EnterpriseSettings) -> Result<EnterpriseGate, StartError> {
         },
         acs_urls: settings.acs_urls.clone(),
         idp_initiated_targets: settings.idp_initiated_targets.clone(),
+        idp_entity_id: settings.saml.idp_entity_id.clone(),
+        subject: settings.saml.subject.clone(),
     })
+}
+
+/// What sends mails, if the configuration names a server; mails are about an enterprise and link to where its people sign in.
+fn outbox(
+    settings: &config::Settings,
+    directory: &Arc<Directory>,
+    now: fn() -> Timestamp,
+) -> Result<Option<Outbox>, StartError> {
+    let Some(mail) = &settings.mail else { return Ok(None) };
+    let sender = |enterprise: &EnterpriseSettings| {
+        let url = enterprise.acs_urls.first()?;
+        Some(Sender {
+            enterprise: known(enterprise),
+            base_url: url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/"),
+        })
+    };
+    let senders = settings.enterprises.iter().filter_map(sender).collect();
+    Ok(Some(Outbox { directory: directory.clone(), mailer: Mailer::new(mail.clone())?, senders, now }))
+}
+
+/// What the directory knows of an enterprise.
+fn known(settings: &EnterpriseSettings) -> Enterprise {
+    Enterprise {
+        slug: settings.slug.clone(),
+        id: EnterpriseId::of(&settings.slug),
+        owners: settings.owners.clone(),
+        provisioning: settings.provisioning.clone(),
+    }
 }
 
 fn domains(settings: &config::Settings) -> Domains {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     access::{HostFault, PathFault},
-    directory::{LogoutError, SignInError, StoreError},
+    directory::{AcceptError, LogoutError, RecoveryError, SignInError, StoreError},
     domain::EnterpriseSlug,
     proxy::{Body, ProxyError, RequestFault},
     saml::{self, Check, Reason},
@@ -74,6 +74,12 @@ pub enum Problem {
     LogoutRefused(logout::Refused),
     #[error("a sign-out was posted from another site")]
     LogoutCrossSite,
+    #[error("a form of ours was posted from another site")]
+    CrossSite,
+    #[error("invitation: {0}")]
+    InvitationRefused(AcceptError),
+    #[error("recovery: {0}")]
+    RecoveryRefused(RecoveryError),
     #[error("a route names the enterprise {0}, which is not configured")]
     NotConfigured(EnterpriseSlug),
     #[error("{0}")]
@@ -131,6 +137,16 @@ impl Problem {
             Self::NoConnection(_) => (StatusCode::SERVICE_UNAVAILABLE, Class::SignInUnavailable),
             Self::LogoutRefused(refused) => logout_answer(refused),
             Self::LogoutCrossSite => (StatusCode::FORBIDDEN, Class::LogoutCrossSite),
+            Self::CrossSite => (StatusCode::FORBIDDEN, Class::CrossSite),
+            Self::InvitationRefused(AcceptError::Store(_) | AcceptError::Contended(_))
+            | Self::RecoveryRefused(RecoveryError::Store(_) | RecoveryError::Random(_)) => {
+                (StatusCode::SERVICE_UNAVAILABLE, Class::Unavailable)
+            }
+            Self::InvitationRefused(_) => (StatusCode::FORBIDDEN, Class::InvitationRefused),
+            Self::RecoveryRefused(RecoveryError::Throttled) => {
+                (StatusCode::TOO_MANY_REQUESTS, Class::RecoveryThrottled)
+            }
+            Self::RecoveryRefused(_) => (StatusCode::FORBIDDEN, Class::RecoveryRefused),
             Self::NotConfigured(_)
             | Self::Page(_)
             | Self::Proxy(

@@ -111,7 +111,7 @@ fn authn_request_id(request: RequestId) -> String {
     format!("_{request}")
 }
 
-fn see_other(status: StatusCode, url: &str) -> Result<Response<Body>, Problem> {
+pub(super) fn see_other(status: StatusCode, url: &str) -> Result<Response<Body>, Problem> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     respond::harden(&mut response);
