@@ -17,10 +17,10 @@ use std::{
 #[path = "../tests/it/gate_rig.rs"]
 mod gate_rig;
 
-use gate_rig::{Sessions, active_session, gate, protected, proxy_settings, route};
+use gate_rig::{Sessions, active_session, gate, protected, route};
 use portcullis::{
     domain::SessionToken,
-    edge::{cookies::SESSION as SESSION_COOKIE, listener},
+    edge::{cookies::SESSION as SESSION_COOKIE, listener, worker::Gates},
 };
 
 /// As the program has it.
@@ -49,11 +49,11 @@ fn run_gateway(origin: SocketAddr) {
     let mut active = active_session("acme", &token());
     active.session.groups = (0..5).map(|i| format!("group-{i}")).collect();
     let sessions = Sessions::of([active]);
-    let gate = Arc::new(gate(vec![route("app", "/", origin, protected(&["sales"]))], sessions, WORKERS));
+    let gate = gate(vec![route("app", "/", origin, protected(&["sales"]))], sessions, WORKERS);
     let listeners = listener::bind(&gate.settings).unwrap();
     println!("{}", listeners.local_addr());
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let workers = listeners.serve(&gate, &proxy_settings(), &stopped).unwrap();
+    let workers = listeners.serve(&Arc::new(Gates::new(gate)), &stopped).unwrap();
     let _ = std::io::stdin().read_to_end(&mut vec![]);
     stop.send_replace(true);
     workers.join();

@@ -1,17 +1,25 @@
 //! The second verifier agrees with the core on everything that the core accepts, and can disagree.
 //!
 //! `OPENSSL_NO_VENDOR=1 cargo test --features samael --test second_opinion --target-dir target/samael`
-#[allow(dead_code)]
-#[path = "it/saml/forge.rs"]
-mod forge;
+#![allow(dead_code, reason = "shared with the integration tests, of which this uses a part")]
+
+#[path = "it/saml"]
+mod saml {
+    pub mod forge;
+}
+#[path = "it/support/mod.rs"]
+mod support;
 
 use std::{fs, path::Path};
 
-use forge::{Sign, Spec, judge, usual_connection};
 use portcullis::{
+    config::Overrides,
+    domain::StableId,
     saml::VerifiedAssertion,
     second_opinion::{AVAILABLE, Disagreement, SecondOpinion},
 };
+use saml::forge::{self, Sign, Spec, judge, usual_connection};
+use support::forged_idp::ForgedIdp;
 
 /// What it says with the certificates of the fixtures' connection.
 fn asked(octets: &[u8], verified: &VerifiedAssertion) -> Result<(), Disagreement> {
@@ -126,4 +134,41 @@ fn it_can_be_asked_by_several_threads() {
             scope.spawn(|| (0..25).for_each(|_| assert_eq!(asked(genuine.as_bytes(), &verified), Ok(()))));
         }
     });
+}
+
+/// A gateway whose connection trusts an RSA key and an EC key of its IdP.
+async fn gateway(second_opinion: &'static str) -> ForgedIdp {
+    let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/saml/keys");
+    let certificates = format!("{keys}/idp-rsa.cert.pem,{keys}/idp-p256.cert.pem");
+    ForgedIdp::new(move |overrides: Overrides| {
+        overrides
+            .set("enterprise.example.saml.certificates", certificates)
+            .set("enterprise.example.saml.second_opinion", second_opinion)
+    })
+    .await
+}
+
+/// Bob, in a response that is right in every way, with two signatures by keys of two kinds: samael gives up at the second.
+fn signed_by_two_kinds(spec: &mut Spec) {
+    spec.name_id = spec.name_id.replace("alice", "bob");
+    spec.sign_response = Some(Sign { key: "idp-p256", algorithm: "ecdsa-sha256", ..Sign::default() });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_gateway_asks_it_and_a_disagreement_refuses_the_sign_in() {
+    let world = gateway("true").await;
+    let (mut alice, page) = world.sign_in(|_| ()).await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    assert_eq!(world.user(&mut alice).await, "alice@example.com");
+    let (browser, page) = world.sign_in(signed_by_two_kinds).await;
+    let bob = world.person(&StableId::NameId("bob@example.com".into()));
+    world.assert_refused(&browser, &page, "second_opinion_disagrees", bob).await;
+    world.gateway.stop().await;
+
+    // The control: nothing else refuses it.
+    let world = gateway("false").await;
+    let (mut bob, page) = world.sign_in(signed_by_two_kinds).await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    assert_eq!(world.user(&mut bob).await, "bob@example.com");
+    world.gateway.stop().await;
 }

@@ -55,7 +55,7 @@ const HOUSE: &[Module] = &[
     module("idp", &[], &["axum", "askama", "openssl", "quick_xml", "hyper", "hyper_util"]),
     module("demo", &["domain", "directory", "config", "gateway", "idp"], &["axum", "askama", "hyper", "hyper_util"]),
     module("commands", &["domain", "saml", "second_opinion", "provisioning", "access", "telemetry", "store", "directory", "metadata", "config",
-        "gateway", "idp", "demo"], &[]),
+        "gateway", "idp", "demo"], &["clap"]),
     module("main", &[], &["clap"]),
 ];
 

@@ -1,10 +1,10 @@
 //! Edits of logout messages in their POST and SOAP bindings.
-use std::{fs, sync::LazyLock};
+use std::sync::LazyLock;
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 
 use crate::{
-    responses::{CONNECTION, NOW, fixtures},
+    responses::{CONNECTION, NOW, files},
     saml::{LogoutMessage, LogoutRefusal, MessageKind, Receiver},
     verify::{Edit, edited},
 };
@@ -20,11 +20,9 @@ pub struct Edits {
 const BINDINGS: u8 = 3;
 
 static MESSAGES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let entries = fs::read_dir(fixtures().join("logout/accept")).expect("fixtures/saml/logout/accept");
-    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "xml"));
-    paths.sort();
-    paths.iter().map(|path| fs::read(path).expect("a fixture")).collect()
+    let mut files = files("logout/accept");
+    files.retain(|(path, _)| path.extension().is_some_and(|extension| extension == "xml"));
+    files.into_iter().map(|(_, octets)| octets).collect()
 });
 
 /// What the messages say, whatever binding takes them.

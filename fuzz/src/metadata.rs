@@ -1,10 +1,10 @@
 //! Edits of an IdP's metadata, by whoever answers in its place.
-use std::{fs, sync::LazyLock};
+use std::sync::LazyLock;
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 
 use crate::{
-    responses::{NOW, fixtures, key},
+    responses::{NOW, files, key},
     saml::{Connection, IdpMetadata, MetadataError, MetadataRules, MetadataSigners, Settings, read_metadata},
     verify::{Edit, edited},
 };
@@ -17,12 +17,8 @@ pub struct Edits {
     edits: Vec<Edit>,
 }
 
-static DOCUMENTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let entries = fs::read_dir(fixtures().join("metadata/accept")).expect("fixtures/saml/metadata/accept");
-    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    paths.sort();
-    paths.iter().map(|path| fs::read(path).expect("a fixture")).collect()
-});
+static DOCUMENTS: LazyLock<Vec<Vec<u8>>> =
+    LazyLock::new(|| files("metadata/accept").into_iter().map(|(_, octets)| octets).collect());
 
 /// What the documents say that the pinned key signed.
 static SIGNED: LazyLock<Vec<IdpMetadata>> = LazyLock::new(|| {

@@ -21,12 +21,8 @@ pub struct Genuine {
 
 /// All of `fixtures/saml/accept` but the long ones, by name.
 pub static GENUINE: LazyLock<Vec<Genuine>> = LazyLock::new(|| {
-    let entries = fs::read_dir(fixtures().join("accept")).expect("fixtures/saml/accept");
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    paths.sort();
-    let files = paths.iter().map(|path| (path, fs::read(path).expect("a fixture")));
-    files
-        .filter(|(_, octets)| octets.len() <= OCTETS_MAX)
+    let all = files("accept").into_iter();
+    all.filter(|(_, octets)| octets.len() <= OCTETS_MAX)
         .map(|(path, octets)| {
             let verified = judge(&octets).unwrap_or_else(|refusal| panic!("{}: {refusal}", path.display()));
             Genuine { name: path.display().to_string(), octets, verified }
@@ -70,6 +66,18 @@ pub fn judge(octets: &[u8]) -> Result<VerifiedAssertion, Refusal> {
 /// A file of `fixtures/saml/keys`.
 pub fn key(name: &str) -> Vec<u8> {
     fs::read(fixtures().join("keys").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The files of a folder of `fixtures/saml`, by name.
+pub fn files(folder: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(fixtures().join(folder)).unwrap_or_else(|error| panic!("{folder}: {error}"));
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    let read = |path: PathBuf| {
+        let octets = fs::read(&path).expect("a fixture");
+        (path, octets)
+    };
+    paths.into_iter().map(read).collect()
 }
 
 pub fn fixtures() -> PathBuf {

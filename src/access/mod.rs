@@ -121,14 +121,13 @@ pub fn is_navigation(facts: &RequestFacts<'_>) -> bool {
     matches!(facts.method, "GET" | "HEAD") && !fetched && !scripted && !wants_json
 }
 
-/// Whether an answer that says why something failed is read by a person: a navigation of any method, because a browser posts
-/// forms too. Whatever else asks gets JSON.
+/// Whether an answer that says why something failed is read by a person: to a navigation, or to a form that a browser posted,
+/// which says with Accept that it shows HTML. Whatever else asks gets JSON.
 pub fn wants_page(facts: &RequestFacts<'_>) -> bool {
-    let navigated = match facts.sec_fetch_mode {
-        Some(mode) => mode == "navigate",
-        None => facts.x_requested_with.is_none() && names(facts.accept.unwrap_or_default(), "text/html"),
-    };
-    navigated || is_navigation(facts)
+    let fetched = facts.sec_fetch_mode.is_some_and(|mode| mode != "navigate");
+    let scripted = facts.x_requested_with.is_some();
+    let shows_html = names(facts.accept.unwrap_or_default(), "text/html");
+    is_navigation(facts) || (!fetched && !scripted && shows_html)
 }
 
 /// Whether a field value contains a word, in any case.
@@ -294,7 +293,12 @@ mod tests {
             (post, false),
             (RequestFacts { accept: html, ..post }, true),
             (RequestFacts { accept: Some("*/*"), ..post }, false),
-            (RequestFacts { sec_fetch_mode: Some("navigate"), ..post }, true),
+            (RequestFacts { sec_fetch_mode: Some("navigate"), ..post }, false),
+            (RequestFacts { sec_fetch_mode: Some("navigate"), accept: html, ..post }, true),
+            (
+                RequestFacts { sec_fetch_mode: Some("navigate"), accept: Some("application/json"), ..post },
+                false,
+            ),
             (RequestFacts { sec_fetch_mode: Some("cors"), accept: html, ..post }, false),
             (RequestFacts { x_requested_with: Some("XMLHttpRequest"), accept: html, ..post }, false),
             (RequestFacts { method: "GET", ..post }, true),

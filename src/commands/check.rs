@@ -13,8 +13,7 @@ use crate::{
     config::{EnterpriseSettings, Fault, Mode, Settings},
     domain::OrganizationSlug,
     metadata::{self, Source, Trust},
-    saml::{self, RequestBinding},
-    store,
+    saml, store,
 };
 
 /// Prints a summary on standard output and warnings on standard error; fails with every fault of the configuration.
@@ -190,10 +189,7 @@ fn enterprise_report(enterprise: &EnterpriseSettings) -> Value {
 
 /// What is asked of the IdP, and whether a sign-in may begin there.
 fn requests(saml: &saml::Settings) -> String {
-    let mut text = match saml.request_binding {
-        RequestBinding::Redirect => "by redirect".to_owned(),
-        RequestBinding::Post => "by post".to_owned(),
-    };
+    let mut text = format!("by {}", saml.request_binding.as_str());
     text.push_str(if saml.sign_requests { ", signed" } else { ", not signed" });
     if saml.force_authn {
         text.push_str(", always a new sign-in");

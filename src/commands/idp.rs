@@ -1,25 +1,37 @@
 //! `idp`: the development IdP alone, for anyone's staging.
 use std::{fs, net::SocketAddr, path::PathBuf};
 
+use clap::Args;
+
 use super::{Failure, Outcome, runtime, told_to_stop};
 use crate::idp::{self, ServiceProvider, Settings, people_from_json};
 
-/// The arguments of `idp`. What is left out is that of the development set-up.
-#[derive(Debug)]
+/// Run the development IdP alone
+#[derive(Debug, Args)]
 pub struct Idp {
-    pub listen: SocketAddr,
-    /// Where browsers reach it; `http://localhost:PORT` on loopback.
-    pub url: Option<String>,
-    /// A JSON list of people.
-    pub people: Option<PathBuf>,
-    /// `ENTITY_ID=ACS_URL`; service providers on this machine are answered without.
-    pub service_providers: Vec<String>,
-    /// PEM files of a key and its certificate.
-    pub key: Option<(PathBuf, PathBuf)>,
-    /// PEM files of certificates: requests must be signed with the key of one of them.
-    pub request_certificates: Vec<PathBuf>,
-    /// A PEM file with the certificate that assertions are encrypted to.
-    pub encrypt_to: Option<PathBuf>,
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
+    listen: SocketAddr,
+    /// Where browsers reach it, without a path; http://localhost:PORT if left out
+    #[arg(long)]
+    url: Option<String>,
+    /// A JSON list of people, [{"id", "display_name", "email", "groups"}], instead of the example people
+    #[arg(long, value_name = "FILE")]
+    people: Option<PathBuf>,
+    /// A service provider that is not on this machine; may be given several times
+    #[arg(long = "service-provider", value_name = "ENTITY_ID=ACS_URL")]
+    service_providers: Vec<String>,
+    /// A signing key as PEM, instead of the development key that everyone has
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+    /// The key's certificate as PEM
+    #[arg(long, value_name = "FILE", requires = "key")]
+    certificate: Option<PathBuf>,
+    /// Answer only requests that are signed with the key of this PEM certificate; may be given several times
+    #[arg(long = "request-certificate", value_name = "FILE")]
+    request_certificates: Vec<PathBuf>,
+    /// PEM file with the service provider's certificate: assertions are encrypted to it
+    #[arg(long, value_name = "FILE")]
+    encrypt_to: Option<PathBuf>,
 }
 
 /// Runs the development IdP until it is told to stop. It asks nobody for a password.
@@ -70,7 +82,7 @@ fn settings(arguments: Idp) -> Result<Settings, Failure> {
             .service_providers
             .push(ServiceProvider { entity_id: entity_id.into(), acs_urls: vec![acs_url.into()] });
     }
-    if let Some((key, certificate)) = arguments.key {
+    if let Some((key, certificate)) = arguments.key.zip(arguments.certificate) {
         settings.key_pem = read(&key)?;
         settings.certificate_pem = read(&certificate)?;
     }

@@ -5,9 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clap::Args;
+
 use super::{Failure, Outcome, choose_enterprise, load, runtime};
 use crate::{
-    domain::{EnterpriseSlug, Timestamp},
+    domain::{EnterpriseSlug, NameId, Timestamp},
     metadata::{Authorities, Network, Remote, Settings, Source, Trust},
     saml::{self, Connection, IdpMetadata, MetadataBinding, MetadataRules, MetadataSigners},
 };
@@ -16,7 +18,6 @@ use crate::{
 const ONCE_SECONDS: u64 = 60;
 /// A certificate that ends sooner is worth a word.
 const SOON_SECONDS: i64 = 30 * 24 * 60 * 60;
-const TRANSIENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient";
 
 /// Prints our own metadata, as the gateway serves it.
 pub fn metadata(config: &Path, enterprise: Option<&str>) -> Result<Outcome, Failure> {
@@ -33,22 +34,30 @@ pub fn metadata(config: &Path, enterprise: Option<&str>) -> Result<Outcome, Fail
     Ok(Outcome::Fine)
 }
 
-/// The arguments of `metadata import`.
-#[derive(Debug)]
+/// Turn an identity provider's metadata into configuration, with warnings
+#[derive(Debug, Args)]
 pub struct Import {
-    /// A file, or an https URL.
-    pub source: String,
-    /// What the document must describe; whatever it describes if left out.
-    pub entity_id: Option<String>,
-    /// The name in the table that is printed.
-    pub enterprise: String,
-    /// Writes the certificates into this folder and names them, instead of the metadata.
-    pub certificates: Option<PathBuf>,
-    /// PEM files with the certificates of which one must have signed the document.
-    pub signers: Vec<PathBuf>,
-    /// A PEM file with the authorities that vouch for the server.
-    pub ca: Option<PathBuf>,
-    pub internal_networks: Vec<String>,
+    /// A file, or an https URL
+    #[arg(value_name = "FILE|URL")]
+    source: String,
+    /// The entity ID that the document must describe
+    #[arg(long, value_name = "ID")]
+    entity_id: Option<String>,
+    /// The name in the table that is printed
+    #[arg(long, value_name = "NAME", default_value = "example")]
+    enterprise: String,
+    /// Write the certificates into this folder and name them, so that nothing changes by itself
+    #[arg(long, value_name = "DIR")]
+    certificates: Option<PathBuf>,
+    /// A certificate that must have signed the document; may be given several times
+    #[arg(long = "signer", value_name = "FILE")]
+    signers: Vec<PathBuf>,
+    /// The authorities that vouch for the server, as PEM; those of the system if left out
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// An internal network that the URL may lead to; may be given several times
+    #[arg(long = "internal-network", value_name = "ADDRESS/BITS")]
+    internal_networks: Vec<String>,
 }
 
 /// Reads an IdP's metadata and prints the table that makes it a connection; warnings go to standard error.
@@ -183,7 +192,7 @@ fn warnings(found: &IdpMetadata, now: Timestamp) -> Vec<String> {
         warnings.push("the IdP refuses AuthnRequests that are not signed: name a key in signing_keys".into());
     }
     let formats = found.name_id_formats();
-    if !formats.is_empty() && formats.iter().all(|format| format == TRANSIENT) {
+    if !formats.is_empty() && formats.iter().all(|format| format == NameId::TRANSIENT) {
         warnings.push("the IdP offers transient NameIDs only, which cannot hold memberships".into());
     }
     if found.single_sign_on().iter().any(|sso| sso.location.starts_with("http://")) {

@@ -1,8 +1,12 @@
-//! What each subcommand does. The command line itself is read in `main`.
+//! What each subcommand takes and does. `main` has the tree of subcommands and the exit codes.
+//!
+//! The documentation of the arguments is what `--help` prints.
 use std::{
     fmt, io,
     path::{Path, PathBuf},
 };
+
+use clap::{Args, ValueEnum};
 
 use crate::{
     config::{self, CONFIG_VARIABLE, EnterpriseSettings, Fault, Loaded, Overrides, Source},
@@ -11,6 +15,7 @@ use crate::{
 
 mod check;
 mod demo;
+mod file_watch;
 mod idp;
 mod inspect;
 mod metadata;
@@ -52,21 +57,38 @@ impl fmt::Display for Failure {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a command prints what it found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
+    #[default]
     Text,
     Json,
 }
 
-/// The configuration file where `--config` names none.
-pub fn default_config() -> PathBuf {
-    std::env::var_os(CONFIG_VARIABLE).map_or_else(|| "config.toml".into(), PathBuf::from)
+/// Where the configuration is.
+#[derive(Debug, Args)]
+pub struct ConfigFile {
+    /// The configuration; PORTCULLIS_CONFIG or ./config.toml if left out
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    pub fn path(&self) -> PathBuf {
+        let named = self.config.clone().or_else(|| std::env::var_os(CONFIG_VARIABLE).map(PathBuf::from));
+        named.unwrap_or_else(|| "config.toml".into())
+    }
 }
 
 /// Reads a configuration file with the environment over it.
 pub fn load(file: &Path) -> Result<Loaded, Failure> {
-    let source = Source::file(file).map_err(|fault| Failure::Config(vec![fault]))?;
-    config::load(&source, &Overrides::from_env()).map_err(Failure::Config)
+    read(file).map_err(Failure::Config)
+}
+
+/// [`load`] for whoever does not end with the faults.
+fn read(file: &Path) -> Result<Loaded, Vec<Fault>> {
+    let source = Source::file(file).map_err(|fault| vec![fault])?;
+    config::load(&source, &Overrides::from_env())
 }
 
 /// The enterprise of that name, or the only one there is; else why there is none, as `what: why: how to mend it`.

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use crate::store;
 
-use super::{read_text, reader::Reader, server::Ground, url::Authority, value::Placed};
+use super::{reader::Reader, server::Ground, url::Authority, value::Placed};
 
 /// Beside the configuration, for a first look; production names a folder of its own.
 const EMBEDDED_PATH: &str = "portcullis.redb";
@@ -60,7 +60,7 @@ fn redis_url(reader: &mut Reader, folder: &Path) -> Option<Placed<String>> {
         reader.fault(&file.place, "store.url_file", "stands beside store.url", "keep one of the two");
         return None;
     }
-    match read_text(&folder.join(&file.value), SECRET_FILE_BYTES_MAX) {
+    match reader.file("store.url_file", &folder.join(&file.value), SECRET_FILE_BYTES_MAX) {
         Ok(text) => Some(Placed { value: text.trim().to_owned(), place: file.place }),
         Err(error) => {
             let why = format!("{:?} cannot be read ({error})", file.value);

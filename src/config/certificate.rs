@@ -3,7 +3,7 @@ use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{read_text, reader::Reader, server::Ground, value::Placed};
+use super::{reader::Reader, server::Ground, value::Placed};
 use crate::saml::{Connection, ConnectionError, Settings};
 
 const CERTIFICATE_FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -49,7 +49,7 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> 
 }
 
 fn read_file(reader: &mut Reader, folder: &Path, path: &str, file: Placed<String>) -> Vec<Block> {
-    let text = match read_text(&folder.join(&file.value), CERTIFICATE_FILE_BYTES_MAX) {
+    let text = match reader.file(path, &folder.join(&file.value), CERTIFICATE_FILE_BYTES_MAX) {
         Ok(text) => text,
         Err(error) => {
             let why = format!("{:?} cannot be read ({error})", file.value);

@@ -2,8 +2,16 @@
 use std::path::Path;
 
 use super::{
-    EnterpriseSettings, attributes, certificate, encryption, enterprise::Draft, metadata, own_key,
-    reader::Reader, request, route::Routes, server::Ground, slo, url::WebUrl, value::Placed,
+    EnterpriseSettings, attributes, certificate, encryption,
+    enterprise::Draft,
+    idp_url, metadata, own_key,
+    reader::Reader,
+    request,
+    route::Routes,
+    server::Ground,
+    slo,
+    url::{self, WebUrl},
+    value::Placed,
 };
 use crate::{
     access::canonical_path,
@@ -30,7 +38,7 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> 
         (vec![], String::new())
     } else {
         let certificates = certificate::read(reader, ground, folder, &format!("{path}.certificates"));
-        (certificates, sso_url(reader, ground, &format!("{path}.sso_url")))
+        (certificates, sso_url(reader, ground, &format!("{path}.sso_url")).unwrap_or_default())
     };
     let signed = match reader.text_or(&format!("{path}.signed"), "either").value.as_str() {
         "response" => SignedElement::Response,
@@ -91,16 +99,10 @@ fn check_entity_id(reader: &mut Reader, path: &str, id: &Placed<String>) {
     }
 }
 
-/// M-06: where browsers are sent to sign in. Whether it is our own host is checked once the routes are known.
-fn sso_url(reader: &mut Reader, ground: &Ground, path: &str) -> String {
+fn sso_url(reader: &mut Reader, ground: &Ground, path: &str) -> Option<String> {
     let hint = "copy the SingleSignOnService location of the binding from the IdP's metadata";
-    let Some(text) = reader.required(path, hint) else { return String::new() };
-    let Some(url) = reader.url(path, &text, hint) else { return String::new() };
-    if !url.https && (ground.in_production() || !url.authority.is_loopback()) {
-        let why = format!("{:?} is not https", text.value);
-        reader.fault(&text.place, path, why, "use the IdP's https URL; http is for development on loopback");
-    }
-    text.value
+    let text = reader.required(path, hint)?;
+    idp_url::read(reader, ground, path, text, hint)
 }
 
 /// S-91: an IdP that two tenants share could sign one's people in at the other.
@@ -134,10 +136,8 @@ pub fn set_endpoints(reader: &mut Reader, ground: &Ground, drafts: &mut [Draft],
         let hosts = routes.hosts(slug);
         draft.settings.acs_urls = acs_urls(reader, ground, &path, format!("{base}/acs"), &hosts);
         let first = draft.settings.acs_urls.first().map_or(base.as_str(), String::as_str);
-        let origin: Vec<&str> = first.splitn(4, '/').take(3).collect();
-        draft.settings.slo_url = format!("{}{home}/slo", origin.join("/"));
-        check_sso_host(reader, ground, draft, routes);
-        slo::check_hosts(reader, ground, draft, routes);
+        draft.settings.slo_url = format!("{}{home}/slo", url::origin(first));
+        idp_url::check_hosts(reader, ground, draft, routes);
         metadata::finish(reader, ground, draft, routes);
     }
     let shares = |a: &EnterpriseSettings, b: &EnterpriseSettings| {
@@ -207,16 +207,4 @@ fn acs_urls(
     let others = hosts.iter().filter(|host| **host != authority);
     let others = others.map(|host| format!("{}://{host}{}", ground.scheme(), url.path));
     std::iter::once(first).chain(others).collect()
-}
-
-/// M-06: a sign-in that leads back to ourselves never ends.
-fn check_sso_host(reader: &mut Reader, ground: &Ground, draft: &Draft, routes: &Routes) {
-    let Ok(url) = WebUrl::parse(&draft.settings.saml.sso_url) else { return };
-    let authority = url.authority.shown(url.https);
-    if authority == ground.authority() || routes.serves(&authority) {
-        let path = format!("enterprise.{}.saml.sso_url", draft.table);
-        let place = reader.place(&path);
-        let why = format!("{authority:?} is the gateway's own host");
-        reader.fault(&place, &path, why, "write the IdP's URL; an IdP cannot stand behind its own gateway");
-    }
 }

@@ -103,6 +103,7 @@ pub fn finish(reader: &mut Reader, ground: &Ground, draft: &mut Draft, routes: &
     let what = format!("{path}.metadata");
     let place = reader.place(&what);
     let name = reader.text_or(&what, "").value;
+    // Not noted: its changes are followed by a task of their own.
     let text = match read_text(file, METADATA_BYTES_MAX as u64) {
         Ok(text) => text,
         Err(error) => {
@@ -163,7 +164,8 @@ fn remote(
     let what = format!("{path}.metadata_ca");
     let authorities = match reader.text(&what) {
         None => Authorities::of_system().map_err(|error| format!("this system {error}")),
-        Some(file) => read_text(&folder.join(&file.value), CA_FILE_BYTES_MAX)
+        Some(file) => reader
+            .file(&what, &folder.join(&file.value), CA_FILE_BYTES_MAX)
             .map_err(|error| format!("{:?} cannot be read ({error})", file.value))
             .and_then(|pem| {
                 Authorities::of_pem(pem.as_bytes()).map_err(|error| format!("{:?} {error}", file.value))

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     access, admin, directory,
-    domain::{EnterpriseSlug, OrganizationSlug, url},
+    domain::{EnterpriseId, EnterpriseSlug, OrganizationSlug, url},
     edge, provisioning, proxy, saml, store, telemetry,
 };
 
@@ -24,6 +24,8 @@ mod email_domain;
 mod encryption;
 mod enterprise;
 mod fault;
+mod fingerprint;
+mod idp_url;
 mod mail;
 mod metadata;
 mod overrides;
@@ -41,6 +43,7 @@ mod tests;
 mod value;
 
 pub use fault::{Fault, Place};
+pub use fingerprint::{Change, Fingerprint};
 pub use overrides::{CONFIG_VARIABLE, Overrides};
 
 /// Everything that an operator decided.
@@ -59,6 +62,8 @@ pub struct Settings {
     pub enterprises: Vec<EnterpriseSettings>,
     /// Sorted by name; no two of the same host and path.
     pub routes: Vec<access::Route>,
+    /// What all of it was made of.
+    pub fingerprint: Fingerprint,
 }
 
 /// Development mode allows plain HTTP and the certificates in `certs/`, and only on loopback.
@@ -101,6 +106,17 @@ impl EnterpriseSettings {
     /// Whether there is single logout, or will be once the IdP's metadata says where.
     fn has_single_logout(&self) -> bool {
         self.saml.slo.is_some() || (self.metadata.is_some() && !self.saml.signing_keys.is_empty())
+    }
+
+    /// What the directory goes by.
+    pub fn tenant(&self) -> directory::Enterprise {
+        directory::Enterprise {
+            slug: self.slug.clone(),
+            id: EnterpriseId::of(&self.slug),
+            owners: self.owners.clone(),
+            organizations: self.organizations.clone(),
+            provisioning: self.provisioning.clone(),
+        }
     }
 
     /// What our own metadata says beside the connection's settings.
@@ -182,8 +198,20 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
     let enterprises = drafts.into_iter().map(|draft| draft.settings).collect();
     let mode = ground.mode;
     let routes = routes.routes;
-    let settings =
-        Settings { mode, edge, admin, proxy, session, store, telemetry, mail, enterprises, routes };
+    let fingerprint = reader.fingerprint();
+    let settings = Settings {
+        mode,
+        edge,
+        admin,
+        proxy,
+        session,
+        store,
+        telemetry,
+        mail,
+        enterprises,
+        routes,
+        fingerprint,
+    };
     let (settings, warnings) = reader.finish(settings)?;
     Ok(Loaded { settings, warnings })
 }

@@ -1,7 +1,7 @@
 //! PEM files with key pairs of our own: read here, judged by `saml`.
 use std::path::Path;
 
-use super::{read_text, reader::Reader, server::Ground};
+use super::{reader::Reader, server::Ground};
 use crate::saml::OwnKey;
 
 const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -25,7 +25,7 @@ pub fn read(reader: &mut Reader, ground: &Ground, folder: &Path, path: &str) -> 
     }
     let mut keys: Vec<OwnKey> = vec![];
     for file in files {
-        let text = match read_text(&folder.join(&file.value), KEY_FILE_BYTES_MAX) {
+        let text = match reader.file(path, &folder.join(&file.value), KEY_FILE_BYTES_MAX) {
             Ok(text) => text,
             Err(error) => {
                 let why = format!("{:?} cannot be read ({error})", file.value);

@@ -8,7 +8,6 @@ use toml::{
 
 use super::{
     fault::Place,
-    read_text,
     reader::Reader,
     schema,
     value::{Placed, kind_of},
@@ -64,7 +63,7 @@ enum Found {
 fn file(reader: &mut Reader, base: &Path, folder: &Placed<String>, name: &str, bytes_max: u64) -> Found {
     let path = Path::new(&folder.value).join(name);
     let shown = path.display().to_string();
-    match read_text(&base.join(path), bytes_max) {
+    match reader.file(FOLDER, &base.join(path), bytes_max) {
         Ok(text) => Found::Text(shown.into(), text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
         Err(error) => {

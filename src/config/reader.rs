@@ -1,7 +1,11 @@
 //! Typed access to a [`Document`]: asks for keys by path, gives defaults, and collects what is wrong.
+use std::{io, path::Path};
+
 use super::{
     document::Document,
     fault::{Fault, Place},
+    fingerprint::Fingerprint,
+    read_text,
     url::WebUrl,
     value::{Data, Placed, RawMapping},
 };
@@ -12,6 +16,7 @@ use super::{
 /// too; [`Reader::finish`] lets nothing out while there is a fault.
 pub struct Reader {
     document: Document,
+    fingerprint: Fingerprint,
     faults: Vec<Fault>,
     warnings: Vec<Fault>,
 }
@@ -19,7 +24,8 @@ pub struct Reader {
 impl Reader {
     pub fn new(mut document: Document) -> Self {
         let faults = std::mem::take(&mut document.faults);
-        Self { document, faults, warnings: vec![] }
+        let fingerprint = Fingerprint::of(&document);
+        Self { document, fingerprint, faults, warnings: vec![] }
     }
 
     /// The value with its warnings, or every fault, in the order of the file.
@@ -28,6 +34,18 @@ impl Reader {
         self.faults.dedup();
         self.warnings.sort();
         if self.faults.is_empty() { Ok((value, self.warnings)) } else { Err(self.faults) }
+    }
+
+    /// What was read until now.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint.clone()
+    }
+
+    /// Reads a text file that the key at `path` names, and remembers what it holds.
+    pub fn file(&mut self, path: &str, file: &Path, bytes_max: u64) -> io::Result<String> {
+        let text = read_text(file, bytes_max);
+        self.fingerprint.note_file(path, file, text.as_deref().ok());
+        text
     }
 
     pub fn fault(&mut self, place: &Place, what: &str, why: impl Into<String>, hint: impl Into<String>) {

@@ -3,7 +3,7 @@ use super::reader::Reader;
 use crate::{
     access::{canonical_path, covers},
     edge::router::RESERVED,
-    saml::{NameIdFormat, RequestBinding, Settings},
+    saml::{Binding, NameIdFormat, Settings},
 };
 
 /// An IdP that offers more ways to sign in than this is asked for fewer of them.
@@ -13,11 +13,7 @@ const URI_BYTES_MAX: usize = 1024;
 
 /// Fills in everything of `[enterprise.NAME.saml]` that concerns requests; `path` is that table's, `settings` has its keys.
 pub fn read(reader: &mut Reader, path: &str, settings: &mut Settings) {
-    settings.request_binding = match reader.text_or(&format!("{path}.sso_binding"), "redirect").value.as_str()
-    {
-        "post" => RequestBinding::Post,
-        _ => RequestBinding::Redirect,
-    };
+    settings.request_binding = binding(reader, &format!("{path}.sso_binding"));
     settings.sign_requests = sign_requests(reader, path, settings);
     settings.force_authn = reader.switch(&format!("{path}.force_authn"));
     settings.authn_contexts = contexts(reader, &format!("{path}.authn_context"));
@@ -29,6 +25,14 @@ pub fn read(reader: &mut Reader, path: &str, settings: &mut Settings) {
     settings.idp_hint = idp_hint(reader, &format!("{path}.idp_hint"));
     settings.login_hint = reader.switch(&format!("{path}.login_hint"));
     settings.idp_initiated = idp_initiated(reader, path, settings.force_authn);
+}
+
+/// How we send: one of two words.
+pub fn binding(reader: &mut Reader, path: &str) -> Binding {
+    match reader.text_or(path, Binding::Redirect.as_str()).value.as_str() {
+        "post" => Binding::Post,
+        _ => Binding::Redirect,
+    }
 }
 
 /// A key that is there is used, unless the operator says otherwise.

@@ -10,7 +10,8 @@ use crate::{
         OrganizationSlug, Person, PersonId, Role, Timestamp, digest,
     },
     provisioning::{self, Act, Change, Plan},
-    store::{Commit, Committed, Key, Op, Reply, Revision, StoreError, Versioned, Write, records},
+    store::{Commit, Committed, Key, Note, Op, Reply, Revision, StoreError, Versioned, Write, records},
+    telemetry::AuditLine,
 };
 
 use super::{Cause, Directory, Enterprise, audit, invitations::sent, outbox, unexpected_reply};
@@ -119,13 +120,19 @@ impl Directory {
             }
             let taken = self.taken_back(matter, &decision.plan, &decision.person).await?;
             let (mut commit, person) = commit(matter, &records, &decision, organizations);
-            commit.expect.extend(taken.expect.iter().copied());
-            commit.writes.extend(taken.writes.iter().cloned());
+            let mut told = audit::changes(matter, &decision.plan, &person, records.person.is_none());
+            told.extend(sent::told(matter, &taken));
+            commit.expect.extend(taken.expect);
+            commit.writes.extend(taken.writes);
             commit.writes.extend(self.notices(matter, &decision.plan, &person));
+            commit.writes.extend(audit::appends(matter.enterprise, &told));
+            commit.writes.push(Write::Notify(Note::Person(matter.enterprise.id, matter.person)));
             if self.store.commit(commit).await.map_err(E::from)? == Committed::Applied {
                 self.cache.forget_person(matter.person);
-                audit::record(matter, &decision.plan, &person, records.person.is_none(), &self.metrics);
-                sent::tell(matter, &taken, matter.now);
+                told.iter().for_each(AuditLine::log);
+                for change in &decision.plan.changes {
+                    self.metrics.provisioning_change(matter.cause.trigger, change.kind());
+                }
                 return Ok(Amended { person, plan: decision.plan });
             }
             loaded = self.load(matter).await?;

@@ -1,12 +1,13 @@
-//! What a change did, told to the audit log and to the metrics.
+//! What a change did, as the store's audit stream and the log tell it.
 use crate::{
     domain::{GroupClaim, Person, PersonId},
     provisioning::{Change, Plan},
     saml::VerifiedAssertion,
-    telemetry::{AuditAction, AuditEvent, Metrics, Trigger, audit},
+    store::{Key, Op, Write},
+    telemetry::{AuditAction, AuditEvent, AuditLine, Trigger},
 };
 
-use super::amend::Matter;
+use super::{Enterprise, amend::Matter};
 
 /// Who or what makes a change, as the audit log tells it.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +32,7 @@ impl<'a> Cause<'a> {
 }
 
 /// One event for a new person, one for each change.
-pub(super) fn record(matter: &Matter<'_>, plan: &Plan, person: &Person, is_new: bool, metrics: &Metrics) {
+pub(super) fn changes(matter: &Matter<'_>, plan: &Plan, person: &Person, is_new: bool) -> Vec<AuditLine> {
     let id = person.id.to_string();
     let actor_id = matter.cause.actor.map(|(id, _)| id.to_string());
     let event = |action| AuditEvent {
@@ -39,19 +40,16 @@ pub(super) fn record(matter: &Matter<'_>, plan: &Plan, person: &Person, is_new: 
         actor_id: actor_id.as_deref(),
         ..event(matter, &id, action)
     };
-    if is_new {
-        audit(&event(AuditAction::ProvisionIdentity));
-    }
-    for change in &plan.changes {
-        metrics.provisioning_change(matter.cause.trigger, change.kind());
+    let new = is_new.then(|| AuditLine::of(&event(AuditAction::ProvisionIdentity)));
+    let told = plan.changes.iter().map(|change| {
         let (action, rule) = names(change);
         let invitation = match change {
-            // Told with its particulars where it is accepted.
-            Change::AcceptInvitation { .. } => continue,
-            Change::CancelInvitation { invitation, .. } => Some(invitation.to_string()),
+            Change::CancelInvitation { invitation, .. } | Change::AcceptInvitation { invitation, .. } => {
+                Some(invitation.to_string())
+            }
             _ => None,
         };
-        audit(&AuditEvent {
+        AuditLine::of(&AuditEvent {
             organization: Some(change.organization().as_str()),
             role: change.role().map(|role| role.as_str()),
             invitation_id: invitation.as_deref(),
@@ -59,27 +57,57 @@ pub(super) fn record(matter: &Matter<'_>, plan: &Plan, person: &Person, is_new: 
             batch: matches!(change, Change::Leave { .. } | Change::Hold { .. })
                 .then_some(matter.batch.as_str()),
             ..event(action)
-        });
-    }
+        })
+    });
+    new.into_iter().chain(told).collect()
 }
 
-/// One event for the accepted response, one for groups that were not known.
-pub(super) fn record_response(matter: &Matter<'_>, assertion: &VerifiedAssertion, claim: &GroupClaim) {
+/// One event for the verified response, one for groups that were not known.
+pub(super) fn response(
+    matter: &Matter<'_>,
+    assertion: &VerifiedAssertion,
+    claim: &GroupClaim,
+) -> Vec<AuditLine> {
     let id = matter.person.to_string();
     let user = Some(assertion.stable_id().value());
     // What began at the IdP is told apart: nobody here asked for it.
     let unsolicited = assertion.in_response_to().is_none();
     // S-105: what a stolen key of the IdP would show in, beside the client's address in the access line of the request.
-    audit(&AuditEvent {
+    let response = AuditLine::of(&AuditEvent {
         user,
         reason: unsolicited.then_some("idp_initiated"),
         authn_instant: Some(assertion.authn_instant()),
         session_index: assertion.session_index(),
         ..event(matter, &id, AuditAction::SsoResponse)
     });
-    if claim.known().is_none() {
-        audit(&AuditEvent { user, ..event(matter, &id, AuditAction::GroupsUnknown) });
-    }
+    let unknown = claim
+        .known()
+        .is_none()
+        .then(|| AuditLine::of(&AuditEvent { user, ..event(matter, &id, AuditAction::GroupsUnknown) }));
+    std::iter::once(response).chain(unknown).collect()
+}
+
+/// A verified response that opened no session all the same, as the store tells it beside [`response`]: the log is told by
+/// whoever answers the request.
+pub(super) fn refused(matter: &Matter<'_>, assertion: &VerifiedAssertion, reason: &str) -> AuditLine {
+    let id = matter.person.to_string();
+    AuditLine::of(&AuditEvent {
+        user: Some(assertion.stable_id().value()),
+        reason: Some(reason),
+        ..event(matter, &id, AuditAction::ResponseRefused)
+    })
+}
+
+/// What appends lines to the enterprise's stream.
+pub(super) fn append(enterprise: &Enterprise, lines: &[AuditLine]) -> Vec<Op> {
+    let append = |line: &AuditLine| Op::Append(Key::Audit(enterprise.id), line.as_bytes().to_vec());
+    lines.iter().map(append).collect()
+}
+
+/// The same in a commit.
+pub(super) fn appends(enterprise: &Enterprise, lines: &[AuditLine]) -> Vec<Write> {
+    let append = |line: &AuditLine| Write::Append(Key::Audit(enterprise.id), line.as_bytes().to_vec());
+    lines.iter().map(append).collect()
 }
 
 fn event<'a>(matter: &'a Matter<'_>, person: &'a str, action: AuditAction) -> AuditEvent<'a> {

@@ -133,13 +133,15 @@ impl Directory {
         let (mut ended, mut deletions) = (vec![], vec![]);
         for ((member, id), reply) in page.into_iter().zip(ids).zip(replies) {
             let Reply::Value(stored) = reply else { return Err(unexpected_reply()) };
-            let session = stored.map(|stored| records::decode_session(id, &stored.value)).transpose()?;
-            if session.as_ref().is_some_and(|session| !named(session)) {
-                continue;
-            }
-            if session.is_some() {
-                deletions.push(Op::Delete(Key::Session(id)));
-                ended.push(id);
+            match stored.map(|stored| records::decode_session(id, &stored.value)).transpose()? {
+                None => {}
+                Some(Some(session)) if !named(&session) => continue,
+                Some(Some(_)) => {
+                    deletions.push(Op::Delete(Key::Session(id)));
+                    ended.push(id);
+                }
+                // Of an older version: none here, but perhaps one to a gateway that still runs that version.
+                Some(None) => deletions.push(Op::Delete(Key::Session(id))),
             }
             deletions.push(Op::Remove(set, member));
         }

@@ -14,10 +14,15 @@ mod recovery;
 mod sessions;
 mod sign_in;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
+
+use arc_swap::ArcSwap;
 
 use crate::{
-    domain::{EnterpriseId, EnterpriseSlug},
+    domain::{EnterpriseId, EnterpriseSlug, OrganizationSlug},
     provisioning,
     store::Store,
     telemetry::Metrics,
@@ -41,6 +46,8 @@ pub struct Enterprise {
     pub id: EnterpriseId,
     /// The stable ids' values of its owners.
     pub owners: Vec<String>,
+    /// The organizations that the configuration lists; the store may hold more.
+    pub organizations: Vec<OrganizationSlug>,
     pub provisioning: provisioning::Settings,
 }
 
@@ -56,7 +63,9 @@ pub struct SessionSettings {
 /// The directory of people, organizations and sessions over one store.
 pub struct Directory {
     store: Arc<dyn Store>,
-    session_settings: SessionSettings,
+    session_settings: ArcSwap<SessionSettings>,
+    /// The longest lifetime that any session of this process may have been given.
+    lifetime_seconds_seen_max: AtomicU32,
     cache: sessions::Cache,
     metrics: Metrics,
     /// `None` where no mail is sent.
@@ -68,7 +77,8 @@ impl Directory {
     pub fn new(store: Arc<dyn Store>, session_settings: SessionSettings, metrics: Metrics) -> Self {
         Self {
             store,
-            session_settings,
+            lifetime_seconds_seen_max: AtomicU32::new(session_settings.lifetime_seconds_max),
+            session_settings: ArcSwap::from_pointee(session_settings),
             cache: sessions::Cache::default(),
             metrics,
             post: None,
@@ -82,6 +92,12 @@ impl Directory {
     pub fn with_mail(mut self, notices: bool) -> Self {
         self.post = Some(outbox::Post { wake: Arc::default(), notices });
         self
+    }
+
+    /// How long sessions live that are opened from now on; those that are open keep what they were given.
+    pub fn set_session_settings(&self, settings: SessionSettings) {
+        self.lifetime_seconds_seen_max.fetch_max(settings.lifetime_seconds_max, Relaxed);
+        self.session_settings.store(Arc::new(settings));
     }
 
     /// Answers when the store takes writes.

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::SignedDuration;
 use tokio::sync::{Notify, watch};
 
-use super::{Cause, Directory, Enterprise, StoreError, amend::Matter, invitations, unexpected_reply};
+use super::{Cause, Directory, Enterprise, StoreError, amend::Matter, audit, invitations, unexpected_reply};
 use crate::{
     domain::{
         EnterpriseId, Invitation, InvitationReference, MailId, MailSubject, Person, QueuedMail, Timestamp,
@@ -17,7 +17,7 @@ use crate::{
     mail::{self, Mailer, SendError},
     provisioning::{Change, Plan},
     store::{Commit, Committed, Key, Op, Reply, Revision, Versioned, Write, records},
-    telemetry::{AuditAction, Trigger},
+    telemetry::{AuditAction, AuditLine, Trigger},
 };
 
 /// How long a mail waits after its first failed attempt, in seconds; each further one doubles it.
@@ -97,7 +97,8 @@ impl Directory {
 pub struct Outbox {
     pub directory: Arc<Directory>,
     pub mailer: Mailer,
-    pub senders: Vec<Sender>,
+    /// The enterprises as they are configured at the moment.
+    pub senders: Box<dyn Fn() -> Vec<Sender> + Send + Sync>,
     pub now: fn() -> Timestamp,
 }
 
@@ -127,8 +128,8 @@ impl Outbox {
     pub async fn run(self, mut stopping: watch::Receiver<bool>) {
         let Some(post) = self.directory.post.clone() else { return };
         while !*stopping.borrow() {
-            for sender in &self.senders {
-                if let Err(error) = self.round(sender, &stopping).await {
+            for sender in (self.senders)() {
+                if let Err(error) = self.round(&sender, &stopping).await {
                     tracing::warn!(enterprise = sender.enterprise.slug.as_str(), %error, "the outbox is not reachable");
                 }
             }
@@ -258,16 +259,12 @@ impl Outbox {
                 expect: vec![(key, leased.revision)],
                 writes: vec![Write::Delete(key), Write::Remove(Key::Outbox(enterprise), entry)],
             };
-            let noted = match failed {
-                Some(_) => self.note_failure(sender, leased, &mut commit).await?,
+            let told = match failed {
+                Some(error) => self.note_failure(sender, leased, error, &mut commit).await?,
                 None => None,
             };
             if self.directory.store.commit(commit).await? == Committed::Applied {
-                if let (Some(invitation), Some(error)) = (noted, failed) {
-                    let cause = Cause { rule: Some(error.code()), ..Cause::by(Trigger::Mail, None, "") };
-                    let action = AuditAction::InvitationFailed;
-                    invitations::tell(&sender.enterprise, &cause, action, &invitation, None, now);
-                }
+                told.iter().for_each(AuditLine::log);
                 return Ok(());
             }
             // Somebody withdrew the invitation, or our lease has run out: then it is not ours to finish.
@@ -279,13 +276,14 @@ impl Outbox {
         Ok(())
     }
 
-    /// The invitation whose mail reached nobody, marked in the same commit.
+    /// Marks the invitation whose mail reached nobody, in the same commit, and gives what is told of it.
     async fn note_failure(
         &self,
         sender: &Sender,
         leased: &Leased,
+        error: &SendError,
         commit: &mut Commit,
-    ) -> Result<Option<Invitation>, StoreError> {
+    ) -> Result<Option<AuditLine>, StoreError> {
         let MailSubject::Invitation { reference, secret, .. } = &leased.mail.subject else { return Ok(None) };
         let InvitationReference { address, invitation } = *reference;
         let (key, now) = (Key::Invitee(sender.enterprise.id, address), (self.now)());
@@ -297,7 +295,11 @@ impl Outbox {
         let failed = failed.clone();
         commit.expect.push((key, stored.revision));
         commit.writes.push(Write::Put(key, records::encode_invitee(&invitee)));
-        Ok(Some(failed))
+        let cause = Cause { rule: Some(error.code()), ..Cause::by(Trigger::Mail, None, "") };
+        let action = AuditAction::InvitationFailed;
+        let line = invitations::tell(&sender.enterprise, &cause, action, &failed, None, now);
+        commit.writes.extend(audit::appends(&sender.enterprise, std::slice::from_ref(&line)));
+        Ok(Some(line))
     }
 
     async fn defer(&self, sender: &Sender, leased: &Leased) -> Result<(), StoreError> {

@@ -10,13 +10,13 @@ use std::{
 
 use jiff::SignedDuration;
 
-use super::{Directory, Enterprise, StoreError, unexpected_reply};
+use super::{Directory, Enterprise, StoreError, audit, unexpected_reply};
 use crate::{
     domain::{
         PersonId, RECOVERY_RANDOM_BYTES, RecoveryCodes, RecoveryMatch, Session, SessionToken, Timestamp,
     },
     store::{Commit, Committed, Key, Op, Reply, Revision, Write, records},
-    telemetry::{AuditAction, AuditEvent, Trigger, audit},
+    telemetry::{AuditAction, AuditEvent, AuditLine, Trigger},
 };
 
 /// How a session that a code opened says that the person signed in. No IdP says this, so that a route that demands a way to
@@ -111,11 +111,13 @@ impl Directory {
         getrandom::fill(&mut random)?;
         let (codes, shown) = RecoveryCodes::generate(session.person, &random, now);
         let key = Key::RecoveryCodes(enterprise.id, session.person);
-        let write = Write::Put(key, records::encode_recovery_codes(&codes));
+        let (action, user) = (AuditAction::RecoveryCodesGenerated, &session.profile.user);
+        let told = [line(enterprise, action, session.person, user, None, (request_id, now))];
+        let mut writes = vec![Write::Put(key, records::encode_recovery_codes(&codes))];
+        writes.extend(audit::appends(enterprise, &told));
         // Whatever list there is, this one takes its place.
-        self.store.commit(Commit { expect: vec![], writes: vec![write] }).await?;
-        let user = &session.profile.user;
-        tell(enterprise, AuditAction::RecoveryCodesGenerated, session.person, user, None, (request_id, now));
+        self.store.commit(Commit { expect: vec![], writes }).await?;
+        told.iter().for_each(AuditLine::log);
         Ok(shown)
     }
 
@@ -148,10 +150,11 @@ impl Directory {
             let _ = self.recovery_codes(enterprise, person, now).await?;
             return Err(RecoveryError::NotOwner);
         }
-        let recovered = self.try_code(enterprise, person, typed, now).await;
+        let used = line(enterprise, AuditAction::RecoveryCodeUsed, person, user, None, (request_id, now));
+        let recovered = self.try_code(enterprise, person, typed, &used, now).await;
         match &recovered {
             Ok(_) => {
-                tell(enterprise, AuditAction::RecoveryCodeUsed, person, user, None, (request_id, now));
+                used.log();
                 self.metrics.session_opened();
             }
             Err(RecoveryError::Store(_) | RecoveryError::Random(_)) => {}
@@ -160,7 +163,7 @@ impl Directory {
                     return Err(RecoveryError::Throttled);
                 }
                 let (action, reason) = (AuditAction::RecoveryCodeFailed, Some(error.code()));
-                tell(enterprise, action, person, user, reason, (request_id, now));
+                line(enterprise, action, person, user, reason, (request_id, now)).log();
             }
         }
         recovered
@@ -171,6 +174,7 @@ impl Directory {
         enterprise: &Enterprise,
         person: PersonId,
         typed: &str,
+        used: &AuditLine,
         now: Timestamp,
     ) -> Result<Recovered, RecoveryError> {
         let key = Key::RecoveryCodes(enterprise.id, person);
@@ -188,8 +192,9 @@ impl Directory {
                 return Err(RecoveryError::Deactivated);
             }
             codes.used += 1;
-            let write = Write::Put(key, records::encode_recovery_codes(&codes));
-            let commit = Commit { expect: vec![(key, revision)], writes: vec![write] };
+            let mut writes = vec![Write::Put(key, records::encode_recovery_codes(&codes))];
+            writes.extend(audit::appends(enterprise, std::slice::from_ref(used)));
+            let commit = Commit { expect: vec![(key, revision)], writes };
             // Of several who have the same code one gets in; the others find it used when they look again.
             if self.store.commit(commit).await? == Committed::Conflict {
                 continue;
@@ -197,7 +202,8 @@ impl Directory {
             let mut random = [0; 32];
             getrandom::fill(&mut random)?;
             let token = SessionToken::from_random(random);
-            let lifetime = i64::from(self.session_settings.lifetime_seconds_max).min(SESSION_SECONDS_MAX);
+            let terms = self.session_settings.load();
+            let lifetime = i64::from(terms.lifetime_seconds_max).min(SESSION_SECONDS_MAX);
             let session = Session {
                 id: token.session_id(),
                 enterprise: enterprise.slug.clone(),
@@ -214,7 +220,7 @@ impl Directory {
                 created_at: now,
                 last_seen_at: now,
                 expires_at: now.checked_add(SignedDuration::from_secs(lifetime)).unwrap_or(now),
-                idle_seconds_max: self.session_settings.idle_seconds_max,
+                idle_seconds_max: terms.idle_seconds_max,
             };
             self.store.batch(now, opening(&session)).await?;
             return Ok(Recovered { token, session, left: codes.left() });
@@ -259,22 +265,22 @@ fn is_owner(enterprise: &Enterprise, user: &str) -> bool {
     enterprise.owners.iter().any(|owner| owner == user)
 }
 
-fn tell(
+fn line(
     enterprise: &Enterprise,
     action: AuditAction,
     person: PersonId,
     user: &str,
     reason: Option<&str>,
     (request_id, now): (&str, Timestamp),
-) {
+) -> AuditLine {
     let id = person.to_string();
-    audit(&AuditEvent {
+    AuditLine::of(&AuditEvent {
         person: Some(&id),
         user: Some(user),
         reason,
         request_id: Some(request_id),
         ..AuditEvent::new(now, action, Trigger::Person, enterprise.slug.as_str())
-    });
+    })
 }
 
 /// Counts attempts of this gateway, by the minute.

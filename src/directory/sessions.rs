@@ -58,7 +58,7 @@ impl Directory {
             let gets = ids.iter().map(|id| Op::Get(Key::Session(*id))).collect();
             for (reply, id) in self.store.batch(now, gets).await?.into_iter().zip(ids) {
                 let Reply::Value(stored) = reply else { return Err(unexpected_reply()) };
-                let session = stored.map(|s| records::decode_session(*id, &s.value)).transpose()?;
+                let session = stored.map(|s| records::decode_session(*id, &s.value)).transpose()?.flatten();
                 if !session.is_some_and(|session| session.is_live(now)) {
                     ended.insert(*id);
                 }
@@ -74,10 +74,8 @@ impl Directory {
             Some(Reply::Value(None)) => return Ok(None),
             _ => return Err(unexpected_reply()),
         };
-        let mut session = records::decode_session(id, &stored.value)?;
-        if !session.is_live(now) {
-            return Ok(None);
-        }
+        let session = records::decode_session(id, &stored.value)?;
+        let Some(mut session) = session.filter(|session| session.is_live(now)) else { return Ok(None) };
         let person = self.person(session.enterprise_id, session.person, now).await?;
         let Some(person) = person.filter(|person| person.standing.is_active()) else { return Ok(None) };
         let unseen = now.as_second() - session.last_seen_at.as_second();

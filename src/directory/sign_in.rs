@@ -1,5 +1,5 @@
 //! From a verified assertion to memberships and a session.
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use crate::{
     domain::{
@@ -12,7 +12,7 @@ use crate::{
         guard::{Guard, stands},
     },
     store::{Key, Op, Reply, StoreError, records},
-    telemetry::Trigger,
+    telemetry::{AuditLine, Trigger},
 };
 
 use super::{
@@ -143,7 +143,7 @@ impl Directory {
         let mut found = Vec::new();
         for (reply, request) in self.store.batch(now, ops).await?.into_iter().zip(requests) {
             if let Reply::Value(Some(stored)) = reply {
-                found.push(records::decode_pending_sign_in(*request, &stored.value)?);
+                found.extend(records::decode_pending_sign_in(*request, &stored.value)?);
             }
         }
         found.retain(|pending| now < pending.expires_at);
@@ -181,20 +181,25 @@ impl Directory {
         let session = self.new_session(&incoming, &token);
         let matter = incoming.matter(request_id);
 
-        let settled = match self.consume(&incoming, &matter, pending, &session).await {
+        let told = audit::response(&matter, &assertion, &incoming.claim);
+        let appends = audit::append(enterprise, &told);
+        let settled = match self.consume(&incoming, &matter, pending, &session, appends).await {
             Ok(loaded) => self.amend(&matter, Some(loaded), |view| incoming.decide(view)).await,
             Err(error) => Err(error),
         };
         match settled {
             Ok(Amended { person, plan }) => {
-                audit::record_response(&matter, &assertion, &incoming.claim);
+                told.iter().for_each(AuditLine::log);
                 self.metrics.session_opened();
                 let session = Arc::new(ActiveSession { session, memberships: person.memberships });
                 Ok(SignedIn { token, session, claim: incoming.claim.clone(), plan })
             }
             Err(error) => {
                 // Best effort: the token was never handed out, and the record expires by itself.
-                let _ = self.store.batch(now, vec![Op::Delete(Key::Session(session.id))]).await;
+                let refused = audit::refused(&matter, &assertion, error.code());
+                let mut ops = vec![Op::Delete(Key::Session(session.id))];
+                ops.extend(audit::append(enterprise, &[refused]));
+                let _ = self.store.batch(now, ops).await;
                 Err(error)
             }
         }
@@ -207,6 +212,7 @@ impl Directory {
         matter: &Matter<'_>,
         pending: Option<&PendingSignIn>,
         session: &Session,
+        appends: Vec<Op>,
     ) -> Result<Loaded, SignInError> {
         let Incoming { assertion, now, .. } = incoming;
         let mark = digest(&[assertion.issuer().as_bytes(), assertion.assertion_id().as_bytes()]);
@@ -233,6 +239,8 @@ impl Directory {
         ops.extend(marks.iter().copied().map(Op::Get));
         let replaced = pending.and_then(|pending| pending.replaces);
         ops.extend(replaced.map(|replaced| Op::Delete(Key::Session(replaced))));
+        // Written before the answer: what is told of a response that is refused after all is told after it.
+        ops.extend(appends);
         let mut replies = self.store.batch(*now, ops).await?;
         if let Some(replaced) = replaced {
             self.cache.forget(replaced);
@@ -271,18 +279,15 @@ impl Directory {
         [
             Op::RemoveBelow(set, records::subject_sessions_before(now).to_vec()),
             Op::Insert(set, records::encode_subject_session(session.id, session.expires_at)),
-            Op::Expire(set, self.lifetime_end(now)),
+            // As long as the longest-lived session in it, also where later ones are given less.
+            Op::Expire(set, lifetime_end(now, self.lifetime_seconds_seen_max.load(Relaxed))),
         ]
-    }
-
-    fn lifetime_end(&self, now: Timestamp) -> Timestamp {
-        let lifetime = i64::from(self.session_settings.lifetime_seconds_max);
-        now.checked_add(jiff::SignedDuration::from_secs(lifetime)).unwrap_or(Timestamp::MAX)
     }
 
     fn new_session(&self, incoming: &Incoming<'_>, token: &SessionToken) -> Session {
         let now = incoming.now;
-        let absolute = self.lifetime_end(now);
+        let terms = self.session_settings.load();
+        let absolute = lifetime_end(now, terms.lifetime_seconds_max);
         Session {
             id: token.session_id(),
             enterprise: incoming.enterprise.slug.clone(),
@@ -301,7 +306,7 @@ impl Directory {
                 .assertion
                 .session_not_on_or_after()
                 .map_or(absolute, |end| end.min(absolute)),
-            idle_seconds_max: self.session_settings.idle_seconds_max,
+            idle_seconds_max: terms.idle_seconds_max,
         }
     }
 }
@@ -408,4 +413,8 @@ impl<'i> Incoming<'i> {
             person.last_sign_in_at = self.now;
         }
     }
+}
+
+fn lifetime_end(now: Timestamp, seconds: u32) -> Timestamp {
+    now.checked_add(jiff::SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MAX)
 }

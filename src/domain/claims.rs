@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NameId {
     pub value: String,
-    /// The format URI; `urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified` where the IdP gave none.
+    /// The format URI; [`Self::UNSPECIFIED`] where the IdP gave none.
     pub format: String,
     /// As the IdP gave them. They name nobody apart here, but an IdP knows its NameID again only with them.
     pub name_qualifier: Option<String>,
@@ -12,6 +12,14 @@ pub struct NameId {
 }
 
 impl NameId {
+    /// SAML Core 8.3.1: nothing is said of what it is.
+    pub const UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
+    /// SAML Core 8.3.2.
+    pub const EMAIL_ADDRESS: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress";
+    /// SAML Core 8.3.6: names a system.
+    pub const ENTITY: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
+    /// SAML Core 8.3.7: one for each pair of identity and service provider, for good.
+    pub const PERSISTENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";
     /// SAML Core 8.3.8: made for one sign-in.
     pub const TRANSIENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient";
 

@@ -11,6 +11,13 @@ pub struct WebUrl {
     pub has_query: bool,
 }
 
+/// Scheme and authority of an absolute URL, as they are written: `https://app.example.com` of `https://app.example.com/a?b`.
+pub fn origin(url: &str) -> &str {
+    let authority_at = url.find("://").map_or(0, |at| at + "://".len());
+    let end = url.get(authority_at..).and_then(|rest| rest.find(['/', '?', '#']));
+    end.and_then(|end| url.get(..authority_at + end)).unwrap_or(url)
+}
+
 /// Host and port of a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authority {
@@ -118,6 +125,18 @@ mod tests {
         ];
         for text in wrong {
             assert!(WebUrl::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn origins() {
+        for (url, expected) in [
+            ("https://app.example.com/saml/acs", "https://app.example.com"),
+            ("http://localhost:8080/", "http://localhost:8080"),
+            ("https://[::1]:8443?a=/b", "https://[::1]:8443"),
+            ("https://app.example.com", "https://app.example.com"),
+        ] {
+            assert_eq!(origin(url), expected);
         }
     }
 

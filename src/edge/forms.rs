@@ -46,6 +46,7 @@ struct SignOutPage {
 #[template(path = "edge/invitation.html")]
 struct InvitationPage<'a> {
     style: &'static str,
+    path: &'a str,
     organization: &'a str,
     role: &'a str,
     user: &'a str,
@@ -92,14 +93,15 @@ pub fn sign_out(scheme: &str, everywhere: bool) -> Result<Response<Body>, Proble
     Ok(with_origin(scheme, page))
 }
 
-/// The page that asks whether to accept an invitation.
+/// The page that asks whether to accept an invitation; it lies at `path`.
 pub fn invitation(
     scheme: &str,
+    path: &str,
     organization: &str,
     role: &str,
     user: &str,
 ) -> Result<Response<Body>, Problem> {
-    let page = InvitationPage { style: STYLE, organization, role, user }.render()?;
+    let page = InvitationPage { style: STYLE, path, organization, role, user }.render()?;
     Ok(with_origin(scheme, page))
 }
 

@@ -11,26 +11,27 @@ use super::{
     invitations,
     logout::{self, start::Place},
     metadata::{self, OwnMetadata},
-    record::{Facts, Record},
+    record::Facts,
     recovery,
-    respond::{self, Problem},
+    respond::Problem,
     router::{Endpoint, Own, Router},
     sign_in::{
         self, Ask,
         chooser::{self, Domains},
     },
+    worker::Serving,
 };
 use crate::{
     access::{self, CanonicalPath, Decision, Found, RequestFacts, Route, Routes, Rule},
     directory::{self, Directory},
     domain::{ActiveSession, AuthnDemand, EnterpriseSlug, Timestamp},
-    proxy::{Body, Outgoing, Proxy, Screened, Streams},
+    proxy::{self, Body, Outgoing, Screened},
     saml,
     second_opinion::SecondOpinion,
-    telemetry::{Metrics, Recorder},
+    telemetry::Metrics,
 };
 
-/// Everything that decides about requests; shared by all workers.
+/// Everything that decides about requests; shared by all workers, and replaced as a whole by a reload.
 pub struct Gate {
     pub directory: Arc<Directory>,
     pub routes: Routes,
@@ -39,6 +40,8 @@ pub struct Gate {
     /// What the chooser knows.
     pub domains: Domains,
     pub settings: Settings,
+    /// What each worker makes its own way to the origin servers of.
+    pub proxy: proxy::Settings,
     pub metrics: Metrics,
     pub now: fn() -> Timestamp,
 }
@@ -81,16 +84,6 @@ impl Gate {
     }
 }
 
-/// One worker thread: the shared gate and its own origin connections.
-pub struct Worker {
-    pub gate: Arc<Gate>,
-    pub proxy: Proxy,
-    pub request_ids: RequestIds,
-    pub recorder: Recorder,
-    /// Responses that go to signed-in people.
-    pub streams: Streams,
-}
-
 /// What is known of the connection that a request came on.
 pub struct Peer {
     pub address: SocketAddr,
@@ -108,32 +101,9 @@ impl Peer {
     }
 }
 
-impl Worker {
-    /// Answers one request. Never fails: every problem has its answer in [`respond`].
-    pub async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
-        let record = Record::begin(&request, peer.address.ip(), (self.gate.now)(), &self.recorder);
-        let request_id = self.request_ids.of(request.headers());
-        let wants_page = access::wants_page(&request_facts(&request));
-        let mut facts = Facts::default();
-        let mut response = match self.answer(request, peer, &request_id, &mut facts).await {
-            Ok(response) => response,
-            Err(problem) => {
-                facts.decision = problem.code();
-                facts.reason = Some(problem.reason());
-                // A refused sign-in has its line already.
-                let is_told = matches!(problem, Problem::SignInRefused(_));
-                if problem.status().is_server_error() && !is_told {
-                    tracing::warn!(request_id = text(&request_id), code = problem.code(), %problem, "failed");
-                }
-                let pages = &self.gate.settings.pages;
-                respond::problem(pages, &problem, wants_page, text(&request_id))
-            }
-        };
-        response.headers_mut().insert(X_REQUEST_ID, request_id.clone());
-        record.end_with(response, request_id, &facts)
-    }
-
-    async fn answer<'a>(
+impl Serving {
+    /// The answer, or why there is none.
+    pub async fn answer<'a>(
         &'a self,
         request: Request<Incoming>,
         peer: &Peer,
@@ -376,7 +346,7 @@ impl Way<'_> {
 }
 
 /// A request id has the form of a token, so it is text.
-fn text(request_id: &HeaderValue) -> &str {
+pub(super) fn text(request_id: &HeaderValue) -> &str {
     request_id.to_str().unwrap_or_default()
 }
 
@@ -414,6 +384,11 @@ fn target_authority(uri: &Uri) -> Result<Option<&str>, Problem> {
     }
 }
 
+/// Whether an answer that says why something failed is read by a person.
+pub(super) fn wants_page<B>(request: &Request<B>) -> bool {
+    access::wants_page(&request_facts(request))
+}
+
 fn is_navigation<B>(request: &Request<B>) -> bool {
     access::is_navigation(&request_facts(request))
 }
@@ -428,7 +403,7 @@ fn request_facts<B>(request: &Request<B>) -> RequestFacts<'_> {
     }
 }
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
@@ -447,7 +422,7 @@ impl RequestIds {
         Self { worker, count: Cell::new(0) }
     }
 
-    fn of(&self, fields: &HeaderMap) -> HeaderValue {
+    pub(super) fn of(&self, fields: &HeaderMap) -> HeaderValue {
         let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
         let harmless = |id: &&HeaderValue| {
             (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.as_bytes().iter().all(plain)

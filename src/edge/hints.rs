@@ -1,19 +1,21 @@
 //! What the log tells an administrator about a refused sign-in, beside its reason: what to do, as `docs/REASONS.md` says it.
-use super::sign_in::Refused;
+use super::{sign_in::Refused, transport::TransportFault};
 
 impl Refused {
     /// What an administrator should do.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::ContentType => "Look for a proxy or a script that rewrites the request.",
-            Self::Query => "Set the identity provider to the HTTP-POST binding.",
-            Self::BodyTooLarge => {
+            Self::Transport(TransportFault::ContentType) => {
+                "Look for a proxy or a script that rewrites the request."
+            }
+            Self::Transport(TransportFault::Query) => "Set the identity provider to the HTTP-POST binding.",
+            Self::Transport(TransportFault::BodyTooLarge) => {
                 "Release fewer groups or attributes to this application at the identity provider, or raise the limit."
             }
-            Self::BodyTimeout => {
+            Self::Transport(TransportFault::BodyTimeout) => {
                 "The person's connection is slow, or somebody holds connections open on purpose."
             }
-            Self::BodyBroken => "Let the person sign in again.",
+            Self::Transport(TransportFault::BodyBroken) => "Let the person sign in again.",
             Self::Parameters => "Set the identity provider to the HTTP-POST binding with a Response.",
             Self::Saml(refusal) => refusal.reason.hint(),
             Self::NoConnection(_) => {

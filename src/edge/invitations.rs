@@ -10,7 +10,8 @@ use super::{
     gate::Gate,
     own_forms,
     respond::Problem,
-    sign_in::{self, Ask, see_other},
+    sign_in::{self, Ask},
+    transport::redirect,
 };
 use crate::{
     access,
@@ -60,7 +61,7 @@ pub async fn serve(
     let home = format!("{}://{host}", gate.settings.public_url.scheme);
     let here = format!("{home}{}", named.path);
     if let Some(secret) = query.get("secret").filter(|_| request.method() == Method::GET) {
-        let mut response = see_other(StatusCode::SEE_OTHER, &here)?;
+        let mut response = redirect(StatusCode::SEE_OTHER, &here)?;
         if let Some(secret) = InvitationSecret::parse(secret) {
             let cookie = cookies::set_invitation(named.reference, &secret);
             response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -73,7 +74,7 @@ pub async fn serve(
         let active = session.ok_or(Problem::SignInRequired { location: here })?;
         let organization = query.get("organization").map(String::as_str);
         accept(gate, &tenant.enterprise, &named, &active, request, (organization, request_id)).await?;
-        let mut response = see_other(StatusCode::SEE_OTHER, &format!("{home}/"))?;
+        let mut response = redirect(StatusCode::SEE_OTHER, &format!("{home}/"))?;
         response.headers_mut().append(header::SET_COOKIE, cookies::clear_invitation());
         return Ok(response);
     }
@@ -93,7 +94,8 @@ pub async fn serve(
     let offered = offered.await.map_err(Problem::InvitationRefused)?;
     let scheme = &gate.settings.public_url.scheme;
     let user = &active.session.profile.user;
-    forms::invitation(scheme, offered.organization.as_str(), offered.role.as_str(), user)
+    let (organization, role) = (offered.organization.as_str(), offered.role.as_str());
+    forms::invitation(scheme, &named.path, organization, role, user)
 }
 
 async fn accept(

@@ -22,9 +22,10 @@ use tokio::{
 use super::{
     Settings,
     framing::Watched,
-    gate::{Gate, Peer, RequestIds, Worker},
+    gate::{Peer, RequestIds},
+    worker::{Gates, Worker},
 };
-use crate::proxy::{self, Proxy, Streams};
+use crate::proxy::{self, Proxy};
 
 /// Connections that one worker serves at a time; more wait in the backlog.
 pub const CONNECTIONS_MAX: usize = 10_000;
@@ -86,24 +87,17 @@ impl Listeners {
     }
 
     /// Starts the workers. They end after `stop` turns true, once their connections are done.
-    pub fn serve(
-        self,
-        gate: &Arc<Gate>,
-        settings: &proxy::Settings,
-        stop: &Stop,
-    ) -> Result<Workers, ServeError> {
+    pub fn serve(self, gates: &Arc<Gates>, stop: &Stop) -> Result<Workers, ServeError> {
         // A fault in the settings shows here, and not in a thread.
-        Proxy::new(settings)?;
+        Proxy::new(&gates.load().proxy)?;
         let mut threads = vec![];
         for (index, socket) in self.sockets.into_iter().enumerate() {
-            let (gate, settings, stop) = (gate.clone(), settings.clone(), stop.clone());
-            let recorder = gate.metrics.recorder();
+            let (gates, stop) = (gates.clone(), stop.clone());
             let mut id = [0; 8];
             getrandom::fill(&mut id).map_err(|error| ServeError::Random(error.to_string()))?;
             let work = move || {
-                let Ok(proxy) = Proxy::new(&settings) else { return };
                 let request_ids = RequestIds::new(u64::from_ne_bytes(id));
-                let worker = Worker { gate, proxy, request_ids, recorder, streams: Streams::default() };
+                let Ok(worker) = Worker::new(gates, request_ids) else { return };
                 if let Err(error) = run(socket, worker, stop) {
                     tracing::error!(index, %error, "a worker ended");
                 }
@@ -161,14 +155,15 @@ fn run(socket: TcpListener, worker: Worker, stop: Stop) -> io::Result<()> {
 async fn sweep(worker: Rc<Worker>) {
     loop {
         tokio::time::sleep(Duration::from_secs(SWEEP_SECONDS)).await;
-        worker.proxy.sweep();
+        // Here a worker without requests lets an old gate go, too.
+        worker.serving().proxy.sweep();
     }
 }
 
 async fn cut_ended(worker: Rc<Worker>) {
     loop {
         tokio::time::sleep(Duration::from_secs(ENDED_SESSIONS_SECONDS)).await;
-        worker.cut_ended().await;
+        worker.serving().cut_ended().await;
     }
 }
 
@@ -208,7 +203,7 @@ async fn accept(
 
 /// One client connection, HTTP/1.1 or HTTP/2 with prior knowledge.
 async fn serve(stream: TcpStream, address: SocketAddr, worker: Rc<Worker>, stop: Stop) {
-    let head_max = Duration::from_millis(worker.gate.settings.header_read_millis_max);
+    let head_max = Duration::from_millis(worker.serving().gate.settings.header_read_millis_max);
     let preface = async {
         stream.set_nodelay(true)?;
         begins_http2(&stream).await
@@ -240,7 +235,8 @@ async fn begins_http2(stream: &TcpStream) -> io::Result<bool> {
 }
 
 async fn serve_http1(stream: TcpStream, address: SocketAddr, worker: Rc<Worker>, stop: Stop) {
-    let settings = &worker.gate.settings;
+    let serving = worker.serving();
+    let settings = &serving.gate.settings;
     // hyper takes 100 fields unless told; being told that very number would cost it an array to clear each time.
     let mut builder = conn::http1::Builder::new();
     builder
@@ -248,6 +244,7 @@ async fn serve_http1(stream: TcpStream, address: SocketAddr, worker: Rc<Worker>,
         .header_read_timeout(Duration::from_millis(settings.header_read_millis_max))
         .max_header_size(settings.header_bytes_max)
         .half_close(false);
+    drop(serving);
     let (stream, verdicts) = Watched::new(stream);
     let peer = Rc::new(Peer::new(address, Some(verdicts)));
     let service = service_fn(move |request| {
@@ -259,13 +256,15 @@ async fn serve_http1(stream: TcpStream, address: SocketAddr, worker: Rc<Worker>,
 }
 
 async fn serve_http2(stream: TcpStream, address: SocketAddr, worker: Rc<Worker>, stop: Stop) {
-    let settings = &worker.gate.settings;
+    let serving = worker.serving();
+    let settings = &serving.gate.settings;
     let mut builder = conn::http2::Builder::new(SameThread);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(u32::try_from(settings.header_bytes_max).unwrap_or(u32::MAX))
         .keep_alive_interval(Duration::from_millis(settings.header_read_millis_max));
+    drop(serving);
     let peer = Rc::new(Peer::new(address, None));
     let service = service_fn(move |request| {
         let (worker, peer) = (worker.clone(), peer.clone());

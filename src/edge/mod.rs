@@ -1,10 +1,11 @@
 //! The public listener: every request from the internet enters here.
 //!
-//! `listener` accepts, `framing` watches the octets, `gate` leads a request through, `router` knows our own endpoints, `metadata` and
-//! `sign_in` with the `forms` that it shows serve them, `record` tells of what was done, `respond` has every error, `pages` what
+//! `listener` accepts, `framing` watches the octets, `worker` knows which gate is in use, `gate` leads a request through, `router` knows our own endpoints, `metadata` and
+//! `sign_in` with the `forms` that it shows serve them, `transport` and `binding` are what they share, `record` tells of what was done, `respond` has every error, `pages` what
 //! people read of it. `invitations` and `recovery` are pages of our own, whose forms `own_forms` reads.
 use std::net::SocketAddr;
 
+mod binding;
 pub mod cookies;
 mod forms;
 pub mod framing;
@@ -21,6 +22,8 @@ pub mod recovery;
 pub mod respond;
 pub mod router;
 pub mod sign_in;
+pub mod transport;
+pub mod worker;
 
 /// The public listener's limits and addresses.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,11 +1,15 @@
 //! Forms that are posted to pages of our own: by whom, and what is in them.
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
-use http::{HeaderMap, Request, header};
-use http_body_util::{BodyExt, Limited};
+use http::{HeaderMap, Request};
 use hyper::body::Incoming;
 
-use super::{gate::Gate, logout, respond::Problem};
+use super::{
+    gate::Gate,
+    logout,
+    respond::Problem,
+    transport::{BodyLimits, FORM, TransportFault, is_media_type, read_body},
+};
 
 /// The fields of a form, each once.
 pub type Fields = BTreeMap<String, String>;
@@ -18,16 +22,12 @@ pub fn check_origin(gate: &Gate, host: &str, fields: &HeaderMap) -> Result<(), P
 
 /// Reads a form of at most `bytes_max`, capped while it streams.
 pub async fn read(gate: &Gate, request: Request<Incoming>, bytes_max: usize) -> Result<Fields, Problem> {
-    let (head, body) = request.into_parts();
-    let kind = head.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let media_type = kind.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(Problem::Form("its Content-Type is another"));
+    if !is_media_type(request.headers(), FORM) {
+        return Err(Problem::FormTransport(TransportFault::ContentType));
     }
-    let deadline = Duration::from_millis(gate.settings.acs_body_read_millis_max);
-    let body = tokio::time::timeout(deadline, Limited::new(body, bytes_max).collect()).await;
-    let body = body.map_err(|_| Problem::Form("it did not arrive in time"))?;
-    let body = body.map_err(|_| Problem::Form("it broke off or is too long"))?.to_bytes();
+    let limits = BodyLimits { bytes_max, read_millis_max: gate.settings.acs_body_read_millis_max };
+    let body = read_body(request.into_body(), limits).await;
+    let body = body.map_err(Problem::FormTransport)?;
     fields(&body)
 }
 
@@ -36,7 +36,7 @@ pub fn fields(encoded: &[u8]) -> Result<Fields, Problem> {
     let mut fields = Fields::new();
     for (name, value) in form_urlencoded::parse(encoded) {
         if fields.insert(name.into_owned(), value.into_owned()).is_some() {
-            return Err(Problem::Form("a field stands in it twice"));
+            return Err(Problem::FormFieldTwice);
         }
     }
     Ok(fields)

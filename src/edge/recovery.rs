@@ -7,7 +7,8 @@ use super::{
     gate::{EnterpriseGate, Gate},
     own_forms,
     respond::Problem,
-    sign_in::{self, Ask, see_other},
+    sign_in::{self, Ask},
+    transport::redirect,
 };
 use crate::{
     directory::RecoveryError,
@@ -59,7 +60,7 @@ pub async fn recover(
     let (person, now) = (tenant.person(user), (gate.now)());
     let recovered = gate.directory.recover(&tenant.enterprise, person, user, code, request_id, now);
     let recovered = recovered.await.map_err(refused)?;
-    let mut response = see_other(StatusCode::SEE_OTHER, &format!("{scheme}://{host}/"))?;
+    let mut response = redirect(StatusCode::SEE_OTHER, &format!("{scheme}://{host}/"))?;
     let fields = response.headers_mut();
     fields.append(header::SET_COOKIE, cookies::set_session(&recovered.token));
     if gate.enterprises.len() > 1 {

@@ -8,6 +8,7 @@ use super::{
     logout,
     pages::{Class, Pages},
     sign_in::Refused,
+    transport::TransportFault,
 };
 use crate::{
     access::{HostFault, PathFault},
@@ -64,8 +65,10 @@ pub enum Problem {
     NoConnection(#[from] saml::NoConnection),
     #[error("return_to is no path of this host")]
     ReturnTo,
-    #[error("the chooser's form: {0}")]
-    Form(&'static str),
+    #[error("a form: a field stands in it twice")]
+    FormFieldTwice,
+    #[error("a form: {0}")]
+    FormTransport(TransportFault),
     #[error("a page could not be written: {0}")]
     Page(#[from] askama::Error),
     #[error("{0}")]
@@ -96,12 +99,18 @@ impl Problem {
         self.answer().1.code()
     }
 
-    /// For the log: of a refused sign-in the reason's code, whose particulars are logged where it was refused.
+    /// For the log: of a refused message the reason's code, whose particulars are logged where it was refused.
     pub fn reason(&self) -> String {
         match self {
             Self::SignInRefused(refused) => refused.code().to_owned(),
+            Self::LogoutRefused(refused) => refused.code().to_owned(),
             other => other.to_string(),
         }
+    }
+
+    /// Whether the log has a line of its own about it already: a failure is logged once, where it is handled.
+    pub fn is_told(&self) -> bool {
+        matches!(self, Self::SignInRefused(_) | Self::LogoutRefused(_))
     }
 
     /// The table: which status, and what the person reads.
@@ -121,7 +130,8 @@ impl Problem {
             | Self::Path(_)
             | Self::AmbiguousPath
             | Self::ReturnTo
-            | Self::Form(_)
+            | Self::FormFieldTwice
+            | Self::FormTransport(_)
             | Self::Request(_)
             | Self::Proxy(ProxyError::ClientBody(_)) => (StatusCode::BAD_REQUEST, Class::BadRequest),
             Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, Class::UnknownHost),
@@ -170,12 +180,8 @@ impl Problem {
 
 fn refused_answer(refused: &Refused) -> (StatusCode, Class) {
     match refused {
-        Refused::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, Class::SignInUnreadable),
-        Refused::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Class::SignInUnreadable),
-        Refused::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, Class::SignInUnreadable),
-        Refused::Query | Refused::BodyBroken | Refused::Parameters => {
-            (StatusCode::BAD_REQUEST, Class::SignInUnreadable)
-        }
+        Refused::Transport(fault) => (fault.status(), Class::SignInUnreadable),
+        Refused::Parameters => (StatusCode::BAD_REQUEST, Class::SignInUnreadable),
         Refused::NoConnection(_)
         | Refused::SignIn(SignInError::Store(_) | SignInError::Contended(_) | SignInError::Random(_)) => {
             (StatusCode::SERVICE_UNAVAILABLE, Class::SignInUnavailable)
@@ -221,14 +227,9 @@ fn saml_class(reason: Reason) -> Class {
 /// The same for a message to the SLO URL.
 fn logout_answer(refused: &logout::Refused) -> (StatusCode, Class) {
     use logout::Refused;
-    let unreadable = |status| (status, Class::LogoutUnreadable);
     match refused {
-        Refused::ContentType => unreadable(StatusCode::UNSUPPORTED_MEDIA_TYPE),
-        Refused::BodyTooLarge => unreadable(StatusCode::PAYLOAD_TOO_LARGE),
-        Refused::BodyTimeout => unreadable(StatusCode::REQUEST_TIMEOUT),
-        Refused::Query | Refused::BodyBroken | Refused::RelayStateTooLong => {
-            unreadable(StatusCode::BAD_REQUEST)
-        }
+        Refused::Transport(fault) => (fault.status(), Class::LogoutUnreadable),
+        Refused::RelayStateTooLong => (StatusCode::BAD_REQUEST, Class::LogoutUnreadable),
         Refused::Logout(LogoutError::Store(_) | LogoutError::TooManySessions) => {
             (StatusCode::SERVICE_UNAVAILABLE, Class::Unavailable)
         }
@@ -321,6 +322,16 @@ mod tests {
         let (_, json) = render(&spoof, false);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["error"], "field_refused");
         assert!(!json.contains("x-forwarded-user"));
+    }
+
+    #[test]
+    fn the_access_log_names_a_refused_message_by_its_code() {
+        let sign_in = Problem::SignInRefused(Refused::RelayState);
+        let logout = Problem::LogoutRefused(logout::Refused::RelayState);
+        for problem in [sign_in, logout] {
+            assert_eq!(problem.reason(), "relay_state_mismatch");
+        }
+        assert_eq!(Problem::Forbidden.reason(), "the session does not meet the route's rule");
     }
 
     #[test]

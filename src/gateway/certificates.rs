@@ -1,7 +1,7 @@
 //! When certificates expire: the IdPs' and our own, as a metric and as warnings, looked at every day and after a change.
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use crate::{
     domain::{EnterpriseSlug, Timestamp},
@@ -35,11 +35,12 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// Looks again once a day and whenever `changed` is told, until told to stop.
-    pub async fn watch(self, changed: Arc<Notify>, mut stopping: watch::Receiver<bool>) {
+    /// Looks again once a day and whenever `changed` is told, until `stopping` is ready.
+    pub async fn watch(self, changed: Arc<Notify>, stopping: impl Future<Output = ()>) {
+        let mut stopping = pin!(stopping);
         loop {
             tokio::select! {
-                () = told(&mut stopping) => return,
+                () = &mut stopping => return,
                 () = changed.notified() => {}
                 () = tokio::time::sleep(Duration::from_secs(DAY_SECONDS.unsigned_abs())) => {}
             }
@@ -63,11 +64,6 @@ impl Certificates {
         }
         self.metrics.set_certificate_expiries(expiries);
     }
-}
-
-/// Ready when the gateway stops, also when nobody is left to say so.
-async fn told(stopping: &mut watch::Receiver<bool>) {
-    let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 fn note(

@@ -1,8 +1,8 @@
 //! The task that keeps one enterprise's connection up to date, and the last good document in the store.
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{Notify, mpsc, oneshot},
     time::Instant,
 };
 
@@ -95,8 +95,9 @@ impl Watch {
         (watch, Handle(ask))
     }
 
-    /// Refreshes when it is time or when asked to, until told to stop.
-    pub async fn run(mut self, mut stopping: watch::Receiver<bool>) {
+    /// Refreshes when it is time or when asked to, until `stopping` is ready.
+    pub async fn run(mut self, stopping: impl Future<Output = ()>) {
+        let mut stopping = pin!(stopping);
         let mut next = Instant::now();
         if matches!(self.settings.source, Source::File(_)) {
             next += self.pause();
@@ -104,7 +105,7 @@ impl Watch {
         loop {
             let look = Instant::now() + Duration::from_secs(LOOK_SECONDS);
             tokio::select! {
-                () = told(&mut stopping) => return,
+                () = &mut stopping => return,
                 () = tokio::time::sleep_until(next.min(look)) => {
                     self.look(Timestamp::now());
                     if Instant::now() < next {
@@ -151,7 +152,7 @@ impl Watch {
         if let Err(unknown) = good.check_keys(&self.settings, &known) {
             // Another gateway may have followed the IdP through a change that this one missed.
             let stored = self.stored().await.ok().flatten();
-            let stored = stored.and_then(|document| self.read_stored(document, now));
+            let stored = stored.and_then(|document| self.read_stored(document));
             let known: Vec<&Good> = self.good.iter().chain(&stored).collect();
             if stored.is_none() || good.check_keys(&self.settings, &known).is_err() {
                 return Err(unknown);
@@ -207,7 +208,7 @@ impl Watch {
                     Err(error) => tracing::warn!(enterprise, %error, "metadata in the store is of no use"),
                 },
                 Err(error) => {
-                    self.good = self.read_stored(document, now);
+                    self.good = self.read_stored(document);
                     tracing::warn!(enterprise, %error, "metadata in the store is of no use");
                 }
             },
@@ -217,7 +218,7 @@ impl Watch {
     }
 
     /// A stored document for its keys: judged as at the time when it was fetched.
-    fn read_stored(&self, document: IdpDocument, _now: Timestamp) -> Option<Good> {
+    fn read_stored(&self, document: IdpDocument) -> Option<Good> {
         let fetched_at = document.fetched_at;
         Good::read(&self.settings, document, fetched_at).ok()
     }
@@ -298,9 +299,4 @@ impl Watch {
             ..AuditEvent::new(Timestamp::now(), action, Trigger::Saml, slug)
         });
     }
-}
-
-/// Ready when the gateway stops, also when nobody is left to say so.
-async fn told(stopping: &mut watch::Receiver<bool>) {
-    let _ = stopping.wait_for(|stop| *stop).await;
 }

@@ -12,6 +12,7 @@ use super::{
     OwnKey, Reason, Refusal, SubjectKey,
     algorithm::{KeyType, SignatureAlgorithm},
     contexts::Contexts,
+    delivery::Binding,
     demand::NameIdFormat,
     guard::{Guard, stands},
     limits::{KEYS_PER_CONNECTION_MAX, RSA_BITS_MAX, RSA_BITS_MIN},
@@ -27,7 +28,7 @@ pub struct Settings {
     /// Where AuthnRequests go.
     pub sso_url: String,
     /// How they go there.
-    pub request_binding: RequestBinding,
+    pub request_binding: Binding,
     /// Whether the first of [`Self::signing_keys`] signs AuthnRequests.
     pub sign_requests: bool,
     /// Every AuthnRequest says ForceAuthn.
@@ -63,12 +64,16 @@ pub struct Settings {
     pub allow_bleichenbacher_rsa_1_5: bool,
 }
 
-/// How AuthnRequests travel.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum RequestBinding {
-    #[default]
-    Redirect,
-    Post,
+impl Settings {
+    /// The key that signs what we send.
+    pub(super) fn signing_key(&self) -> Option<&OwnKey> {
+        self.signing_keys.first()
+    }
+
+    /// The key that signs AuthnRequests; `None` where they go unsigned.
+    pub(super) fn request_key(&self) -> Option<&OwnKey> {
+        self.signing_key().filter(|_| self.sign_requests)
+    }
 }
 
 /// The IdP's single logout service.
@@ -78,25 +83,8 @@ pub struct SloSettings {
     pub url: String,
     /// Where LogoutResponses go, if elsewhere.
     pub response_url: Option<String>,
-    pub binding: SloBinding,
-}
-
-/// How we send; what the IdP sends may come by either, and by SOAP.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum SloBinding {
-    #[default]
-    Redirect,
-    Post,
-}
-
-impl SloBinding {
-    /// The word that the configuration uses.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Redirect => "redirect",
-            Self::Post => "post",
-        }
-    }
+    /// How we send; what the IdP sends may come by either, and by SOAP.
+    pub binding: Binding,
 }
 
 /// Which element must carry a signature of its own.

@@ -1,4 +1,5 @@
-//! Opens what is encrypted to our keys: EncryptedAssertions, EncryptedIDs and EncryptedAttributes.
+//! Opens what is encrypted to our keys: EncryptedAssertions, EncryptedIDs and EncryptedAttributes, and the EncryptedID of a
+//! LogoutRequest.
 //!
 //! Anyone can encrypt to us, so a plaintext proves nothing: it is judged like any other message. What must not happen is
 //! that the answer to a changed ciphertext tells something of the plaintext (S-72). So there is one reason for every failure;

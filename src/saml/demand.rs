@@ -3,12 +3,9 @@ use super::{
     Connection, Outstanding, Reason, Refusal,
     fields::{AuthnStatement, NameIdFields},
     guard::{Guard, stands},
-    instant::shifted,
+    instant::{shifted, whole_seconds},
 };
-use crate::domain::Timestamp;
-
-const PERSISTENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";
-const EMAIL_ADDRESS: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress";
+use crate::domain::{NameId, Timestamp};
 
 /// The format of NameID that requests ask for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,8 +22,8 @@ impl NameIdFormat {
     pub(super) fn uri(self) -> Option<&'static str> {
         match self {
             Self::Any => None,
-            Self::Persistent => Some(PERSISTENT),
-            Self::EmailAddress => Some(EMAIL_ADDRESS),
+            Self::Persistent => Some(NameId::PERSISTENT),
+            Self::EmailAddress => Some(NameId::EMAIL_ADDRESS),
         }
     }
 }
@@ -66,7 +63,7 @@ pub(super) fn check_instant(
     let said = statement.authn_instant;
     let Some(Outstanding { demand, issued_at, .. }) = request else { return Ok(said.min(now)) };
     // Whole seconds: many IdPs write no finer ones, and our request said no finer one either.
-    let asked_at = Timestamp::from_second(issued_at.as_second()).unwrap_or(*issued_at);
+    let asked_at = whole_seconds(*issued_at);
     if stands(Guard::InstantAsked) && demand.force && shifted(said, skew) < asked_at {
         return Err(stale(asked_at, said));
     }

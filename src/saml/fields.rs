@@ -192,8 +192,7 @@ fn subject<'s>(tape: &Tape<'s>, id: NodeId, decryption: &mut Decryption<'_>) -> 
             (Namespace::SAML, "EncryptedID")
                 if subject.name_id.is_none() && subject.confirmations.is_empty() =>
             {
-                let plaintext = decryption.open(tape, child, true)?;
-                subject.name_id = Some(decrypted_name_id(&plaintext).map_err(Refusal::decrypted)?);
+                subject.name_id = Some(encrypted_id(tape, child, decryption)?);
             }
             (Namespace::SAML, "SubjectConfirmation") => {
                 subject.confirmations.push(confirmation(tape, child)?)
@@ -215,6 +214,16 @@ pub(super) fn name_id<'s>(tape: &Tape<'s>, id: NodeId) -> Result<NameIdFields<'s
         name_qualifier: tape.attribute(id, "NameQualifier"),
         sp_name_qualifier: tape.attribute(id, "SPNameQualifier"),
     })
+}
+
+/// The NameID in an EncryptedID that a verified signature covers.
+pub(super) fn encrypted_id(
+    tape: &Tape<'_>,
+    id: NodeId,
+    decryption: &mut Decryption<'_>,
+) -> Result<NameIdFields<'static>, Refusal> {
+    let plaintext = decryption.open(tape, id, true)?;
+    decrypted_name_id(&plaintext).map_err(Refusal::decrypted)
 }
 
 /// SAML Core 2.2.4: an EncryptedID may hold a BaseID or an Assertion too, which name nobody here.

@@ -38,6 +38,11 @@ pub(super) fn shifted(instant: Timestamp, seconds: i64) -> Timestamp {
     instant.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(end)
 }
 
+/// `instant` without fractions of a second, as we write it: SAML Core 1.3.3 asks nobody to read finer ones.
+pub(super) fn whole_seconds(instant: Timestamp) -> Timestamp {
+    Timestamp::from_second(instant.as_second()).unwrap_or(instant)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

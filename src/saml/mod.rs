@@ -9,7 +9,10 @@
 //!    everything after reads only those, parsed anew by a tokenizer that knows no XML but canonical XML;
 //! 5. `decryption` and `xmlenc`: what is encrypted to us, after the signature over it; what comes out starts again at 2;
 //! 6. `fields`: timestamps and values get types;
-//! 7. `policy` and `demand`: whether it was meant for us, now, in answer to what we asked.
+//! 7. `policy`, `yardstick` and `demand`: whether it was meant for us, now, in answer to what we asked.
+//!
+//! What we send is made by `request`, `logout` and `metadata`, spelt by `writing`, signed by `signing`, and goes out by
+//! `delivery`.
 //!
 //! We implement the SAML profile of XML Signature, not XML Signature: what the profile does not need is refused.
 use std::sync::Arc;
@@ -22,6 +25,7 @@ mod connection;
 mod contexts;
 mod decode;
 mod decryption;
+mod delivery;
 mod demand;
 pub mod document;
 mod fields;
@@ -42,20 +46,20 @@ mod slot;
 mod structure;
 mod subject;
 mod verify;
+mod writing;
 mod xml;
 mod xmlenc;
+mod yardstick;
 
 pub use check::{Check, NoTrail, Trail};
-pub use connection::{
-    CertificateInfo, Connection, ConnectionError, RequestBinding, Settings, SignedElement, SloBinding,
-    SloSettings,
-};
+pub use connection::{CertificateInfo, Connection, ConnectionError, Settings, SignedElement, SloSettings};
 pub use decode::decode;
+pub use delivery::{Binding, Delivery, MessageKind};
 pub use demand::NameIdFormat;
 pub use limits::ISSUE_AGE_SECONDS_MAX;
 pub use logout::{
-    Delivery, LogoutMessage, LogoutOutcome, LogoutRefusal, MessageKind, Received, Receiver, Reply,
-    VerifiedLogoutRequest, VerifiedLogoutResponse, logout_request, logout_response, logout_response_soap,
+    LogoutMessage, LogoutOutcome, LogoutRefusal, Received, Receiver, Reply, VerifiedLogoutRequest,
+    VerifiedLogoutResponse, logout_request, logout_response, logout_response_soap,
 };
 pub use metadata::{
     IdpMetadata, MetadataBinding, MetadataEndpoint, MetadataError, MetadataRules, MetadataSigners,
@@ -64,7 +68,7 @@ pub use metadata::{
 pub use own_key::{OwnKey, OwnKeyError};
 pub use reason::Reason;
 pub use refusal::Refusal;
-pub use request::{AuthnRequest, Sent};
+pub use request::AuthnRequest;
 pub use signing::SigningError;
 pub use slot::{ConnectionSlot, NoConnection};
 pub use subject::SubjectKey;

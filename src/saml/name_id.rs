@@ -7,28 +7,24 @@ use super::{
 };
 use crate::domain::NameId;
 
-pub(super) const UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
-const ENTITY: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
-const PERSISTENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";
-
 /// Checks a NameID: a lasting one, unless an attribute identifies the connection's people.
 pub(super) fn check(name_id: &NameIdFields<'_>, connection: &Connection) -> Result<NameId, Refusal> {
     let value = name_id.value.as_ref();
     if stands(Guard::NameIdThere) && value.trim().is_empty() {
         return Err(Reason::NameIdMissing.into());
     }
-    let format = name_id.format.as_deref().unwrap_or(UNSPECIFIED);
+    let format = name_id.format.as_deref().unwrap_or(NameId::UNSPECIFIED);
     // SAML Core 8.3.8: a transient identifier is another one at every sign-in.
     let identifies = connection.settings().subject == SubjectKey::NameId;
     if format == NameId::TRANSIENT && identifies && stands(Guard::NameIdTransient) {
         return Err(Refusal::from(Reason::NameIdTransient).found(format));
     }
     // SAML Core 8.3.6: an entity identifier names a system; whoever came with it would all be one person.
-    if stands(Guard::NameIdEntity) && format == ENTITY {
+    if stands(Guard::NameIdEntity) && format == NameId::ENTITY {
         return Err(Refusal::from(Reason::NameIdEntity).found(format));
     }
     subject::check_text(value, &subject::OF_NAME_ID)?;
-    if format == PERSISTENT {
+    if format == NameId::PERSISTENT {
         let settings = connection.settings();
         // SAML Core 8.3.7: a persistent identifier belongs to one pair of identity and service provider.
         check_qualifier(name_id.name_qualifier.as_deref(), &settings.idp_entity_id)?;

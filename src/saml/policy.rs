@@ -1,25 +1,24 @@
 //! Whether what is signed is acceptable here and now: SAML Profiles 4.1.4.2 and 4.1.4.3, check by check.
 use super::{
-    Check, Connection, Outstanding, Reason, Refusal, Trail, demand,
-    fields::{AssertionFields, AuthnStatement, ConfirmationData, Issuer, ResponseFields},
+    Check, Outstanding, Reason, Refusal, Trail, demand,
+    fields::{AssertionFields, AuthnStatement, ConfirmationData, ResponseFields},
     guard::{Guard, stands},
     instant::shifted,
     limits::ISSUE_AGE_SECONDS_MAX,
     name_id,
     structure::STATUS_SUCCESS,
     subject,
+    yardstick::{Yardstick, equal},
 };
 use crate::domain::{NameId, StableId, Timestamp};
 
-pub(super) const ENTITY_FORMAT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
 const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
 
 /// Where and when a response is judged.
 pub(super) struct Policy<'a> {
-    pub connection: &'a Connection,
+    pub yardstick: Yardstick<'a>,
     pub acs_url: &'a str,
     pub outstanding: &'a [Outstanding<'a>],
-    pub now: Timestamp,
     /// Whether the Response's own fields come from digested octets.
     pub response_signed: bool,
 }
@@ -50,21 +49,21 @@ impl Policy<'_> {
         trail.passed(Check::Status, &|| "Success".into());
         self.check_issuers(response, assertion)?;
         trail.passed(Check::Issuer, &|| assertion.issuer.value.to_string());
-        self.check_destination(response)?;
-        trail.passed(Check::Destination, &|| {
-            response.destination.as_deref().unwrap_or("none, not required").into()
-        });
+        // SAML Bindings 3.5.5.2: a signed message names where it goes.
+        let destination = response.destination.as_deref();
+        self.yardstick.check_destination(destination, self.acs_url, self.response_signed)?;
+        trail.passed(Check::Destination, &|| destination.unwrap_or("none, not required").into());
         let request = self.check_in_response_to(response)?;
         trail.passed(Check::InResponseTo, &|| {
             request.map_or("none, the sign-in began at the identity provider", |r| r.request_id).into()
         });
-        self.check_issue_instant(response.issue_instant, "Response")?;
-        self.check_issue_instant(assertion.issue_instant, "Assertion")?;
+        self.yardstick.check_issue_instant(response.issue_instant, "Response")?;
+        self.yardstick.check_issue_instant(assertion.issue_instant, "Assertion")?;
         trail.passed(Check::IssueInstant, &|| assertion.issue_instant.to_string());
         let fields = assertion.subject.as_ref().ok_or(Reason::SubjectMissing)?;
         let name_id = fields.name_id.as_ref().ok_or(Reason::NameIdMissing)?;
-        demand::check_format(name_id, self.connection)?;
-        let name_id = name_id::check(name_id, self.connection)?;
+        demand::check_format(name_id, self.yardstick.connection)?;
+        let name_id = name_id::check(name_id, self.yardstick.connection)?;
         trail.passed(Check::Subject, &|| format!("{} ({})", name_id.value, name_id.format));
         let deliverable_until = self.check_confirmation(assertion, request)?;
         trail.passed(Check::SubjectConfirmation, &|| format!("bearer, until {deliverable_until}"));
@@ -73,14 +72,14 @@ impl Policy<'_> {
             valid_until.map_or("no NotOnOrAfter".into(), |until| format!("valid until {until}"))
         });
         self.check_audience(assertion)?;
-        trail.passed(Check::Audience, &|| self.connection.settings().entity_id.clone());
+        trail.passed(Check::Audience, &|| self.yardstick.connection.settings().entity_id.clone());
         let (authn, session_not_on_or_after) = self.check_authn_statements(assertion)?;
         let signed_in_at = self.check_demand(authn, request)?;
         trail.passed(Check::AuthnStatement, &|| {
             let class = authn.context_class.as_deref().unwrap_or("an unnamed way");
             format!("signed in at {} by {class}", authn.authn_instant)
         });
-        let stable_id = subject::stable_id(&name_id, assertion, self.connection)?;
+        let stable_id = subject::stable_id(&name_id, assertion, self.yardstick.connection)?;
         trail.passed(Check::Attributes, &|| {
             let count = assertion.attributes.len();
             stable_id.attribute().map_or(format!("{count} attributes"), |name| {
@@ -99,26 +98,8 @@ impl Policy<'_> {
             signed_in_at,
             authn_context: authn.context_class.as_deref().map(str::to_owned),
             session_not_on_or_after,
-            replayable_until: shifted(latest, self.skew()),
+            replayable_until: shifted(latest, self.yardstick.skew()),
         })
-    }
-
-    fn skew(&self) -> i64 {
-        i64::from(self.connection.settings().clock_skew_seconds)
-    }
-
-    /// Whether `end` is past, with the clock skew in the message's favour.
-    fn is_past(&self, end: Timestamp) -> bool {
-        self.now >= shifted(end, self.skew())
-    }
-
-    /// Whether `start` lies ahead, with the clock skew in the message's favour.
-    fn is_ahead(&self, start: Timestamp) -> bool {
-        start > shifted(self.now, self.skew())
-    }
-
-    fn late(&self, reason: Reason, end: Timestamp) -> Refusal {
-        Refusal::from(reason).expected(&format!("now {}", self.now)).found(&end.to_string())
     }
 
     /// SAML Core 3.2.2.2: only the outermost code counts (S-94).
@@ -140,34 +121,17 @@ impl Policy<'_> {
     ) -> Result<(), Refusal> {
         match &response.issuer {
             Some(issuer) => {
-                self.check_issuer(issuer, Reason::ResponseIssuerMismatch, Guard::ResponseIssuer)?;
+                self.yardstick.check_issuer(issuer, Reason::ResponseIssuerMismatch, Guard::ResponseIssuer)?;
             }
             // A signature stands after an Issuer, so a signed Response has one.
             None if self.response_signed => return Err(Reason::ResponseShape.into()),
             None => {}
         }
-        self.check_issuer(&assertion.issuer, Reason::AssertionIssuerMismatch, Guard::AssertionIssuer)
-    }
-
-    fn check_issuer(&self, issuer: &Issuer<'_>, mismatch: Reason, guard: Guard) -> Result<(), Refusal> {
-        let other = |format: &&str| stands(Guard::IssuerFormat) && *format != ENTITY_FORMAT;
-        if let Some(format) = issuer.format.as_deref().filter(other) {
-            return Err(Refusal::from(Reason::IssuerFormat).expected(ENTITY_FORMAT).found(format));
-        }
-        equal(&issuer.value, &self.connection.settings().idp_entity_id, mismatch, guard)
-    }
-
-    /// SAML Bindings 3.5.5.2: a signed message names where it goes; one that names a place goes only there (S-85).
-    fn check_destination(&self, response: &ResponseFields<'_>) -> Result<(), Refusal> {
-        match response.destination.as_deref() {
-            Some(destination) => {
-                equal(destination, self.acs_url, Reason::DestinationMismatch, Guard::Destination)
-            }
-            None if self.response_signed && stands(Guard::DestinationThere) => {
-                Err(Refusal::from(Reason::DestinationMissing).expected(self.acs_url))
-            }
-            None => Ok(()),
-        }
+        self.yardstick.check_issuer(
+            &assertion.issuer,
+            Reason::AssertionIssuerMismatch,
+            Guard::AssertionIssuer,
+        )
     }
 
     /// SAML Profiles 4.1.4.3: the response answers a request that this browser has outstanding (S-83), or none at all, which
@@ -177,7 +141,9 @@ impl Policy<'_> {
         response: &ResponseFields<'_>,
     ) -> Result<Option<&Outstanding<'_>>, Refusal> {
         match response.in_response_to.as_deref() {
-            None if self.connection.settings().idp_initiated || !stands(Guard::Solicited) => Ok(None),
+            None if self.yardstick.connection.settings().idp_initiated || !stands(Guard::Solicited) => {
+                Ok(None)
+            }
             None => Err(Reason::Unsolicited.into()),
             Some(request) => match self.outstanding.iter().find(|asked| asked.request_id == request) {
                 None if stands(Guard::RequestOutstanding) => {
@@ -194,19 +160,9 @@ impl Policy<'_> {
         authn: &AuthnStatement<'_>,
         request: Option<&Outstanding<'_>>,
     ) -> Result<Timestamp, Refusal> {
-        demand::check_context(authn, &self.connection.settings().authn_contexts)?;
+        demand::check_context(authn, &self.yardstick.connection.settings().authn_contexts)?;
         demand::check_context(authn, request.map_or(&[], |request| &request.demand.contexts))?;
-        demand::check_instant(authn, request, self.now, self.skew())
-    }
-
-    fn check_issue_instant(&self, issued: Timestamp, element: &str) -> Result<(), Refusal> {
-        if stands(Guard::IssuedInFuture) && self.is_ahead(issued) {
-            return Err(self.late(Reason::IssueInstantFuture, issued).detail(element));
-        }
-        if stands(Guard::IssuedLongAgo) && self.is_past(shifted(issued, ISSUE_AGE_SECONDS_MAX)) {
-            return Err(self.late(Reason::IssueInstantStale, issued).detail(element));
-        }
-        Ok(())
+        demand::check_instant(authn, request, self.yardstick.now, self.yardstick.skew())
     }
 
     /// SAML Profiles 4.1.4.2: one bearer confirmation holds; the end of its time. If none does, the first says why not.
@@ -257,10 +213,11 @@ impl Policy<'_> {
         if let Some(start) = data.not_before.filter(|_| stands(Guard::ConfirmationNotBefore)) {
             return Err(Refusal::from(Reason::ConfirmationNotBefore).found(&start.to_string()));
         }
-        let end = data.not_on_or_after.or((!stands(Guard::ConfirmationBounded)).then_some(self.now));
+        let end =
+            data.not_on_or_after.or((!stands(Guard::ConfirmationBounded)).then_some(self.yardstick.now));
         let end = end.ok_or(Reason::ConfirmationUnbounded)?;
-        if stands(Guard::ConfirmationExpiry) && self.is_past(end) {
-            Err(self.late(Reason::ConfirmationExpired, end))
+        if stands(Guard::ConfirmationExpiry) && self.yardstick.is_past(end) {
+            Err(self.yardstick.late(Reason::ConfirmationExpired, end))
         } else {
             Ok(end)
         }
@@ -277,11 +234,11 @@ impl Policy<'_> {
             return Err(Refusal::from(Reason::ConditionUnsupported).found(unknown));
         }
         match (conditions.not_before, conditions.not_on_or_after) {
-            (Some(start), _) if self.is_ahead(start) && stands(Guard::ConditionsNotBefore) => {
-                Err(self.late(Reason::ConditionsNotYetValid, start))
+            (Some(start), _) if self.yardstick.is_ahead(start) && stands(Guard::ConditionsNotBefore) => {
+                Err(self.yardstick.late(Reason::ConditionsNotYetValid, start))
             }
-            (_, Some(end)) if self.is_past(end) && stands(Guard::ConditionsNotOnOrAfter) => {
-                Err(self.late(Reason::ConditionsExpired, end))
+            (_, Some(end)) if self.yardstick.is_past(end) && stands(Guard::ConditionsNotOnOrAfter) => {
+                Err(self.yardstick.late(Reason::ConditionsExpired, end))
             }
             (_, end) => Ok(end),
         }
@@ -289,7 +246,7 @@ impl Policy<'_> {
 
     /// SAML Core 2.5.1.4: within one AudienceRestriction any Audience will do, but every restriction must be met.
     fn check_audience(&self, assertion: &AssertionFields<'_>) -> Result<(), Refusal> {
-        let ours = &self.connection.settings().entity_id;
+        let ours = &self.yardstick.connection.settings().entity_id;
         let restrictions = assertion.conditions.as_ref().map_or(&[][..], |conditions| &conditions.audiences);
         if stands(Guard::AudienceThere) && restrictions.is_empty() {
             return Err(Refusal::from(Reason::AudienceMissing).expected(ours));
@@ -308,25 +265,17 @@ impl Policy<'_> {
         assertion: &'f AssertionFields<'s>,
     ) -> Result<(&'f AuthnStatement<'s>, Option<Timestamp>), Refusal> {
         let first = assertion.authn_statements.first().ok_or(Reason::AuthnStatementMissing)?;
-        let ahead = assertion.authn_statements.iter().find(|s| self.is_ahead(s.authn_instant));
+        let ahead = assertion.authn_statements.iter().find(|s| self.yardstick.is_ahead(s.authn_instant));
         if let Some(ahead) = ahead.filter(|_| stands(Guard::AuthnInstant)) {
-            return Err(self.late(Reason::AuthnInstantFuture, ahead.authn_instant));
+            return Err(self.yardstick.late(Reason::AuthnInstantFuture, ahead.authn_instant));
         }
         let end = assertion.authn_statements.iter().filter_map(|s| s.session_not_on_or_after).min();
         // Without the skew: a session that is over by our clock could not be opened anyway.
         match end {
-            Some(end) if self.now >= end && stands(Guard::SessionEnd) => {
-                Err(self.late(Reason::SessionExpired, end))
+            Some(end) if self.yardstick.now >= end && stands(Guard::SessionEnd) => {
+                Err(self.yardstick.late(Reason::SessionExpired, end))
             }
             end => Ok((first, end)),
         }
     }
-}
-
-/// Byte for byte, as every comparison here.
-pub(super) fn equal(found: &str, expected: &str, mismatch: Reason, guard: Guard) -> Result<(), Refusal> {
-    if found == expected || !stands(guard) {
-        return Ok(());
-    }
-    Err(Refusal::from(mismatch).expected(expected).found(found))
 }

@@ -30,7 +30,7 @@ impl Refusal {
     /// Says that it concerns what was decrypted, not the message around it.
     pub(super) fn decrypted(self) -> Self {
         let detail = self.detail.as_deref().map_or(String::new(), |detail| format!(", {detail}"));
-        self.detail(format!("in the decrypted assertion{detail}"))
+        self.detail(format!("in what was decrypted{detail}"))
     }
 
     pub(super) fn expected(mut self, value: &str) -> Self {

@@ -1,19 +1,13 @@
-//! The AuthnRequest, and how it travels: by the HTTP-Redirect or the HTTP-POST binding.
-use std::{fmt::Write as _, io::Write as _};
-
-use base64::{Engine, engine::general_purpose::STANDARD};
-use flate2::{Compression, write::DeflateEncoder};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+//! The AuthnRequest (SAML Core 3.4.1).
+use std::{borrow::Cow, fmt::Write as _};
 
 use super::{
     Connection, SigningError,
-    connection::RequestBinding,
-    signing::{sign_document, sign_query},
+    delivery::{Delivery, Document, MessageKind, Outgoing},
+    instant::whole_seconds,
+    writing::{attribute, joined, percent_encoded, text},
 };
 use crate::domain::{AuthnDemand, Timestamp};
-
-/// RFC 3986 2.3, unreserved: everything else is percent-encoded.
-pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// One AuthnRequest. What is random in it is drawn by the caller.
 #[derive(Debug, Clone, Copy)]
@@ -28,63 +22,30 @@ pub struct AuthnRequest<'a> {
     pub now: Timestamp,
 }
 
-/// A message on its way through the browser.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sent {
-    /// HTTP-Redirect (SAML Bindings 3.4): where to redirect to.
-    Redirect(String),
-    /// HTTP-POST (SAML Bindings 3.5): a form that is posted to `action`.
-    Post {
-        action: String,
-        /// The parameter's name: `SAMLRequest`.
-        parameter: &'static str,
-        /// In base64.
-        message: String,
-        relay_state: String,
-    },
-}
-
 impl AuthnRequest<'_> {
     /// Writes the request for the connection's IdP, signed if the connection signs requests, in the connection's binding.
     /// A query that the SSO URL has is kept.
-    pub fn send(&self, connection: &Connection) -> Result<Sent, SigningError> {
+    pub fn send(&self, connection: &Connection) -> Result<Delivery, SigningError> {
         let settings = connection.settings();
-        let key = settings.signing_keys.first().filter(|_| settings.sign_requests);
-        let Xml { document, signature_at } = self.xml(connection);
         let hint = self.login_hint.filter(|_| settings.login_hint);
-        let hint = hint.map(|hint| format!("login_hint={}", utf8_percent_encode(hint, RESERVED)));
-        if settings.request_binding == RequestBinding::Post {
-            let document = match key {
-                Some(key) => sign_document(key, &document, self.id, signature_at)?,
-                None => document,
-            };
-            return Ok(Sent::Post {
-                action: hint
-                    .map_or_else(|| settings.sso_url.clone(), |hint| joined(&settings.sso_url, &hint)),
-                parameter: "SAMLRequest",
-                message: STANDARD.encode(document),
-                relay_state: self.relay_state.to_owned(),
-            });
-        }
-        let request = STANDARD.encode(deflate(document.as_bytes()).unwrap_or_default());
-        let mut query = format!(
-            "SAMLRequest={}&RelayState={}",
-            utf8_percent_encode(&request, RESERVED),
-            utf8_percent_encode(self.relay_state, RESERVED),
-        );
-        if let Some(key) = key {
-            query = sign_query(key, query)?;
-        }
         // The hint stands before the octets that are signed, as the SSO URL's own query does.
-        let query = hint.map_or(query.clone(), |hint| format!("{hint}&{query}"));
-        Ok(Sent::Redirect(joined(&settings.sso_url, &query)))
+        let location = hint.map_or(Cow::Borrowed(settings.sso_url.as_str()), |hint| {
+            Cow::Owned(joined(&settings.sso_url, &format!("login_hint={}", percent_encoded(hint))))
+        });
+        let outgoing = Outgoing {
+            kind: MessageKind::Request,
+            id: self.id,
+            document: &self.document(connection),
+            location: &location,
+            relay_state: Some(self.relay_state),
+        };
+        outgoing.send(settings.request_binding, settings.request_key())
     }
 
     /// SAML Core 3.4.1, spelt as exclusive C14N spells it: what is signed is what stands there.
-    fn xml(&self, connection: &Connection) -> Xml {
+    fn document(&self, connection: &Connection) -> Document {
         let settings = connection.settings();
-        // Whole seconds: SAML Core 1.3.3 asks nobody to read finer ones.
-        let issue_instant = Timestamp::from_second(self.now.as_second()).unwrap_or(self.now);
+        let issue_instant = whole_seconds(self.now);
         let mut xml = format!(
             "<samlp:AuthnRequest xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\" \
              AssertionConsumerServiceURL=\"{}\" Destination=\"{}\"",
@@ -132,44 +93,6 @@ impl AuthnRequest<'_> {
             );
         }
         xml.push_str("</samlp:AuthnRequest>");
-        Xml { document: xml, signature_at }
+        Document { xml, signature_at }
     }
-}
-
-/// A request's text, and where a signature goes into it: behind the Issuer (SAML Core 3.2.1).
-struct Xml {
-    document: String,
-    signature_at: usize,
-}
-
-/// A URL with more query, before its fragment.
-fn joined(url: &str, query: &str) -> String {
-    let (base, fragment) = url.split_once('#').map_or((url, None), |(base, rest)| (base, Some(rest)));
-    let separator = match base.split_once('?') {
-        None => "?",
-        Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
-        Some(_) => "&",
-    };
-    match fragment {
-        None => format!("{base}{separator}{query}"),
-        Some(fragment) => format!("{base}{separator}{query}#{fragment}"),
-    }
-}
-
-/// Canonical XML 1.0, section 2.3: the text of an element.
-fn text(value: &str) -> String {
-    value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\r', "&#xD;")
-}
-
-/// Canonical XML 1.0, section 2.3: the value of an attribute.
-fn attribute(value: &str) -> String {
-    let value = value.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
-    value.replace('\t', "&#x9;").replace('\n', "&#xA;").replace('\r', "&#xD;")
-}
-
-/// RFC 1951 without a wrapper, SAML Bindings 3.4.4.1.
-pub(super) fn deflate(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = DeflateEncoder::new(vec![], Compression::default());
-    encoder.write_all(bytes)?;
-    encoder.finish()
 }

@@ -17,9 +17,11 @@ use super::{
 
 const EXCLUSIVE_C14N: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
 const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
+/// Room for what a canonical form spells out and the message does not, so that the buffer seldom grows.
+const SPELT_OUT_BYTES: usize = 1024;
 
-/// The canonical octets of the Response or the Assertion, whose digest stands in a signature that one of the
-/// connection's keys verified. Only [`verify`] makes one; identity is read from nothing else.
+/// The canonical octets of a message, an Assertion or a metadata document, whose digest stands in a signature that one of
+/// the connection's keys verified. Only this file makes one; identity is read from nothing else.
 pub(super) struct Digested {
     octets: String,
     response: bool,
@@ -118,7 +120,7 @@ fn check_all(
         named.join(", ")
     });
     let mut canonicalizer = Canonicalizer::default();
-    let mut octets = String::with_capacity(tape.source_len() + 1024);
+    let mut octets = String::with_capacity(tape.source_len() + SPELT_OUT_BYTES);
     for signature in signatures.into_iter().flatten() {
         signature.check_value(tape, connection, &mut canonicalizer, &mut octets)?;
     }
@@ -131,30 +133,8 @@ fn check_all(
     Ok(octets)
 }
 
-/// Verifies the signature that the root element of a document holds as its child `signature`, by the same rules: the
-/// Reference names the root, and what is read afterwards is what was digested (M-02).
-pub(super) fn verify_root(
-    tape: &Tape<'_>,
-    signature: NodeId,
-    connection: &Connection,
-) -> Result<Digested, Refusal> {
-    let signature = Signature::read(tape, signature, Tape::ROOT)?;
-    let mut canonicalizer = Canonicalizer::default();
-    let mut octets = String::with_capacity(tape.source_len() + 1024);
-    canonicalizer.write(tape, signature.signed_info, None, &signature.info_prefixes, &mut octets)?;
-    connection.check_signature(signature.algorithm, octets.as_bytes(), &signature.value)?;
-    octets.clear();
-    canonicalizer.write(tape, Tape::ROOT, Some(signature.signature), &signature.prefixes, &mut octets)?;
-    let digest = signature.digest.of(octets.as_bytes());
-    if octets.is_empty() || digest.as_deref() != Some(signature.digest_value.as_slice()) {
-        return Err(
-            Refusal::from(Reason::DigestMismatch).detail(format!("of the {}", tape.local(Tape::ROOT)))
-        );
-    }
-    Ok(Digested { octets, response: false })
-}
-
-/// Verifies the one signature of a protocol message other than a Response: `signature`, which `element` holds (L-02).
+/// Verifies the one signature of a message other than a Response, or of a metadata document: `signature`, which `element`
+/// holds. What is read afterwards is what was digested (L-02, M-02).
 pub(super) fn verify_message(
     tape: &Tape<'_>,
     element: NodeId,
@@ -162,7 +142,8 @@ pub(super) fn verify_message(
     connection: &Connection,
 ) -> Result<Digested, Refusal> {
     let signature = Signature::read(tape, signature, element)?;
-    let (mut canonicalizer, mut octets) = (Canonicalizer::default(), String::new());
+    let mut canonicalizer = Canonicalizer::default();
+    let mut octets = String::with_capacity(tape.source_len() + SPELT_OUT_BYTES);
     signature.check_value(tape, connection, &mut canonicalizer, &mut octets)?;
     signature.check_digest(tape, &mut canonicalizer, &mut octets)?;
     Ok(Digested { octets, response: false })

@@ -5,11 +5,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use openssl::{
     bn::BigNumRef, ecdsa::EcdsaSig, error::ErrorStack, hash::MessageDigest, sha::sha256, sign::Signer,
 };
-use percent_encoding::utf8_percent_encode;
 
 use super::{
     OwnKey,
-    request::RESERVED,
+    writing::percent_encoded,
     xml::{self, Canonicalizer, PrefixList, Tape},
 };
 
@@ -30,9 +29,9 @@ pub enum SigningError {
 /// Appends SigAlg and Signature to a query (SAML Bindings 3.4.4.1). `query` is
 /// `SAMLRequest=...&RelayState=...`, percent-encoded: what stands there is what is signed.
 pub(super) fn sign_query(key: &OwnKey, mut query: String) -> Result<String, SigningError> {
-    let _ = write!(query, "&SigAlg={}", utf8_percent_encode(algorithm(key), RESERVED));
+    let _ = write!(query, "&SigAlg={}", percent_encoded(algorithm(key)));
     let value = STANDARD.encode(signature(key, query.as_bytes())?);
-    let _ = write!(query, "&Signature={}", utf8_percent_encode(&value, RESERVED));
+    let _ = write!(query, "&Signature={}", percent_encoded(&value));
     Ok(query)
 }
 

@@ -9,6 +9,7 @@ use super::{
     signature,
     structure::{self, AssertionParts, Enclosed, ResponseParts},
     xml::{self, Tape},
+    yardstick::Yardstick,
 };
 use crate::domain::{Attribute, NameId, StableId, Timestamp};
 
@@ -114,7 +115,12 @@ pub fn verify(
     let message = Message {
         tape: &received,
         parts,
-        policy: Policy { connection, acs_url, outstanding, now, response_signed: false },
+        policy: Policy {
+            yardstick: Yardstick { connection, now },
+            acs_url,
+            outstanding,
+            response_signed: false,
+        },
     };
     match &parts.enclosed {
         Enclosed::Assertion(assertion) => message.verify_plain(assertion, trail),
@@ -135,7 +141,7 @@ impl Message<'_, '_> {
         assertion: &AssertionParts,
         trail: &mut dyn Trail,
     ) -> Result<VerifiedAssertion, Refusal> {
-        let connection = self.policy.connection;
+        let connection = self.policy.yardstick.connection;
         if connection.settings().encrypted && stands(Guard::Encrypted) {
             return Err(Reason::AssertionNotEncrypted.into());
         }
@@ -164,7 +170,7 @@ impl Message<'_, '_> {
     /// does not verify is decrypted. What was decrypted goes through the same checks as the message did, and its signature
     /// through those of every signature.
     fn verify_encrypted(mut self, trail: &mut dyn Trail) -> Result<VerifiedAssertion, Refusal> {
-        let connection = self.policy.connection;
+        let connection = self.policy.yardstick.connection;
         if connection.settings().decryption_keys.is_empty() && stands(Guard::NotEncrypted) {
             return Err(Reason::AssertionEncrypted.into());
         }

@@ -5,6 +5,7 @@
 //! Answers go out after the flush, so what was answered survives a crash. Reads run in the caller's thread on the last
 //! flushed state; they come from redb's cache or a few page reads. Calls may come from any runtime that has its timer
 //! enabled.
+mod streams;
 mod tables;
 mod writer;
 
@@ -18,9 +19,12 @@ use std::{
 };
 
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, backends::FileBackend};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError, Timestamp, rules};
+use super::{
+    BoxFuture, Commit, Committed, Entry, Heard, Key, NOTES_QUEUED_MAX, Notes, Op, Reply, Store, StoreError,
+    StreamHead, Timestamp, rules,
+};
 use tables::unavailable;
 use writer::{Done, Job, Work};
 
@@ -47,6 +51,8 @@ pub struct Embedded {
     /// `None` only while it is being dropped.
     jobs: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
+    /// One process, so its gateways are one, and telling it is enough.
+    told: broadcast::Sender<Heard>,
 }
 
 impl Embedded {
@@ -56,12 +62,13 @@ impl Embedded {
         tables::prepare(&database)?;
         let database = Arc::new(database);
         let (jobs, queue) = mpsc::channel(JOBS_QUEUED_MAX);
-        let for_writer = Arc::clone(&database);
+        let told = broadcast::Sender::new(NOTES_QUEUED_MAX);
+        let (for_writer, tells) = (Arc::clone(&database), told.clone());
         let writer = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || writer::run(&for_writer, queue))
+            .spawn(move || writer::run(&for_writer, queue, &tells))
             .map_err(|error| StoreError::Unavailable(format!("no thread for the writer: {error}")))?;
-        Ok(Self { database, jobs: Some(jobs), writer: Some(writer) })
+        Ok(Self { database, jobs: Some(jobs), writer: Some(writer), told })
     }
 
     /// Queues work and waits until it is durable.
@@ -121,6 +128,33 @@ impl Store for Embedded {
             rules::check_members(&set, limit)?;
             tables::members(&self.database.begin_read().map_err(unavailable)?, &set, after.as_deref(), limit)
         })
+    }
+
+    fn entries(
+        &self,
+        stream: Key,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
+        Box::pin(async move {
+            rules::check_entries(&stream, limit)?;
+            streams::entries(&self.database.begin_read().map_err(unavailable)?, &stream, after, limit)
+        })
+    }
+
+    fn stream_head(&self, stream: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>> {
+        Box::pin(async move {
+            rules::stream(&stream)?;
+            streams::head(&self.database.begin_read().map_err(unavailable)?, &stream)
+        })
+    }
+
+    fn notes(&self) -> Notes {
+        Notes::new(self.told.subscribe())
+    }
+
+    fn is_listening(&self) -> bool {
+        true
     }
 
     /// Writes and flushes: a full or broken disk refuses just that.

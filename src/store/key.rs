@@ -52,6 +52,8 @@ pub enum Key {
     /// SHA-256 of whom an IdP signed out, and perhaps of which of its sessions: until when assertions about them may have
     /// been issued that must open nothing any more.
     LoggedOut([u8; 32]),
+    /// Stream of what happened in an enterprise.
+    Audit(EnterpriseId),
 }
 
 /// What one commit may span: an enterprise, or a single key of its own.
@@ -70,6 +72,8 @@ pub enum Kind {
     Set,
     /// Written as a whole by steps of a batch, and gone after its expiry.
     Expiring,
+    /// Entries that are appended, linked to each other, and trimmed off its beginning.
+    Stream,
 }
 
 impl Key {
@@ -98,6 +102,7 @@ impl Key {
             | Self::PendingLogout(..)
             | Self::AccessToken(..)
             | Self::LoggedOut(..) => Kind::Expiring,
+            Self::Audit(..) => Kind::Stream,
         }
     }
 
@@ -118,7 +123,8 @@ impl Key {
             | Self::Outbox(e)
             | Self::RecoveryCodes(e, _)
             | Self::Unowned(e)
-            | Self::IdpMetadata(e) => Shard::Enterprise(*e),
+            | Self::IdpMetadata(e)
+            | Self::Audit(e) => Shard::Enterprise(*e),
             Self::Session(_)
             | Self::PendingSignIn(_)
             | Self::UsedAssertion(_)
@@ -155,7 +161,13 @@ impl Key {
             Self::PendingLogout(id) => format!("pc:{{{id}}}:l"),
             Self::SubjectSessions(id) => format!("pc:{{{id}}}:ss"),
             Self::LoggedOut(digest) => format!("pc:{{{}}}:lo", hex(digest)),
+            Self::Audit(e) => format!("pc:{{{e}}}:audit"),
         }
+    }
+
+    /// The text of the key beside a stream that keeps its head.
+    pub(super) fn head_text(&self) -> String {
+        format!("{}:head", self.text())
     }
 }
 
@@ -181,6 +193,7 @@ mod tests {
             Key::PersonSessions(enterprise, person),
             Key::Unowned(enterprise),
             Key::IdpMetadata(enterprise),
+            Key::Audit(enterprise),
         ];
         let mut texts: Vec<_> = keys.iter().map(Key::text).collect();
         for (key, text) in keys.iter().zip(&texts) {

@@ -9,13 +9,20 @@ use crate::domain::Timestamp;
 pub mod embedded;
 mod envelope;
 mod key;
+mod note;
 pub mod records;
 pub mod redis;
 mod rules;
+pub mod stream;
 mod timed;
 
 pub use key::{Key, Kind, Shard};
-pub use rules::{BATCH_STEPS_MAX, COMMIT_STEPS_MAX, MEMBER_BYTES_MAX, MEMBERS_PER_PAGE_MAX, VALUE_BYTES_MAX};
+pub use note::{Heard, NOTES_QUEUED_MAX, Note, Notes};
+pub use rules::{
+    BATCH_STEPS_MAX, COMMIT_STEPS_MAX, ENTRIES_PER_PAGE_MAX, ENTRY_BYTES_MAX, MEMBER_BYTES_MAX,
+    MEMBERS_PER_PAGE_MAX, VALUE_BYTES_MAX,
+};
+pub use stream::{Entry, StreamHead};
 pub use timed::Timed;
 
 /// Which backend, with exactly its own settings.
@@ -61,6 +68,12 @@ pub enum Op {
     Expire(Key, Timestamp),
     /// Deletes a set or a key with an expiry; a record is deleted by a [`Commit`] only. Answers [`Reply::Done`].
     Delete(Key),
+    /// Appends an entry to a stream. Answers [`Reply::Done`].
+    Append(Key, Vec<u8>),
+    /// Forgets the entries of a stream up to this sequence; the link of the last one stays known. Answers [`Reply::Done`].
+    Trim(Key, u64),
+    /// Tells all gateways, this one too, after the steps before it. Answers [`Reply::Done`].
+    Notify(Note),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +94,10 @@ pub enum Write {
     Insert(Key, Vec<u8>),
     /// Takes out of a set; absent already is fine.
     Remove(Key, Vec<u8>),
+    /// Appends an entry to a stream; several to one stream keep their order.
+    Append(Key, Vec<u8>),
+    /// Tells all gateways, this one too, once the commit is visible; a commit that conflicts tells nothing.
+    Notify(Note),
 }
 
 /// An atomic change: applied as a whole if every expected revision still holds, else not at all.
@@ -135,6 +152,21 @@ pub trait Store: Send + Sync {
         after: Option<Vec<u8>>,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>>;
+
+    /// Up to `limit` (1 to [`ENTRIES_PER_PAGE_MAX`]) entries of a stream whose sequence is above `after`, in order.
+    ///
+    /// Entries that were trimmed are passed over: compare with [`Store::stream_head`] where that matters.
+    fn entries(&self, stream: Key, after: u64, limit: usize)
+    -> BoxFuture<'_, Result<Vec<Entry>, StoreError>>;
+
+    /// How far a stream goes.
+    fn stream_head(&self, stream: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>>;
+
+    /// Hears the notes of all gateways from now on.
+    fn notes(&self) -> Notes;
+
+    /// Whether notes arrive, as far as is known.
+    fn is_listening(&self) -> bool;
 
     /// Answers when the store can take writes.
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>>;

@@ -1,12 +1,13 @@
 //! The only serialized types: what lies in the store.
 //!
-//! JSON with short names, led by the version `v` of that kind of record. A record of another version, with an unknown field or with a value that the
-//! domain does not know is [`StoreError::Corrupt`] and never a guess; whoever changes a field raises the version. Ids
-//! are not repeated in the record: they come from its key. Points in time are milliseconds since the epoch, cut off
+//! JSON with short names, led by the version `v` of that kind of record. A record of another version, with an unknown field
+//! or with a value that the domain does not know is [`StoreError::Corrupt`] and never a guess; whoever changes a field
+//! raises the version. What a new sign-in replaces, sessions and outstanding requests, counts as not there if it is of an
+//! older version: after an upgrade people sign in again. Ids are not repeated in the record: they come from its key. Points in time are milliseconds since the epoch, cut off
 //! towards it, so what is read equals what was written for values without smaller parts.
 mod wire;
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::StoreError;
 use crate::domain::{
@@ -49,9 +50,10 @@ pub fn encode_session(session: &Session) -> Vec<u8> {
     encode(&wire::Session::from(session))
 }
 
-/// `id` is that of the key.
-pub fn decode_session(id: SessionId, stored: &[u8]) -> Result<Session, StoreError> {
-    decode::<wire::Session>(stored, "session")?.into_domain(id)
+/// `id` is that of the key. `None` for a record of an older version.
+pub fn decode_session(id: SessionId, stored: &[u8]) -> Result<Option<Session>, StoreError> {
+    let session = decode_present::<wire::Session>(stored, wire::SESSION_VERSION, "session")?;
+    session.map(|session| session.into_domain(id)).transpose()
 }
 
 /// For `Key::PendingSignIn`.
@@ -59,9 +61,14 @@ pub fn encode_pending_sign_in(pending: &PendingSignIn) -> Vec<u8> {
     encode(&wire::PendingSignIn::from(pending))
 }
 
-/// `request` is that of the key.
-pub fn decode_pending_sign_in(request: RequestId, stored: &[u8]) -> Result<PendingSignIn, StoreError> {
-    decode::<wire::PendingSignIn>(stored, "pending sign-in")?.into_domain(request)
+/// `request` is that of the key. `None` for a record of an older version.
+pub fn decode_pending_sign_in(
+    request: RequestId,
+    stored: &[u8],
+) -> Result<Option<PendingSignIn>, StoreError> {
+    let version = wire::PENDING_SIGN_IN_VERSION;
+    let pending = decode_present::<wire::PendingSignIn>(stored, version, "pending sign-in")?;
+    pending.map(|pending| pending.into_domain(request)).transpose()
 }
 
 /// For `Key::PendingLogout`.
@@ -152,6 +159,22 @@ fn decode<T: DeserializeOwned>(stored: &[u8], what: &str) -> Result<T, StoreErro
     serde_json::from_slice(stored).map_err(|error| {
         StoreError::Corrupt(format!("a {what} whose record is unreadable at column {}", error.column()))
     })
+}
+
+/// `None` for a record of an older version than `version`, whatever else it holds.
+fn decode_present<T: DeserializeOwned>(
+    stored: &[u8],
+    version: u64,
+    what: &str,
+) -> Result<Option<T>, StoreError> {
+    #[derive(Deserialize)]
+    struct Led {
+        v: u64,
+    }
+    match decode(stored, what) {
+        Err(_) if serde_json::from_slice(stored).is_ok_and(|Led { v }| (1..version).contains(&v)) => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 #[cfg(test)]

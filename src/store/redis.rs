@@ -7,36 +7,35 @@
 //! Threads. [`Redis::connect`] is called on the runtime that lives as long as the process: the connection's task and
 //! the task that reconnects run there. Calls may come from any thread and any runtime that has its timer enabled.
 //!
-//! Rights. An ACL user needs `~pc:* +get +getdel +set +unlink +zadd +zrem +zcard +zrangebylex +zremrangebylex +pexpire
-//! +getrange +evalsha
-//! +script|load +info`; without `+info` the checks of the server's version and eviction policy are left out.
+//! Rights. An ACL user needs `~pc:* &pc:notes +get +getdel +set +unlink +zadd +zrem +zcard +zrangebylex +zremrangebylex
+//! +pexpire +getrange +xadd +xrange +xtrim +publish +subscribe +ping +evalsha +script|load +info`; without `+info` the
+//! checks of the server's version and eviction policy are left out.
 //!
 //! Durability and atomicity are the server's: a commit is one script on one node. What `appendfsync` and replication
 //! lose in a failover is lost.
+mod answers;
+mod commands;
 mod errors;
 mod link;
+mod listener;
 
-use std::{sync::LazyLock, time::Duration};
+use std::time::Duration;
 
-use ::redis::{Cmd, ErrorKind, Pipeline, RedisError, Script, ServerErrorKind, Value, cmd};
+use ::redis::{Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value, cmd};
 use tokio::time::Instant;
 
 use super::{
-    BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError, Timestamp, Versioned, Write, envelope,
+    BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead, Timestamp,
     rules,
 };
+use commands::{command, commit_command, is_script, load_scripts};
 use errors::{corrupt_reply, store_error};
 use link::Link;
+use listener::Listener;
 
-/// How long a value outlives its expiry on the server, so that a server whose clock runs ahead of ours does not
-/// forget a mark that we still rely on. Reads judge the expiry by our clock.
-const EXPIRY_MARGIN_MILLIS: u64 = 60_000;
 /// The lifetime of the key that [`Store::ready`] writes.
 const READY_MILLIS: u64 = 1_000;
 const READY_KEY: &str = "pc:ready";
-
-static COMMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/commit.lua")));
-static REPLACE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/replace.lua")));
 
 /// Which server, and how long to wait for it.
 #[derive(Clone, PartialEq)]
@@ -56,6 +55,7 @@ impl std::fmt::Debug for Settings {
 /// See the module's documentation.
 pub struct Redis {
     link: Link,
+    listener: Listener,
     timeout_millis_max: u64,
 }
 
@@ -67,7 +67,8 @@ impl Redis {
     pub async fn connect(settings: &Settings) -> Result<Self, StoreError> {
         let timeout_millis_max = settings.timeout_millis_max;
         let link = Link::connect(&settings.url, timeout_millis_max).await?;
-        Ok(Self { link, timeout_millis_max })
+        let listener = Listener::start(&settings.url, timeout_millis_max).await?;
+        Ok(Self { link, listener, timeout_millis_max })
     }
 
     /// Runs commands in one round trip; answers what the server said to each. Ends by `deadline`.
@@ -124,13 +125,18 @@ impl Redis {
         Ok(answers)
     }
 
+    /// Runs one command that names no script.
+    async fn run_one(&self, command: Cmd) -> Result<Result<Value, RedisError>, StoreError> {
+        self.run(vec![command], self.deadline()).await?.into_iter().next().ok_or_else(corrupt_reply)
+    }
+
     fn deadline(&self) -> Instant {
         Instant::now() + Duration::from_millis(self.timeout_millis_max)
     }
 }
 
 impl Store for Redis {
-    /// After the server forgot its scripts, a [`Op::Replace`] of that one batch runs after the batch's other steps.
+    /// After the server forgot its scripts, the scripts of that one batch run after the batch's other steps.
     fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
         Box::pin(async move {
             rules::check_batch(&ops)?;
@@ -138,25 +144,21 @@ impl Store for Redis {
                 return Ok(Vec::new());
             }
             let commands = || ops.iter().map(|op| command(op, now)).collect();
-            let answers = if ops.iter().any(|op| matches!(op, Op::Replace { .. })) {
+            let answers = if ops.iter().any(is_script) {
                 self.run_scripts(commands, self.deadline()).await?
             } else {
                 self.run(commands(), self.deadline()).await?
             };
-            ops.iter().zip(answers).map(|(op, answer)| reply(op, answer, now)).collect()
+            ops.iter().zip(answers).map(|(op, answer)| answers::reply(op, answer, now)).collect()
         })
     }
 
     fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
         Box::pin(async move {
             rules::check_commit(&change)?;
-            let answers = self.run_scripts(|| vec![commit_command(&change)], self.deadline()).await?;
-            match answers.into_iter().next() {
-                Some(Ok(Value::Int(1))) => Ok(Committed::Applied),
-                Some(Ok(Value::Int(0))) => Ok(Committed::Conflict),
-                Some(Err(error)) => Err(store_error(&error)),
-                _ => Err(corrupt_reply()),
-            }
+            let script = || vec![commit_command(&change.expect, &change.writes)];
+            let answers = self.run_scripts(script, self.deadline()).await?;
+            answers::committed(answers.into_iter().next().ok_or_else(corrupt_reply)?)
         })
     }
 
@@ -171,13 +173,39 @@ impl Store for Redis {
             let after = after.map_or_else(|| b"-".to_vec(), |after| [b"(", after.as_slice()].concat());
             let mut page = cmd("ZRANGEBYLEX");
             page.arg(set.text()).arg(after).arg("+").arg("LIMIT").arg(0).arg(limit);
-            let answers = self.run(vec![page], self.deadline()).await?;
-            match answers.into_iter().next() {
-                Some(Ok(Value::Array(members))) => members.into_iter().map(bytes).collect(),
-                Some(Err(error)) => Err(store_error(&error)),
-                _ => Err(corrupt_reply()),
-            }
+            answers::members(self.run_one(page).await?)
         })
+    }
+
+    fn entries(
+        &self,
+        stream: Key,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
+        Box::pin(async move {
+            rules::check_entries(&stream, limit)?;
+            let mut page = cmd("XRANGE");
+            page.arg(stream.text()).arg(format!("({after}-0")).arg("+").arg("COUNT").arg(limit);
+            answers::entries(self.run_one(page).await?)
+        })
+    }
+
+    fn stream_head(&self, stream: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>> {
+        Box::pin(async move {
+            rules::stream(&stream)?;
+            let mut get = cmd("GET");
+            get.arg(stream.head_text());
+            answers::stream_head(self.run_one(get).await?)
+        })
+    }
+
+    fn notes(&self) -> Notes {
+        self.listener.notes()
+    }
+
+    fn is_listening(&self) -> bool {
+        self.listener.is_up()
     }
 
     /// Writes: a replica, a full server, one without enough replicas or with a broken disk refuse just that.
@@ -185,138 +213,13 @@ impl Store for Redis {
         Box::pin(async move {
             let mut write = cmd("SET");
             write.arg(READY_KEY).arg(1).arg("PX").arg(READY_MILLIS);
-            match self.run(vec![write], self.deadline()).await?.into_iter().next() {
-                Some(Ok(Value::Okay)) => Ok(()),
-                Some(Err(error)) => Err(store_error(&error)),
-                _ => Err(corrupt_reply()),
+            match self.run_one(write).await? {
+                Ok(Value::Okay) => Ok(()),
+                Err(error) => Err(store_error(&error)),
+                Ok(_) => Err(corrupt_reply()),
             }
         })
     }
-}
-
-fn command(op: &Op, now: Timestamp) -> Cmd {
-    let with_key = |name: &str, key: &Key| {
-        let mut command = cmd(name);
-        command.arg(key.text());
-        command
-    };
-    match op {
-        Op::Get(key) => with_key("GET", key),
-        Op::Take(key) => with_key("GETDEL", key),
-        Op::Delete(key) => with_key("UNLINK", key),
-        Op::PutOnce { key, value, expires_at } => {
-            let mut command = with_key("SET", key);
-            let value = envelope::expiring(*expires_at, value);
-            command.arg(value).arg("NX").arg("PX").arg(kept_millis(*expires_at, now));
-            command
-        }
-        Op::Put { key, value, expires_at } => {
-            let mut command = with_key("SET", key);
-            command.arg(envelope::expiring(*expires_at, value)).arg("PX").arg(kept_millis(*expires_at, now));
-            command
-        }
-        Op::Replace { key, value, expires_at } => {
-            let mut command = cmd("EVALSHA");
-            command
-                .arg(REPLACE.get_hash())
-                .arg(1)
-                .arg(key.text())
-                .arg(envelope::digits(envelope::millis(now)));
-            command.arg(envelope::expiring(*expires_at, value)).arg(kept_millis(*expires_at, now));
-            command
-        }
-        Op::Insert(key, member) => {
-            let mut command = with_key("ZADD", key);
-            command.arg(0).arg(member.as_slice());
-            command
-        }
-        Op::Remove(key, member) => {
-            let mut command = with_key("ZREM", key);
-            command.arg(member.as_slice());
-            command
-        }
-        Op::RemoveBelow(key, end) => {
-            let mut command = with_key("ZREMRANGEBYLEX", key);
-            command.arg("-").arg([b"(", end.as_slice()].concat());
-            command
-        }
-        Op::Expire(key, at) => {
-            let mut command = with_key("PEXPIRE", key);
-            command.arg(kept_millis(*at, now));
-            command
-        }
-    }
-}
-
-/// How long the server keeps a value: what remains by our clock, and the margin.
-fn kept_millis(expires_at: Timestamp, now: Timestamp) -> u64 {
-    envelope::millis(expires_at).saturating_sub(envelope::millis(now)) + EXPIRY_MARGIN_MILLIS
-}
-
-fn reply(op: &Op, answer: Result<Value, RedisError>, now: Timestamp) -> Result<Reply, StoreError> {
-    let answer = answer.map_err(|error| store_error(&error))?;
-    match (op, answer) {
-        (Op::Get(_) | Op::Take(_), answer) => stored(answer, now).map(Reply::Value),
-        (Op::PutOnce { .. }, Value::Okay) | (Op::Replace { .. }, Value::Int(1)) => Ok(Reply::Created(true)),
-        (Op::PutOnce { .. }, Value::Nil) | (Op::Replace { .. }, Value::Int(0)) => Ok(Reply::Created(false)),
-        (Op::Put { .. }, Value::Okay) => Ok(Reply::Done),
-        (
-            Op::Insert(..) | Op::Remove(..) | Op::RemoveBelow(..) | Op::Expire(..) | Op::Delete(_),
-            Value::Int(_),
-        ) => Ok(Reply::Done),
-        _ => Err(corrupt_reply()),
-    }
-}
-
-fn stored(answer: Value, now: Timestamp) -> Result<Option<Versioned>, StoreError> {
-    match answer {
-        Value::Nil => Ok(None),
-        answer => envelope::open(bytes(answer)?, now),
-    }
-}
-
-fn bytes(answer: Value) -> Result<Vec<u8>, StoreError> {
-    match answer {
-        Value::BulkString(bytes) => Ok(bytes),
-        _ => Err(corrupt_reply()),
-    }
-}
-
-fn commit_command(change: &Commit) -> Cmd {
-    let mut command = cmd("EVALSHA");
-    command.arg(COMMIT.get_hash()).arg(change.expect.len() + change.writes.len());
-    for (key, _) in &change.expect {
-        command.arg(key.text());
-    }
-    for write in &change.writes {
-        match write {
-            Write::Put(key, _) | Write::Delete(key) | Write::Insert(key, _) | Write::Remove(key, _) => {
-                command.arg(key.text())
-            }
-        };
-    }
-    command.arg(change.expect.len());
-    for (_, revision) in &change.expect {
-        command.arg(envelope::digits(*revision));
-    }
-    for write in &change.writes {
-        match write {
-            Write::Put(_, value) => command.arg("put").arg(value.as_slice()),
-            Write::Delete(_) => command.arg("delete").arg(""),
-            Write::Insert(_, member) => command.arg("insert").arg(member.as_slice()),
-            Write::Remove(_, member) => command.arg("remove").arg(member.as_slice()),
-        };
-    }
-    command
-}
-
-/// The commands that make the server know our scripts.
-fn load_scripts() -> [Cmd; 2] {
-    [include_str!("redis/commit.lua"), include_str!("redis/replace.lua")].map(|text| {
-        let mut command = cmd("SCRIPT");
-        command.arg("LOAD").arg(text);
-        command
-    })
 }
 
 fn is_forgotten(answer: &Result<Value, RedisError>) -> bool {

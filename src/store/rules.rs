@@ -13,11 +13,18 @@ pub const VALUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const MEMBER_BYTES_MAX: usize = 256;
 /// One page of a set.
 pub const MEMBERS_PER_PAGE_MAX: usize = 10_000;
+/// One entry of a stream: what is said of a person in ten thousand groups.
+pub const ENTRY_BYTES_MAX: usize = 1024 * 1024;
+/// One page of a stream.
+pub const ENTRIES_PER_PAGE_MAX: usize = 1_000;
 
 pub(super) fn check_batch(ops: &[Op]) -> Result<(), StoreError> {
     require(ops.len() <= BATCH_STEPS_MAX, "too many steps in a batch")?;
     ops.iter().try_for_each(|op| match op {
-        Op::Get(key) => require(key.kind() != Kind::Set, "a set is read by its members"),
+        Op::Get(key) => {
+            require(key.kind() != Kind::Set, "a set is read by its members")?;
+            require(key.kind() != Kind::Stream, "a stream is read by its entries")
+        }
         Op::Take(key) => expiring(key),
         Op::PutOnce { key, value, .. } | Op::Put { key, value, .. } | Op::Replace { key, value, .. } => {
             expiring(key)?;
@@ -27,7 +34,13 @@ pub(super) fn check_batch(ops: &[Op]) -> Result<(), StoreError> {
             check_member(key, member)
         }
         Op::Expire(key, _) => require(key.kind() == Kind::Set, "only a set is told when to go"),
-        Op::Delete(key) => require(key.kind() != Kind::Record, "a record is deleted by a commit only"),
+        Op::Delete(key) => {
+            require(key.kind() != Kind::Record, "a record is deleted by a commit only")?;
+            check_deleted(key)
+        }
+        Op::Append(key, value) => check_entry(key, value),
+        Op::Trim(key, _) => stream(key),
+        Op::Notify(_) => Ok(()),
     })
 }
 
@@ -45,13 +58,18 @@ pub(super) fn check_commit(change: &Commit) -> Result<(), StoreError> {
                 check_value(value)?;
                 require(replaced.insert(*key), "a commit writes a key twice")?;
             }
-            Write::Delete(key) => require(replaced.insert(*key), "a commit writes a key twice")?,
+            Write::Delete(key) => {
+                check_deleted(key)?;
+                require(replaced.insert(*key), "a commit writes a key twice")?
+            }
+            Write::Append(key, value) => check_entry(key, value)?,
+            Write::Notify(_) => {}
             Write::Insert(key, member) | Write::Remove(key, member) => check_member(key, member)?,
         }
     }
     let in_replaced = |write: &Write| match write {
         Write::Insert(key, _) | Write::Remove(key, _) => replaced.contains(key),
-        Write::Put(..) | Write::Delete(_) => false,
+        Write::Put(..) | Write::Delete(_) | Write::Append(..) | Write::Notify(_) => false,
     };
     require(!change.writes.iter().any(in_replaced), "a commit writes a key twice")
 }
@@ -68,7 +86,7 @@ pub(super) fn reads_only(op: &Op) -> bool {
 
 /// All keys of a commit lie on one node of a cluster: in one enterprise, or it is a single key.
 fn check_shard(change: &Commit) -> Result<(), StoreError> {
-    let mut keys = change.expect.iter().map(|(key, _)| key).chain(change.writes.iter().map(written));
+    let mut keys = change.expect.iter().map(|(key, _)| key).chain(change.writes.iter().filter_map(written));
     let Some(first) = keys.next() else { return Ok(()) };
     let together = |key: &Key| match first.shard() {
         Shard::Own => key == first,
@@ -77,10 +95,33 @@ fn check_shard(change: &Commit) -> Result<(), StoreError> {
     require(keys.all(together), "a commit spans more than one shard")
 }
 
-fn written(write: &Write) -> &Key {
+fn written(write: &Write) -> Option<&Key> {
     match write {
-        Write::Put(key, _) | Write::Delete(key) | Write::Insert(key, _) | Write::Remove(key, _) => key,
+        Write::Put(key, _)
+        | Write::Delete(key)
+        | Write::Insert(key, _)
+        | Write::Remove(key, _)
+        | Write::Append(key, _) => Some(key),
+        Write::Notify(_) => None,
     }
+}
+
+pub(super) fn check_entries(key: &Key, limit: usize) -> Result<(), StoreError> {
+    stream(key)?;
+    require((1..=ENTRIES_PER_PAGE_MAX).contains(&limit), "a page of no size or too large")
+}
+
+pub(super) fn stream(key: &Key) -> Result<(), StoreError> {
+    require(key.kind() == Kind::Stream, "only a stream has entries")
+}
+
+fn check_entry(key: &Key, value: &[u8]) -> Result<(), StoreError> {
+    stream(key)?;
+    require(value.len() <= ENTRY_BYTES_MAX, "an entry is too large")
+}
+
+fn check_deleted(key: &Key) -> Result<(), StoreError> {
+    require(key.kind() != Kind::Stream, "a stream is trimmed, not deleted")
 }
 
 fn expiring(key: &Key) -> Result<(), StoreError> {
@@ -131,6 +172,11 @@ mod tests {
         assert!(writes(vec![Write::Put(person(e()), vec![]), Write::Insert(members(f()), vec![])]).is_err());
         assert!(writes(vec![Write::Delete(session(1))]).is_ok());
         assert!(writes(vec![Write::Delete(session(1)), Write::Delete(session(2))]).is_err());
+        assert!(
+            writes(vec![Write::Put(person(e()), vec![]), Write::Append(Key::Audit(f()), vec![])]).is_err()
+        );
+        let note = Write::Notify(super::super::Note::Enterprise(f()));
+        assert!(writes(vec![note, Write::Append(Key::Audit(e()), vec![])]).is_ok());
         let change = Commit { expect: vec![(person(f()), 1)], writes: vec![Write::Put(person(e()), vec![])] };
         assert!(check_commit(&change).is_err());
     }
@@ -159,6 +205,11 @@ mod tests {
             Op::RemoveBelow(session(1), vec![]),
             Op::Expire(session(1), at),
             Op::Expire(person(e()), at),
+            Op::Get(Key::Audit(e())),
+            Op::Delete(Key::Audit(e())),
+            Op::Append(person(e()), vec![]),
+            Op::Append(Key::Audit(e()), vec![0; ENTRY_BYTES_MAX + 1]),
+            Op::Trim(members(e()), 1),
         ] {
             assert!(matches!(check_batch(std::slice::from_ref(&op)), Err(StoreError::Misuse(_))), "{op:?}");
         }
@@ -173,6 +224,13 @@ mod tests {
             assert!(check_batch(std::slice::from_ref(&op)).is_ok(), "{op:?}");
         }
         assert!(writes(vec![Write::Put(session(1), vec![])]).is_err());
+        assert!(writes(vec![Write::Put(Key::Audit(e()), vec![])]).is_err());
+        assert!(writes(vec![Write::Delete(Key::Audit(e()))]).is_err());
+        assert!(writes(vec![Write::Append(person(e()), vec![])]).is_err());
+        assert!(writes(vec![Write::Append(Key::Audit(e()), vec![0; ENTRY_BYTES_MAX + 1])]).is_err());
+        assert!(check_entries(&members(e()), 1).is_err());
+        assert!(check_entries(&Key::Audit(e()), 0).is_err());
+        assert!(check_entries(&Key::Audit(e()), ENTRIES_PER_PAGE_MAX + 1).is_err());
         assert!(check_commit(&Commit { expect: vec![(session(1), 0)], writes: vec![] }).is_err());
         assert!(check_members(&person(e()), 1).is_err());
         assert!(check_members(&members(e()), 0).is_err());

@@ -1,7 +1,9 @@
 //! A store that measures another: how long each kind of operation takes, as a metric.
 use std::{sync::Arc, time::Instant};
 
-use super::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError, Timestamp};
+use super::{
+    BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead, Timestamp,
+};
 use crate::telemetry::{DurationHistogram, Metrics};
 
 /// See the module's documentation.
@@ -10,6 +12,7 @@ pub struct Timed {
     batch: DurationHistogram,
     commit: DurationHistogram,
     members: DurationHistogram,
+    entries: DurationHistogram,
     ready: DurationHistogram,
 }
 
@@ -20,6 +23,7 @@ impl Timed {
             batch: metrics.store_operation("batch"),
             commit: metrics.store_operation("commit"),
             members: metrics.store_operation("members"),
+            entries: metrics.store_operation("entries"),
             ready: metrics.store_operation("ready"),
         }
     }
@@ -49,6 +53,27 @@ impl Store for Timed {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
         Box::pin(timed(&self.members, self.inner.members(set, after, limit)))
+    }
+
+    fn entries(
+        &self,
+        stream: Key,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
+        Box::pin(timed(&self.entries, self.inner.entries(stream, after, limit)))
+    }
+
+    fn stream_head(&self, stream: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>> {
+        Box::pin(timed(&self.entries, self.inner.stream_head(stream)))
+    }
+
+    fn notes(&self) -> Notes {
+        self.inner.notes()
+    }
+
+    fn is_listening(&self) -> bool {
+        self.inner.is_listening()
     }
 
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {

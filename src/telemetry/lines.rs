@@ -222,6 +222,27 @@ pub struct AccessLine<'a> {
     pub reason: Option<&'a str>,
 }
 
+/// An audit event as it stands in the log and in the store: one JSON object, without an end of line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditLine(String);
+
+impl AuditLine {
+    pub fn of(event: &AuditEvent<'_>) -> Self {
+        // Texts, numbers and lists of texts: serde_json has nothing to refuse.
+        Self(serde_json::to_string(event).unwrap_or_default())
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// Writes it to the log.
+    pub fn log(&self) {
+        let line = self.0.as_str();
+        tracing::info!(target: AUDIT, line);
+    }
+}
+
 /// Writes an audit event to the log.
 pub fn audit(event: &AuditEvent<'_>) {
     if tracing::enabled!(target: AUDIT, tracing::Level::INFO) {

@@ -1,5 +1,5 @@
 //! Metrics by their names in the outside world.
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -10,7 +10,7 @@ use prometheus_client::{
 use super::{
     Trigger,
     histogram::DurationHistogram,
-    traffic::{Recorder, RouteMetrics, Traffic},
+    traffic::{Recorder, Traffic},
 };
 
 /// All metrics of a process. Clones count into the same ones.
@@ -20,8 +20,6 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Registry,
     traffic: Traffic,
-    /// For requests that no worker counts.
-    common: Recorder,
     saml_responses: Family<SamlLabels, Counter>,
     saml_logouts: Family<SamlLabels, Counter>,
     provisioning_changes: Family<ChangeLabels, Counter>,
@@ -76,7 +74,6 @@ impl Metrics {
         let traffic = Traffic::default();
         let mut inner = Inner {
             registry: Registry::default(),
-            common: traffic.recorder(),
             traffic,
             saml_responses: Family::default(),
             saml_logouts: Family::default(),
@@ -98,12 +95,6 @@ impl Metrics {
     /// A worker's own counts of requests.
     pub fn recorder(&self) -> Recorder {
         self.0.traffic.recorder()
-    }
-
-    /// Counts a request that ended; workers use a [`Recorder`] instead.
-    pub fn request(&self, route: &str, status: u16, duration: Duration) {
-        let route: Arc<RouteMetrics> = self.0.common.route(route);
-        route.observe(status, duration);
     }
 
     /// Counts an accepted response.
@@ -169,6 +160,13 @@ impl Metrics {
         self.0.metadata_alarms.get_or_create(&label).set(alarm);
     }
 
+    /// Forgets both of an enterprise that has no metadata any more.
+    pub fn forget_metadata_life(&self, enterprise: &str) {
+        let label = EnterpriseLabel { enterprise: enterprise.to_owned() };
+        self.0.metadata_ends.remove(&label);
+        self.0.metadata_alarms.remove(&label);
+    }
+
     /// Whether the last reading of the configuration succeeded.
     pub fn set_reload_success(&self, success: bool) {
         self.0.reload_success.set(i64::from(success));
@@ -231,12 +229,14 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn every_metric_has_its_name() {
         let metrics = Metrics::new();
-        metrics.request("app", 200, Duration::from_millis(3));
+        metrics.recorder().route("app").observe(200, Duration::from_millis(3));
         metrics.saml_refused("audience_mismatch");
         metrics.logout_refused("logout_replayed");
         metrics.provisioning_change(Trigger::Saml, "org.add_member");

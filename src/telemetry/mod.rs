@@ -6,7 +6,7 @@ mod metrics;
 mod traffic;
 
 pub use histogram::DurationHistogram;
-pub use lines::{AccessLine, AuditAction, AuditEvent, Trigger, access_log, audit};
+pub use lines::{AccessLine, AuditAction, AuditEvent, AuditLine, Trigger, access_log, audit};
 pub use log::{InitError, check_level, init};
 pub use metrics::Metrics;
 pub use traffic::{InFlight, Recorder, RouteMetrics};

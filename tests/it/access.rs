@@ -136,6 +136,9 @@ fn p25_only_navigations_start_a_sign_in() {
     let rig = Rig::new();
     for (line, fields) in [
         ("POST /x", ""),
+        ("POST /x", "Sec-Fetch-Mode: navigate\r\n"),
+        ("POST /x", "Accept: */*\r\n"),
+        ("POST /x", "Accept: application/json\r\n"),
         ("GET /x", "Sec-Fetch-Mode: cors\r\n"),
         ("GET /x", "X-Requested-With: XMLHttpRequest\r\n"),
         ("GET /x", "Accept: application/json\r\n"),
@@ -150,6 +153,11 @@ fn p25_only_navigations_start_a_sign_in() {
         assert_eq!(body["location"], "http://app.example.com/");
         assert_eq!([body["request_id"].as_str().unwrap()], answer.values("x-request-id")[..]);
     }
+    // A form that a person posted: nothing is redirected either, and they read why.
+    let form = rig.request("POST /x", "Sec-Fetch-Mode: navigate\r\nAccept: text/html,*/*;q=0.8\r\n");
+    assert_eq!((form.status, form.values("content-type")), (401, vec!["text/html; charset=utf-8"]));
+    assert!(form.values("set-cookie").is_empty() && form.values("location").is_empty());
+    assert!(form.body.contains("what you sent did not get through"), "{}", form.body);
     // Without a store no sign-in starts; that one was tried is what counts here.
     let navigation = rig.request("GET /x", "Sec-Fetch-Mode: navigate\r\nAccept: text/html\r\n");
     assert_ne!(navigation.status, 401);

@@ -3,68 +3,35 @@ use portcullis::{
     config::Overrides,
     demo::browser::{Browser, Page},
     edge::cookies::{ENTERPRISE, SESSION},
-    idp,
 };
-use tokio::sync::oneshot;
 
 use crate::{
     requests::origin,
     support::{
         gateway::{Backend, Setup, TestGateway},
+        tenants::{OwnIdp, SEVERAL},
         webdriver,
     },
 };
 
-/// A second enterprise with an IdP of its own, and routes of both, of each, and of nobody in particular.
-const TABLES: &str = r#"
-[enterprise.globex]
-email_domains = ["globex.example"]
-[enterprise.globex.saml]
-certificates = ["certs/development-idp.crt"]
-login_hint = true
-[enterprise.hidden]
-email_domains = ["hidden.example"]
-[enterprise.hidden.saml]
-idp_entity_id = "https://idp.hidden.example/metadata"
-sso_url = "https://idp.hidden.example/sso"
-certificates = ["certs/development-idp.crt"]
-[route.both]
-path = "/both"
-enterprises = ["example", "globex"]
-[route.globex]
-path = "/globex"
-enterprise = "globex"
-[route.hidden]
-path = "/hidden"
-enterprise = "hidden"
-"#;
-
 struct World {
     gateway: TestGateway,
     /// Where globex signs in.
-    globex: String,
-    _stop: oneshot::Sender<()>,
+    globex: OwnIdp,
 }
 
 async fn start(change: impl FnOnce(Overrides) -> Overrides + 'static) -> World {
-    let globex = idp::bind(idp::Settings::development(([127, 0, 0, 1], 0).into())).await.unwrap();
-    let (url, entity_id, sso_url) =
-        (globex.url().to_owned(), globex.entity_id().to_owned(), globex.sso_url().to_owned());
-    let (stop, stopped) = oneshot::channel::<()>();
-    tokio::spawn(globex.run(async { drop(stopped.await) }));
+    let globex = OwnIdp::start().await;
+    let its_own = globex.of("globex");
     let change = move |overrides: Overrides| {
         let origin = origin(&overrides);
         let overrides = ["both", "globex", "hidden"].iter().fold(overrides, |overrides, route| {
             overrides.set(&format!("route.{route}.origin"), origin.clone())
         });
-        let overrides = overrides
-            .set("enterprise.example.email_domains", "example.com")
-            .set("enterprise.globex.saml.idp_entity_id", entity_id)
-            .set("enterprise.globex.saml.sso_url", sso_url);
-        change(overrides)
+        change(its_own(overrides.set("enterprise.example.email_domains", "example.com")))
     };
-    let setup = Setup { tables: TABLES, change: Box::new(change), ..Setup::new(Backend::Embedded) };
-    World { gateway: TestGateway::set_up(setup).await, globex: url, _stop: stop }
+    let setup = Setup { tables: SEVERAL, change: Box::new(change), ..Setup::new(Backend::Embedded) };
+    World { gateway: TestGateway::set_up(setup).await, globex }
 }
 
 impl World {
@@ -97,7 +64,7 @@ async fn p_54_a_person_chooses_by_e_mail_and_their_session_opens_their_enterpris
     assert!(page.url.starts_with(&world.url("/saml/choose?return_to=")), "{}", page.url);
     assert!(browser.cookie_names("localhost").is_empty(), "nothing is under way yet");
     let people = world.choose(&mut browser, &page, " Alice@GLOBEX.example ").await;
-    assert!(people.url.starts_with(&world.globex), "{}", people.url);
+    assert!(people.url.starts_with(&world.globex.url), "{}", people.url);
     assert!(people.url.contains("?login_hint=Alice%40GLOBEX.example&SAMLRequest="), "{}", people.url);
     assert!(browser.cookie("localhost", ENTERPRISE).is_none(), "only what worked is remembered");
     let page = world.finish(&mut browser, &people).await;
@@ -124,7 +91,7 @@ async fn the_choice_is_remembered_and_can_be_made_anew() {
     let people = world.choose(&mut browser, &page, "alice@globex.example").await;
     world.finish(&mut browser, &people).await;
     browser.set_cookie("localhost", SESSION, "none");
-    assert!(browser.open(&world.url("/both")).await.unwrap().url.starts_with(&world.globex));
+    assert!(browser.open(&world.url("/both")).await.unwrap().url.starts_with(&world.globex.url));
     let page = browser.open(&world.url("/saml/choose?return_to=/both")).await.unwrap();
     let people = world.choose(&mut browser, &page, "alice@example.com").await;
     assert!(world.is_at_example(&people), "{}", people.url);

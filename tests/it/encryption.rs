@@ -249,5 +249,5 @@ fn inspect_explains_the_decryption() {
             ("signature_value", "not_reached"),
         ]
     );
-    assert_eq!(checks[6]["detail"], "in the decrypted assertion");
+    assert_eq!(checks[6]["detail"], "in what was decrypted");
 }

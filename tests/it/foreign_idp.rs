@@ -7,7 +7,8 @@ use portcullis::{
 };
 
 use crate::support::{
-    gateway::{BACKENDS, Backend, Setup, TestGateway, name_id},
+    foreign,
+    gateway::{BACKENDS, Backend, TestGateway, name_id},
     simplesamlphp::SimpleSaml,
 };
 
@@ -24,20 +25,7 @@ pub async fn behind_with(
     backend: Backend,
     more: impl FnOnce(Overrides) -> Overrides + 'static,
 ) -> TestGateway {
-    let folder = tempfile::tempdir().unwrap();
-    let certificate = folder.path().join("idp.crt");
-    std::fs::write(&certificate, &idp.certificate_pem).unwrap();
-    let (entity_id, sso_url) = (idp.entity_id.clone(), idp.sso_url.clone());
-    let change = move |overrides: Overrides| {
-        more(
-            overrides
-                .set("enterprise.example.saml.idp_entity_id", entity_id)
-                .set("enterprise.example.saml.sso_url", sso_url)
-                .set("enterprise.example.saml.certificates", certificate.display().to_string()),
-        )
-    };
-    let mut gateway = TestGateway::set_up(Setup { change: Box::new(change), ..Setup::new(backend) }).await;
-    gateway.idp_entity_id.clone_from(&idp.entity_id);
+    let gateway = foreign::behind(idp.address(), backend, more).await;
     idp.register(&format!("{}/saml/metadata", gateway.url), &format!("{}/saml/acs", gateway.url));
     gateway
 }

@@ -7,30 +7,21 @@ use portcullis::{
 };
 
 use crate::support::{
-    gateway::{Backend, Setup, TestGateway},
+    foreign::{self, SIGNING_KEY},
+    gateway::{Backend, TestGateway},
     simplesamlphp::SimpleSaml,
 };
 
 const PASSWORD_CLASS: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password";
-const SIGNING_KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/certs/development-sp-signing.pem");
 const OTHER_KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/certs/development-sp-decryption.pem");
 
 /// A gateway with these settings of its connection, whose requests the IdP wants signed.
 async fn behind(idp: &SimpleSaml, settings: &'static [(&'static str, &'static str)]) -> TestGateway {
-    let folder = tempfile::tempdir().unwrap();
-    let certificate = folder.path().join("idp.crt");
-    std::fs::write(&certificate, &idp.certificate_pem).unwrap();
-    let (entity_id, sso_url) = (idp.entity_id.clone(), idp.sso_url.clone());
-    let change = move |overrides: Overrides| {
+    let more = move |overrides: Overrides| {
         let saml = |key: &str| format!("enterprise.example.saml.{key}");
-        let overrides = overrides
-            .set(&saml("idp_entity_id"), entity_id)
-            .set(&saml("sso_url"), sso_url)
-            .set(&saml("certificates"), certificate.display().to_string());
         settings.iter().fold(overrides, |overrides, (key, value)| overrides.set(&saml(key), *value))
     };
-    let setup = Setup { change: Box::new(change), ..Setup::new(Backend::Embedded) };
-    let gateway = TestGateway::set_up(setup).await;
+    let gateway = foreign::behind(idp.address(), Backend::Embedded, more).await;
     let pem = std::fs::read_to_string(SIGNING_KEY).unwrap();
     let certificate = &pem[pem.find("-----BEGIN CERTIFICATE").unwrap()..];
     let sp = format!("{}/saml/metadata", gateway.url);

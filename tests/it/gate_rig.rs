@@ -24,9 +24,13 @@ use portcullis::{
         listener::{self, Workers},
         router::{Home, Router},
         sign_in::chooser::Domains,
+        worker::Gates,
     },
     proxy::{self, IdentityFields},
-    store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError, Versioned, records},
+    store::{
+        BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead, Versioned,
+        records,
+    },
     telemetry::Metrics,
 };
 use tokio::sync::watch;
@@ -92,6 +96,18 @@ impl Store for Sessions {
         _: usize,
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
         Box::pin(async { Err(StoreError::Timeout(0)) })
+    }
+    fn entries(&self, _: Key, _: u64, _: usize) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
+        Box::pin(async { Err(StoreError::Timeout(0)) })
+    }
+    fn stream_head(&self, _: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>> {
+        Box::pin(async { Err(StoreError::Timeout(0)) })
+    }
+    fn notes(&self) -> Notes {
+        Notes::silent()
+    }
+    fn is_listening(&self) -> bool {
+        false
     }
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async { Ok(()) })
@@ -181,6 +197,7 @@ pub fn gate(routes: Vec<Route>, sessions: Sessions, workers: usize) -> Gate {
         domains: Domains::default(),
         metrics: Metrics::new(),
         settings: edge_settings(workers),
+        proxy: proxy_settings(),
         now: Timestamp::now,
     }
 }
@@ -234,11 +251,12 @@ impl Rig {
             route("gone", "/gone", gone, Rule::Public),
             Route { host: "b.example.com".into(), ..route("b", "/b", origin.address, Rule::Public) },
         ];
-        let gate = Arc::new(gate(routes, Sessions::of(sessions), 1));
+        let gate = Gate { proxy: settings, ..gate(routes, Sessions::of(sessions), 1) };
         let (stop, stopped) = watch::channel(false);
         let listeners = listener::bind(&gate.settings).unwrap();
         let address = listeners.local_addr();
-        let workers = Some(listeners.serve(&gate, &settings, &stopped).unwrap());
+        let gates = Arc::new(Gates::new(gate));
+        let workers = Some(listeners.serve(&gates, &stopped).unwrap());
         Self {
             address,
             origin,

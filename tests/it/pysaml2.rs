@@ -1,19 +1,12 @@
 //! The whole of it with pysaml2, an IdP of other hands: requests that it verifies, assertions that it encrypts, and single
 //! logout both ways, by every binding. It knows us by our own metadata.
-use portcullis::{
-    config::Overrides,
-    demo::browser::{Browser, Form, Page},
-};
+use portcullis::{config::Overrides, demo::browser::Browser};
 
 use crate::support::{
-    gateway::{BACKENDS, Backend, Setup, TestGateway, name_id},
+    foreign::{self, DECRYPTION_KEY, SIGNING_KEY, browser, opened, settled},
+    gateway::{BACKENDS, Backend, TestGateway, name_id},
     pysaml2::{Behaviour, PySaml2},
 };
-
-const SIGNING_KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/certs/development-sp-signing.pem");
-const DECRYPTION_KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/certs/development-sp-decryption.pem");
-/// Forms that carry a message from one side to the other.
-const HOPS_MAX: usize = 8;
 
 const ALICE: Behaviour<'_> = Behaviour {
     name_id: "alice@example.com",
@@ -23,49 +16,20 @@ const ALICE: Behaviour<'_> = Behaviour {
 };
 
 async fn behind(idp: &PySaml2, backend: Backend, binding: &'static str) -> TestGateway {
-    let folder = tempfile::tempdir().unwrap();
-    let certificate = folder.path().join("idp.crt");
-    std::fs::write(&certificate, &idp.certificate_pem).unwrap();
-    let (entity_id, sso_url, slo_url) = (idp.entity_id.clone(), idp.sso_url.clone(), idp.slo_url.clone());
-    let change = move |overrides: Overrides| {
+    let slo_url = idp.slo_url.clone();
+    let more = move |overrides: Overrides| {
         overrides
-            .set("enterprise.example.saml.idp_entity_id", entity_id)
-            .set("enterprise.example.saml.sso_url", sso_url)
             .set("enterprise.example.saml.sso_binding", binding)
             .set("enterprise.example.saml.slo_url", slo_url)
             .set("enterprise.example.saml.slo_binding", binding)
             .set("enterprise.example.saml.signing_keys", SIGNING_KEY)
             .set("enterprise.example.saml.decryption_keys", DECRYPTION_KEY)
             .set("enterprise.example.saml.encrypted", "true")
-            .set("enterprise.example.saml.certificates", certificate.display().to_string())
     };
-    let mut gateway = TestGateway::set_up(Setup { change: Box::new(change), ..Setup::new(backend) }).await;
-    gateway.idp_entity_id.clone_from(&idp.entity_id);
+    let gateway = foreign::behind(idp.address(), backend, more).await;
     let ours = Browser::new().open(&format!("{}/saml/metadata", gateway.url)).await.unwrap();
     idp.register(&ours.body);
     gateway
-}
-
-/// Submits what a script would submit, until nothing of the kind is left.
-async fn settled(browser: &mut Browser, mut page: Page) -> Page {
-    for _ in 0..HOPS_MAX {
-        let carries =
-            |form: &Form| form.field("SAMLRequest").is_some() || form.field("SAMLResponse").is_some();
-        let Some(form) = page.forms().into_iter().find(carries) else { return page };
-        page = browser.submit(&form).await.unwrap();
-    }
-    panic!("{}: {}", page.url, page.body);
-}
-
-async fn opened(browser: &mut Browser, url: &str) -> Page {
-    let page = browser.open(url).await.unwrap();
-    settled(browser, page).await
-}
-
-fn browser() -> Browser {
-    let mut browser = Browser::new();
-    browser.send_along("sec-fetch-site", "same-origin");
-    browser
 }
 
 async fn whole_life(backend: Backend, binding: &'static str) {

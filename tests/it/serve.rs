@@ -97,3 +97,24 @@ async fn each_request_leaves_one_line_and_one_count_and_a_refusal_one_audit_even
     assert!(metrics.contains("portcullis_store_duration_seconds_count{operation="), "{metrics}");
     assert!(metrics.contains("portcullis_certificate_expiry_seconds{use="), "{metrics}");
 }
+
+/// Tests are a quick build.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quick_build_is_warned_of_in_production_and_only_there() {
+    let certificate = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/saml/keys/idp-rsa.cert.pem");
+    let production = [
+        ("PORTCULLIS_MODE", "production"),
+        ("PORTCULLIS_PUBLIC_URL", "https://app.example.com"),
+        ("PORTCULLIS_ENTERPRISE_EXAMPLE_SAML_SSO_URL", "https://idp.example.com/sso"),
+        ("PORTCULLIS_ENTERPRISE_EXAMPLE_SAML_CERTIFICATES", certificate),
+    ];
+    for (more, expected) in [(&production[..], 1), (&[], 0)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (process, ..) = serve(folder.path(), more).await;
+        let told =
+            |line: &Value| line["message"].as_str().is_some_and(|m| m.contains("--profile production"));
+        let serving = |line: &Value| line["message"].as_str().is_some_and(|m| m.starts_with("serving "));
+        assert!(eventually(|| lines(&process.log(), serving).len() == 1), "{}", process.log());
+        assert_eq!(lines(&process.log(), told).len(), expected, "{}", process.log());
+    }
+}

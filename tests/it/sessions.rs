@@ -6,7 +6,10 @@ use portcullis::{
     edge::cookies::SESSION,
 };
 
-use crate::support::gateway::{BACKENDS, Backend, Setup, TestGateway};
+use crate::support::{
+    gateway::{BACKENDS, Backend, Setup, TestGateway},
+    tenants::GLOBEX,
+};
 
 const MINUTE: i64 = 60;
 const WEEK_SECONDS: u32 = 7 * 24 * 60 * 60;
@@ -113,19 +116,6 @@ async fn a_session_that_is_ended_or_replaced_opens_nothing_more() {
         ends_at_once(backend).await;
     }
 }
-
-const GLOBEX: &str = r#"
-[enterprise.globex]
-organizations = ["octo-org"]
-[enterprise.globex.saml]
-idp_entity_id = "https://idp.globex.example/metadata"
-sso_url = "https://idp.globex.example/sso"
-certificates = ["certs/development-idp.crt"]
-[route.globex]
-path = "/globex"
-origin = "http://127.0.0.1:1"
-enterprise = "globex"
-"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_of_one_enterprise_is_none_in_another() {

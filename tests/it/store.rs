@@ -16,7 +16,7 @@ use proptest::{
 };
 use tokio::task::JoinSet;
 
-use crate::support::redis::RedisServer;
+use crate::{store_streams::*, support::redis::RedisServer};
 
 /// Enough for a busy machine; tests of time-outs choose their own.
 pub const PATIENT_MILLIS: u64 = 20_000;
@@ -59,6 +59,13 @@ conformance! {
     no_update_is_lost
     a_conflict_spoils_no_other_commit
     it_is_ready
+    entries_are_numbered_and_linked
+    concurrent_appends_leave_no_gap
+    a_conflict_appends_nothing
+    a_trimmed_stream_can_be_verified
+    streams_are_kept_apart
+    notes_come_after_what_they_tell_of
+    what_is_not_applied_is_not_told
 }
 
 async fn on_embedded<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Store>) -> F) {

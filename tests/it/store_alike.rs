@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use portcullis::{
     domain::{PersonId, SessionId},
-    store::{Commit, Key, Op, Store, Write},
+    store::{Commit, Key, Note, Op, Store, Write},
 };
 use proptest::{collection::vec, prelude::*, sample::select, strategy::ValueTree, test_runner::TestRunner};
 
@@ -20,6 +20,8 @@ enum Step {
     Batch(i64, Vec<Op>),
     Commit(Commit),
     Members(Key, Option<Vec<u8>>, usize),
+    Entries(Key, u64, usize),
+    Head(Key),
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -42,6 +44,8 @@ async fn run(store: &Arc<dyn Store>, step: &Step) -> String {
         Step::Batch(now, ops) => format!("{:?}", store.batch(at(now), ops).await),
         Step::Commit(change) => format!("{:?}", store.commit(change).await),
         Step::Members(set, after, limit) => format!("{:?}", store.members(set, after, limit).await),
+        Step::Entries(stream, after, limit) => format!("{:?}", store.entries(stream, after, limit).await),
+        Step::Head(stream) => format!("{:?}", store.stream_head(stream).await),
     }
 }
 
@@ -81,6 +85,9 @@ fn step(program: u8) -> impl Strategy<Value = Step> {
         3 => (expect, vec(write(program), 0..5)).prop_map(|(expect, writes)| Step::Commit(Commit { expect, writes })),
         1 => (sets(program), proptest::option::of(small()), 0..4_usize)
             .prop_map(|(set, after, limit)| Step::Members(set, after, limit)),
+        1 => (0..6_u64, 0..4_usize)
+            .prop_map(move |(after, limit)| Step::Entries(Key::Audit(enterprise(program)), after, limit)),
+        1 => Just(Step::Head(Key::Audit(enterprise(program)))),
     ]
 }
 
@@ -109,6 +116,8 @@ fn op(program: u8) -> impl Strategy<Value = Op> {
         (sets(program), small()).prop_map(|(key, member)| Op::Remove(key, member)),
         (sets(program), small()).prop_map(|(key, end)| Op::RemoveBelow(key, end)),
         prop_oneof![records(program), sessions(program), marks(program), sets(program)].prop_map(Op::Delete),
+        small().prop_map(move |value| Op::Append(Key::Audit(enterprise(program)), value)),
+        (0..8_u64).prop_map(move |upto| Op::Trim(Key::Audit(enterprise(program)), upto)),
     ]
 }
 
@@ -118,5 +127,7 @@ fn write(program: u8) -> impl Strategy<Value = Write> {
         prop_oneof![records(program), sets(program), sessions(program)].prop_map(Write::Delete),
         (sets(program), small()).prop_map(|(key, member)| Write::Insert(key, member)),
         (sets(program), small()).prop_map(|(key, member)| Write::Remove(key, member)),
+        small().prop_map(move |value| Write::Append(Key::Audit(enterprise(program)), value)),
+        Just(Write::Notify(Note::Enterprise(enterprise(program)))),
     ]
 }

@@ -136,7 +136,7 @@ async fn a_line_that_breaks_while_nobody_talks_is_back_before_anybody_does() {
     let server = RedisServer::start_with(&["--user", "gateway", "on", ">s3cret", "~pc:*", "+@all"]);
     let url = format!("redis://gateway:s3cret@127.0.0.1:{}", server.port());
     let store = connect(url, PATIENT_MILLIS).await.unwrap();
-    assert_eq!(server.run::<i64>(&["CLIENT", "KILL", "USER", "gateway"]).await, 1);
+    assert_eq!(server.run::<i64>(&["CLIENT", "KILL", "USER", "gateway"]).await, 2);
     let mut attempts = 0;
     while !server.run::<String>(&["CLIENT", "LIST"]).await.contains("user=gateway") {
         attempts += 1;

@@ -7,7 +7,9 @@ mod text;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{Failure, Outcome, choose_enterprise, load, runtime};
+use clap::Args;
+
+use super::{ConfigFile, Failure, Outcome, choose_enterprise, load, runtime};
 use crate::{
     config,
     domain::{
@@ -27,21 +29,27 @@ pub use super::Format;
 /// Captured files larger than this are refused unread: the ACS takes less.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// The arguments of `saml inspect`.
-#[derive(Debug)]
+/// Explain what the gateway would do with a captured response
+#[derive(Debug, Args)]
 pub struct Inspect {
-    /// The response: XML, the base64 form value, or the whole form body.
-    pub file: PathBuf,
-    pub config: PathBuf,
-    /// May be left out where the configuration has one enterprise.
-    pub enterprise: Option<String>,
-    /// The clock to judge by, RFC 3339; now if left out.
-    pub at: Option<String>,
-    /// The requests that are outstanding.
-    pub request_ids: Vec<String>,
-    /// A person in the store to plan against; an empty one otherwise.
-    pub person: Option<String>,
-    pub format: Format,
+    /// The response, as XML or as the base64 value of the form
+    file: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
+    /// The enterprise whose connection judges it; may be left out if there is only one
+    #[arg(long, value_name = "NAME")]
+    enterprise: Option<String>,
+    /// The time to judge it at, as in 2026-01-31T12:00:00Z; now if left out
+    #[arg(long, value_name = "RFC3339")]
+    at: Option<String>,
+    /// The ID of an outstanding AuthnRequest; may be given several times
+    #[arg(long = "request-id", value_name = "ID")]
+    request_ids: Vec<String>,
+    /// Plan against what this person has in the store, instead of an empty person
+    #[arg(long, value_name = "ID")]
+    person: Option<String>,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 /// The arguments, read.
@@ -58,8 +66,8 @@ struct Options {
 pub fn inspect(arguments: Inspect) -> Result<Outcome, Failure> {
     let format = arguments.format;
     // Exit code 1 says that a response is refused, so whatever keeps us from judging one is 2.
-    let settings =
-        load(&arguments.config).map_err(|failure| Failure::Usage(failure.to_string().trim_end().into()))?;
+    let settings = load(&arguments.config.path())
+        .map_err(|failure| Failure::Usage(failure.to_string().trim_end().into()))?;
     let at = match &arguments.at {
         // Whole seconds, which can be given to --at again.
         None => Timestamp::from_second(Timestamp::now().as_second()).unwrap_or(Timestamp::UNIX_EPOCH),

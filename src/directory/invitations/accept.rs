@@ -1,5 +1,5 @@
 //! Taking up an invitation: by whom it is for, signed in, with the link's secret.
-use super::{InviteError, tell};
+use super::InviteError;
 use crate::{
     directory::{
         Cause, Contended, Directory, Enterprise, StoreError,
@@ -145,7 +145,6 @@ impl Directory {
             Ok::<_, AcceptError>(Decision { person, plan })
         };
         let plan = self.amend(&matter, None, decide).await?.plan;
-        tell::invitation(enterprise, &matter.cause, AuditAction::AcceptInvitation, &offered, None, now);
         Ok(Accepted { organization: offered.organization, role: offered.role, plan })
     }
 

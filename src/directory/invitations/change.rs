@@ -2,13 +2,13 @@
 //! none of them has changed since. An inviter who leaves at the same moment leaves no invitation behind.
 use super::{InviteError, tell};
 use crate::{
-    directory::{Cause, Contended, Directory, Enterprise, StoreError, unexpected_reply},
+    directory::{Cause, Contended, Directory, Enterprise, StoreError, audit, unexpected_reply},
     domain::{
         AddressId, Invitation, InvitationId, Invitee, Organization, OrganizationId, OrganizationSlug, Person,
         Role, Timestamp,
     },
     store::{Commit, Committed, Key, Op, Reply, Revision, Write, records},
-    telemetry::AuditAction,
+    telemetry::{AuditAction, AuditLine},
 };
 
 /// Attempts at one commit; each failed one means that somebody else's succeeded.
@@ -78,7 +78,7 @@ impl Seen {
         // An owner of the enterprise may act on every organization that there is.
         let key = Key::Organization(desk.enterprise.id, self.organization.id);
         let is_written = self.revisions.iter().any(|(of, revision)| *of == key && *revision > 0);
-        let is_configured = desk.enterprise.provisioning.managed.contains(desk.organization);
+        let is_configured = desk.enterprise.organizations.contains(desk.organization);
         if is_written || is_configured { Ok(()) } else { Err(InviteError::UnknownOrganization) }
     }
 }
@@ -93,14 +93,17 @@ impl Directory {
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             let seen = self.see(desk).await?;
             let changed = decide(&seen)?;
-            let commit = commit(desk, &seen, &changed);
+            let mut commit = commit(desk, &seen, &changed);
             if commit.writes.is_empty() {
                 return Ok(changed.result);
             }
+            let line = |(action, invitation, rule): &(AuditAction, Invitation, Option<&str>)| {
+                tell::invitation(desk.enterprise, &desk.cause, *action, invitation, *rule, desk.now)
+            };
+            let told: Vec<AuditLine> = changed.told.iter().map(line).collect();
+            commit.writes.extend(audit::appends(desk.enterprise, &told));
             if self.store.commit(commit).await? == Committed::Applied {
-                for (action, invitation, rule) in &changed.told {
-                    tell::invitation(desk.enterprise, &desk.cause, *action, invitation, *rule, desk.now);
-                }
+                told.iter().for_each(AuditLine::log);
                 if let Some(post) = &self.post {
                     post.wake.notify_one();
                 }

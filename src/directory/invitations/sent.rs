@@ -1,14 +1,15 @@
 //! Statement 20: who leaves an organization takes along the invitations that they sent for it, in the same commit (V-16).
 use std::collections::BTreeMap;
 
-use super::super::{Directory, amend::Matter, outbox, unexpected_reply};
+use super::tell;
 use crate::{
+    directory::{Cause, Directory, amend::Matter, outbox, unexpected_reply},
     domain::{
         AddressId, Invitation, InvitationReference, Invitee, OrganizationId, OrganizationSlug, Person,
-        Timestamp,
     },
     provisioning::{Change, Plan},
     store::{Key, Op, Reply, Revision, StoreError, Write, records},
+    telemetry::{AuditAction, AuditLine},
 };
 
 /// Invitations of one person that one departure takes back. Should there be more, they open nothing all the same: an
@@ -96,11 +97,10 @@ fn unlisted(matter: &Matter<'_>, address: AddressId, invitation: &Invitation) ->
     ]
 }
 
-/// What the audit log says of them.
-pub(in crate::directory) fn tell(matter: &Matter<'_>, taken: &TakenBack, now: Timestamp) {
-    for invitation in &taken.invitations {
-        let cause = super::super::Cause { rule: Some("inviter_left"), ..matter.cause };
-        let action = crate::telemetry::AuditAction::CancelInvitation;
-        super::tell::invitation(matter.enterprise, &cause, action, invitation, None, now);
-    }
+/// What is told of them.
+pub(in crate::directory) fn told(matter: &Matter<'_>, taken: &TakenBack) -> Vec<AuditLine> {
+    let cause = Cause { rule: Some("inviter_left"), ..matter.cause };
+    let action = AuditAction::CancelInvitation;
+    let line = |gone| tell::invitation(matter.enterprise, &cause, action, gone, None, matter.now);
+    taken.invitations.iter().map(line).collect()
 }

@@ -1,8 +1,8 @@
-//! What happened to an invitation, told to the audit log.
+//! What happened to an invitation, as the audit stream and the log tell it.
 use crate::{
     directory::{Cause, Enterprise},
     domain::{Invitation, Timestamp},
-    telemetry::{AuditAction, AuditEvent, audit},
+    telemetry::{AuditAction, AuditEvent, AuditLine},
 };
 
 pub(in crate::directory) fn invitation(
@@ -12,10 +12,10 @@ pub(in crate::directory) fn invitation(
     invitation: &Invitation,
     rule: Option<&str>,
     now: Timestamp,
-) {
+) -> AuditLine {
     let id = invitation.id.to_string();
     let actor_id = cause.actor.map(|(person, _)| person.to_string());
-    audit(&AuditEvent {
+    AuditLine::of(&AuditEvent {
         organization: Some(invitation.organization.as_str()),
         role: Some(invitation.role.as_str()),
         invitation_id: Some(&id),
@@ -25,5 +25,5 @@ pub(in crate::directory) fn invitation(
         request_id: Some(cause.request_id).filter(|id| !id.is_empty()),
         reason: cause.rule.or(rule),
         ..AuditEvent::new(now, action, cause.trigger, enterprise.slug.as_str())
-    });
+    })
 }

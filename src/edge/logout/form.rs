@@ -1,13 +1,17 @@
 //! What comes to the SLO URL, by which binding, and its sizes.
-use std::time::Duration;
-
 use bytes::Bytes;
-use http::{Method, Request, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http::{Method, Request};
 use hyper::body::Incoming;
 
-use super::{super::gate::Gate, Refused};
-use crate::saml::{LogoutRefusal, MessageKind};
+use super::Refused;
+use crate::{
+    edge::{
+        binding,
+        gate::Gate,
+        transport::{self, BodyLimits, TransportFault},
+    },
+    saml::{LogoutRefusal, MessageKind},
+};
 
 /// The longest RelayState. The standard says 80 bytes, IdPs send more (SAML Bindings 3.4.3).
 const RELAY_STATE_BYTES_MAX: usize = 1_024;
@@ -28,23 +32,20 @@ pub(super) enum Binding {
 impl Binding {
     /// Tells the bindings apart by method and Content-Type and reads the body, capped while it streams.
     pub async fn read(gate: &Gate, request: Request<Incoming>) -> Result<Self, Refused> {
-        let query = request.uri().query().unwrap_or_default();
+        let query = request.uri().query();
         if *request.method() == Method::GET {
-            return Ok(Self::Redirect(query.to_owned()));
+            return Ok(Self::Redirect(query.unwrap_or_default().to_owned()));
         }
-        let is_ours = |name: &str| matches!(name, "SAMLResponse" | "SAMLRequest" | "SAMLart" | "RelayState");
-        if form_urlencoded::parse(query.as_bytes()).any(|(name, _)| is_ours(&name)) {
-            return Err(Refused::Query);
+        if binding::has_parameters(query) {
+            return Err(TransportFault::Query.into());
         }
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let media_type = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        if media_type.eq_ignore_ascii_case("text/xml") {
-            Ok(Self::Soap(read_body(gate, request).await?))
-        } else if media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            read_form(&read_body(gate, request).await?)
-        } else {
-            Err(Refused::ContentType)
+        let is = |media_type| transport::is_media_type(request.headers(), media_type);
+        let (is_soap, is_form) = (is("text/xml"), is(transport::FORM));
+        if !is_soap && !is_form {
+            return Err(TransportFault::ContentType.into());
         }
+        let body = transport::read_body(request.into_body(), BodyLimits::of(&gate.settings)).await?;
+        if is_soap { Ok(Self::Soap(body)) } else { read_form(&body) }
     }
 }
 
@@ -78,15 +79,4 @@ fn read_form(body: &[u8]) -> Result<Binding, Refused> {
         (None, None) => return Err(LogoutRefusal::MessageMissing.into()),
     };
     Ok(Binding::Post { kind, value, relay_state })
-}
-
-async fn read_body(gate: &Gate, request: Request<Incoming>) -> Result<Bytes, Refused> {
-    let body = Limited::new(request.into_body(), gate.settings.acs_body_bytes_max).collect();
-    let deadline = Duration::from_millis(gate.settings.acs_body_read_millis_max);
-    let body = tokio::time::timeout(deadline, body).await.map_err(|_| Refused::BodyTimeout)?;
-    let body = body.map_err(|error| match error.is::<LengthLimitError>() {
-        true => Refused::BodyTooLarge,
-        false => Refused::BodyBroken,
-    })?;
-    Ok(body.to_bytes())
 }

@@ -6,13 +6,15 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 
 use super::{
-    cookies, forms,
+    binding, cookies, forms,
     gate::{EnterpriseGate, Gate},
     respond::{self, Problem},
+    sign_in::own_path,
+    transport::{self, TransportFault},
 };
 use crate::{
     directory::{LogoutError, StoreError},
-    domain::{EnterpriseSlug, LogoutHandle, PendingLogout, RequestId, SessionId, Timestamp},
+    domain::{EnterpriseSlug, LogoutHandle, PendingLogout, RequestId, SessionId, Timestamp, url},
     proxy::Body,
     saml::{
         self, Delivery, LogoutMessage, LogoutOutcome, LogoutRefusal, Received, Receiver, Refusal,
@@ -25,16 +27,8 @@ use form::Binding;
 /// Why a message that came to the SLO URL changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    #[error("Content-Type is neither application/x-www-form-urlencoded nor text/xml")]
-    ContentType,
-    #[error("a parameter of the binding stands in the query of a POST")]
-    Query,
-    #[error("the body is too long")]
-    BodyTooLarge,
-    #[error("the body did not arrive in time")]
-    BodyTimeout,
-    #[error("the body broke off")]
-    BodyBroken,
+    #[error("{0}")]
+    Transport(#[from] TransportFault),
     #[error("{0}")]
     Saml(#[from] LogoutRefusal),
     #[error("RelayState is too long to be sent back")]
@@ -63,11 +57,7 @@ impl Refused {
     /// Stable code for logs, metrics and `docs/REASONS.md`.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::ContentType => "content_type",
-            Self::Query => "parameters_in_query",
-            Self::BodyTooLarge => "body_too_large",
-            Self::BodyTimeout => "body_timeout",
-            Self::BodyBroken => "body_broken",
+            Self::Transport(fault) => fault.code(),
             Self::Saml(refusal) => refusal.code(),
             Self::RelayStateTooLong => "relay_state_too_long",
             Self::RelayState => "relay_state_mismatch",
@@ -133,7 +123,7 @@ impl Call<'_> {
         let handle = cookies::pending_logout(request.headers());
         let binding = Binding::read(self.gate, request).await?;
         let pending = self.pending(handle).await?;
-        let asked = pending.as_ref().map(|pending| message_id(pending.request));
+        let asked = pending.as_ref().map(|pending| binding::message_id(pending.request));
         let outstanding = asked.as_deref();
         let receiver = Receiver {
             connection: self.connection,
@@ -180,7 +170,7 @@ impl Call<'_> {
     ) -> Result<Response<Body>, Stop> {
         form::check_relay_state(relay_state)?;
         let ended = self.end(request).await?;
-        let id = start::random_message_id().map_err(Stop::problem)?;
+        let id = binding::random_message_id().map_err(Stop::problem)?;
         let reply =
             saml::Reply { id: &id, in_response_to: request.id(), done: ended.is_some(), now: self.now };
         let delivery = saml::logout_response(self.connection, &reply, relay_state);
@@ -194,7 +184,7 @@ impl Call<'_> {
 
     async fn end_and_answer_by_soap(&self, request: &VerifiedLogoutRequest) -> Result<Response<Body>, Stop> {
         let done = self.end(request).await?.is_some();
-        let id = start::random_message_id().map_err(Stop::problem)?;
+        let id = binding::random_message_id().map_err(Stop::problem)?;
         let reply = saml::Reply { id: &id, in_response_to: request.id(), done, now: self.now };
         let envelope = saml::logout_response_soap(self.connection, &reply).map_err(Stop::problem)?;
         let mut response = Response::new(Body::from(envelope));
@@ -252,10 +242,12 @@ impl Call<'_> {
             LogoutOutcome::Failed => Some("logout_failed"),
         };
         audit(&AuditEvent { reason: outcome, ..self.event(AuditAction::LogoutResponse) });
-        let answer = match (response.outcome(), &pending.return_to) {
+        // S-98: whatever was kept, only a path of our own is redirected to.
+        let kept = pending.return_to.as_deref().and_then(|path| own_path(path).ok());
+        let answer = match (response.outcome(), kept) {
             (LogoutOutcome::Complete, Some(path)) => {
-                let origin = self.slo_url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-                see_other(&format!("{origin}{path}"))
+                let url = format!("{}{path}", url::origin(self.slo_url));
+                transport::redirect(StatusCode::SEE_OTHER, &url)
             }
             (outcome, _) => Ok(start::signed_out(self.gate, outcome, self.request_id)),
         };
@@ -290,25 +282,11 @@ impl Stop {
 /// A message of ours on its way through the browser.
 fn deliver(delivery: &Delivery) -> Result<Response<Body>, Problem> {
     match delivery {
-        Delivery::Redirect { url } => see_other(url),
+        Delivery::Redirect { url } => transport::redirect(StatusCode::SEE_OTHER, url),
         Delivery::Post { url, parameter, message, relay_state } => {
             forms::post(url, parameter, message, relay_state.as_deref())
         }
     }
-}
-
-fn see_other(url: &str) -> Result<Response<Body>, Problem> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SEE_OTHER;
-    respond::harden(&mut response);
-    let location = HeaderValue::from_str(url).map_err(|_| Problem::ReturnTo)?;
-    response.headers_mut().insert(header::LOCATION, location);
-    Ok(response)
-}
-
-/// An xs:ID must not begin with a digit (SAML Core 1.3.4).
-fn message_id(request: RequestId) -> String {
-    format!("_{request}")
 }
 
 /// L-08: whether a form of this very origin sent the request. What says neither of itself is taken for a stranger.
@@ -328,11 +306,6 @@ mod tests {
     #[test]
     fn every_refusal_of_our_own_is_documented() {
         let all: Vec<Refused> = vec![
-            Refused::ContentType,
-            Refused::Query,
-            Refused::BodyTooLarge,
-            Refused::BodyTimeout,
-            Refused::BodyBroken,
             LogoutRefusal::from(Reason::SignatureInvalid).into(),
             LogoutRefusal::MessageMissing.into(),
             LogoutRefusal::RequestAndResponse.into(),

@@ -1,17 +1,18 @@
 //! How people sign out here: a page that asks, and the sign-out that goes on to the IdP.
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 
-use super::{deliver, is_same_origin, message_id, see_other};
+use super::{deliver, is_same_origin};
 use crate::{
     domain::{ActiveSession, EnterpriseSlug, LogoutHandle, PendingLogout, RequestId, Timestamp},
     edge::{
+        binding::{self, Fresh},
         cookies, forms,
         gate::Gate,
         pages::Class,
         respond::{self, Problem},
         sign_in::own_path,
+        transport,
     },
     proxy::Body,
     saml::{self, Delivery, LogoutOutcome},
@@ -75,7 +76,7 @@ pub async fn sign_out(
     };
     let mut response = match (&asked, return_to) {
         (Some((delivery, _)), _) => deliver(delivery)?,
-        (None, Some(path)) => see_other(&format!("{origin}{path}"))?,
+        (None, Some(path)) => transport::redirect(StatusCode::SEE_OTHER, &format!("{origin}{path}"))?,
         (None, None) => signed_out(gate, LogoutOutcome::Failed, request_id),
     };
     let fields = response.headers_mut();
@@ -96,16 +97,13 @@ async fn ask(
     return_to: Option<&str>,
     now: Timestamp,
 ) -> Result<Option<(Delivery, LogoutHandle)>, Problem> {
-    let (mut handle, mut relay_state) = ([0; 16], [0; 16]);
-    getrandom::fill(&mut handle)?;
-    getrandom::fill(&mut relay_state)?;
+    let Fresh { handle, relay_state } = Fresh::new()?;
     let handle = LogoutHandle::from_bytes(handle);
-    let relay_state = URL_SAFE_NO_PAD.encode(relay_state);
     let request = RequestId::of_logout(handle);
     let session = &active.session;
     let delivery = saml::logout_request(
         connection,
-        &message_id(request),
+        &binding::message_id(request),
         &session.name_id,
         session.session_index.as_deref(),
         &relay_state,
@@ -143,11 +141,4 @@ pub(super) fn signed_out(gate: &Gate, outcome: LogoutOutcome, request_id: &str) 
         LogoutOutcome::Failed => Class::SignedOutHere,
     };
     respond::page(&gate.settings.pages, StatusCode::OK, class, request_id)
-}
-
-/// The ID of a message that nobody answers.
-pub(super) fn random_message_id() -> Result<String, getrandom::Error> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)?;
-    Ok(message_id(RequestId::from_bytes(bytes)))
 }

@@ -1,17 +1,21 @@
 //! The chooser: which of several enterprises a person belongs to, by the domain of their e-mail address.
 //!
 //! It decides only where a person is sent to sign in. Who they are says their IdP, and nobody is identified by e-mail.
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
-use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
-use super::{Ask, RETURN_TO_BYTES_MAX, own_path, return_path, see_other, start};
+use super::{Ask, RETURN_TO_BYTES_MAX, own_path, return_path, start};
 use crate::{
     access::{self, Found, Rule},
     domain::{AuthnDemand, EnterpriseSlug},
-    edge::{forms, gate::Gate, respond::Problem},
+    edge::{
+        forms,
+        gate::Gate,
+        respond::Problem,
+        transport::{self, BodyLimits, TransportFault},
+    },
     proxy::Body,
 };
 
@@ -72,7 +76,8 @@ pub fn redirect(gate: &Gate, host: &str, return_to: &str) -> Result<Response<Bod
     let return_to = own_path(return_to).ok().filter(|path| path.len() <= RETURN_TO_BYTES_MAX);
     let return_to = return_to.as_deref().unwrap_or("/");
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("return_to", return_to).finish();
-    see_other(StatusCode::FOUND, &format!("{}://{host}{PATH}?{query}", gate.settings.public_url.scheme))
+    let url = format!("{}://{host}{PATH}?{query}", gate.settings.public_url.scheme);
+    transport::redirect(StatusCode::FOUND, &url)
 }
 
 /// The page, and what it posts.
@@ -87,15 +92,11 @@ pub async fn serve(gate: &Gate, host: &str, request: Request<Incoming>) -> Resul
 
 async fn choose(gate: &Gate, host: &str, request: Request<Incoming>) -> Result<Response<Body>, Problem> {
     let (head, body) = request.into_parts();
-    let kind = head.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let media_type = kind.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(Problem::Form("its Content-Type is another"));
+    if !transport::is_media_type(&head.headers, transport::FORM) {
+        return Err(Problem::FormTransport(TransportFault::ContentType));
     }
-    let deadline = Duration::from_millis(gate.settings.acs_body_read_millis_max);
-    let body = tokio::time::timeout(deadline, Limited::new(body, FORM_BYTES_MAX).collect()).await;
-    let body = body.map_err(|_| Problem::Form("it did not arrive in time"))?;
-    let body = body.map_err(|_| Problem::Form("it broke off or is too long"))?.to_bytes();
+    let limits = BodyLimits { bytes_max: FORM_BYTES_MAX, ..BodyLimits::of(&gate.settings) };
+    let body = transport::read_body(body, limits).await.map_err(Problem::FormTransport)?;
     let Form { email, return_to } = Form::read(&body)?;
     let return_to = return_path(gate, host, &return_to)?;
     let found = Email::parse(&email)
@@ -142,7 +143,7 @@ impl Form {
                 _ => continue,
             };
             if slot.replace(value.into_owned()).is_some() {
-                return Err(Problem::Form("a field stands in it twice"));
+                return Err(Problem::FormFieldTwice);
             }
         }
         Ok(Self { email: email.unwrap_or_default(), return_to: return_to.unwrap_or_else(|| "/".into()) })

@@ -1,18 +1,16 @@
 //! The ACS: the IdP's answer, from the form to a session.
-use std::time::Duration;
-
 use http::{Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
-use super::{Refused, authn_request_id, own_path, see_other};
+use super::{Refused, own_path};
 use crate::{
     directory::{SignInError, SignedIn},
-    domain::{EnterpriseSlug, PendingSignIn, RequestId, SignInHandle, Timestamp},
+    domain::{EnterpriseSlug, PendingSignIn, RequestId, SignInHandle, Timestamp, url},
     edge::{
-        cookies,
+        binding, cookies,
         gate::{EnterpriseGate, Gate},
         respond::Problem,
+        transport::{self, BodyLimits, TransportFault},
     },
     proxy::Body,
     saml::{
@@ -51,10 +49,10 @@ pub async fn consume(
         }
     };
     gate.metrics.saml_accepted();
-    let origin = acs_url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
     // S-98: whatever was kept, configured or sent, only a path of our own is redirected to.
     let target = own_path(&accepted.return_to).unwrap_or_else(|_| "/".into());
-    let mut response = see_other(StatusCode::SEE_OTHER, &format!("{origin}{target}"))?;
+    let mut response =
+        transport::redirect(StatusCode::SEE_OTHER, &format!("{}{target}", url::origin(acs_url)))?;
     let fields = response.headers_mut();
     fields.append(header::SET_COOKIE, cookies::set_session(&accepted.signed_in.token));
     if let Some(answered) = accepted.answered {
@@ -94,7 +92,7 @@ async fn accept(
         let ours = pending.enterprise == tenant.enterprise.slug && pending.acs_url == acs_url;
         ours || !stands(Guard::RequestOfTenant)
     });
-    let ids: Vec<String> = outstanding.iter().map(|pending| authn_request_id(pending.request)).collect();
+    let ids: Vec<String> = outstanding.iter().map(|pending| binding::message_id(pending.request)).collect();
     let asked = ids.iter().zip(&outstanding);
     let asked: Vec<Outstanding<'_>> = asked
         .map(|(request_id, PendingSignIn { demand, issued_at, .. })| Outstanding {
@@ -150,29 +148,19 @@ struct Form {
 
 /// Step 1 of the checks: the HTTP-POST binding and nothing else (S-100).
 async fn read_form(gate: &Gate, request: Request<Incoming>) -> Result<Form, Refused> {
-    let kind =
-        request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let media_type = kind.split(';').next().unwrap_or_default().trim();
-    let is_form = media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded");
-    if !is_form && stands(Guard::FormContentType) {
-        return Err(Refused::ContentType);
+    if !transport::is_media_type(request.headers(), transport::FORM) && stands(Guard::FormContentType) {
+        return Err(TransportFault::ContentType.into());
     }
-    let is_ours = |name: &str| matches!(name, "SAMLResponse" | "SAMLRequest" | "SAMLart" | "RelayState");
-    let query = request.uri().query().unwrap_or_default();
-    let ours = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| is_ours(&name));
-    if ours && stands(Guard::FormNotInQuery) {
-        return Err(Refused::Query);
+    if binding::has_parameters(request.uri().query()) && stands(Guard::FormNotInQuery) {
+        return Err(TransportFault::Query.into());
     }
-    let most = if stands(Guard::FormSize) { gate.settings.acs_body_bytes_max } else { usize::MAX };
-    let body = Limited::new(request.into_body(), most).collect();
-    let deadline = Duration::from_millis(gate.settings.acs_body_read_millis_max);
-    let body = tokio::time::timeout(deadline, body).await.map_err(|_| Refused::BodyTimeout)?;
-    let body = body.map_err(|error| match error.is::<LengthLimitError>() {
-        true => Refused::BodyTooLarge,
-        false => Refused::BodyBroken,
-    })?;
+    let mut limits = BodyLimits::of(&gate.settings);
+    if !stands(Guard::FormSize) {
+        limits.bytes_max = usize::MAX;
+    }
+    let body = transport::read_body(request.into_body(), limits).await?;
     let (mut response, mut relay_state) = (None, None);
-    for (name, value) in form_urlencoded::parse(&body.to_bytes()) {
+    for (name, value) in form_urlencoded::parse(&body) {
         let slot = match name.as_ref() {
             "SAMLResponse" => &mut response,
             "RelayState" => &mut relay_state,

@@ -1,17 +1,9 @@
 //! Signing in: [`start`] sends a browser to its IdP, [`consume`] takes the response that comes back to the ACS, and
 //! [`chooser`] asks by e-mail address which IdP it is where several are possible.
-use http::{HeaderValue, Response, StatusCode, header};
-
-use super::{
-    gate::Gate,
-    respond::{self, Problem},
-    router::Own,
-};
+use super::{gate::Gate, respond::Problem, router::Own, transport::TransportFault};
 use crate::{
     access,
     directory::{SignInError, StoreError},
-    domain::RequestId,
-    proxy::Body,
     saml::{self, Refusal},
     second_opinion::Disagreement,
 };
@@ -29,16 +21,8 @@ const RETURN_TO_BYTES_MAX: usize = 2048;
 /// Why a response that came to the ACS opened no session.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    #[error("Content-Type is not application/x-www-form-urlencoded")]
-    ContentType,
-    #[error("a parameter of the binding stands in the query")]
-    Query,
-    #[error("the body is too long")]
-    BodyTooLarge,
-    #[error("the body did not arrive in time")]
-    BodyTimeout,
-    #[error("the body broke off")]
-    BodyBroken,
+    #[error("{0}")]
+    Transport(#[from] TransportFault),
     #[error("not exactly one SAMLResponse and at most one RelayState")]
     Parameters,
     #[error("{0}")]
@@ -63,11 +47,7 @@ impl Refused {
     /// Stable code for logs, metrics and `docs/REASONS.md`.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::ContentType => "content_type",
-            Self::Query => "parameters_in_query",
-            Self::BodyTooLarge => "body_too_large",
-            Self::BodyTimeout => "body_timeout",
-            Self::BodyBroken => "body_broken",
+            Self::Transport(fault) => fault.code(),
             Self::Parameters => "parameters",
             Self::Saml(refusal) => refusal.reason.code(),
             Self::SecondOpinion(_) => "second_opinion_disagrees",
@@ -106,20 +86,6 @@ pub(super) fn own_path(target: &str) -> Result<String, Problem> {
     })
 }
 
-/// An xs:ID must not begin with a digit (SAML Core 1.3.4).
-fn authn_request_id(request: RequestId) -> String {
-    format!("_{request}")
-}
-
-pub(super) fn see_other(status: StatusCode, url: &str) -> Result<Response<Body>, Problem> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    respond::harden(&mut response);
-    let location = HeaderValue::from_str(url).map_err(|_| Problem::ReturnTo)?;
-    response.headers_mut().insert(header::LOCATION, location);
-    Ok(response)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,12 +93,7 @@ mod tests {
 
     #[test]
     fn every_refusal_of_our_own_is_documented() {
-        let all = [
-            Refused::ContentType,
-            Refused::Query,
-            Refused::BodyTooLarge,
-            Refused::BodyTimeout,
-            Refused::BodyBroken,
+        let own = [
             Refused::Parameters,
             Refused::Saml(Box::new(Reason::SignatureInvalid.into())),
             Refused::SecondOpinion(Disagreement::Value("NameID")),
@@ -148,14 +109,10 @@ mod tests {
             SignInError::Random(getrandom::Error::UNSUPPORTED).into(),
             SignInError::Store(StoreError::Timeout(1)).into(),
         ];
-        for refused in &all {
+        for refused in TransportFault::ALL.map(Refused::Transport).into_iter().chain(own) {
             // Whoever adds a variant is sent here.
             match refused {
-                Refused::ContentType
-                | Refused::Query
-                | Refused::BodyTooLarge
-                | Refused::BodyTimeout
-                | Refused::BodyBroken
+                Refused::Transport(_)
                 | Refused::Parameters
                 | Refused::Saml(_)
                 | Refused::SecondOpinion(_)

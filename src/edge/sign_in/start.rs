@@ -1,14 +1,19 @@
 //! Starting a sign-in: the pending record, the AuthnRequest, and the cookie that binds both to the browser.
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 
-use super::{RETURN_TO_BYTES_MAX, authn_request_id, chooser, return_path, see_other};
+use super::{RETURN_TO_BYTES_MAX, chooser, return_path};
 use crate::{
     domain::{AuthnDemand, EnterpriseSlug, PendingSignIn, RequestId, SignInHandle},
-    edge::{cookies, forms, gate::Gate, respond::Problem},
+    edge::{
+        binding::{self, Fresh},
+        cookies, forms,
+        gate::Gate,
+        respond::Problem,
+        transport,
+    },
     proxy::Body,
-    saml::{AuthnRequest, Sent},
+    saml::{AuthnRequest, Delivery},
 };
 
 /// A sign-in to be started.
@@ -33,7 +38,8 @@ pub async fn start(gate: &Gate, ask: Ask<'_>, fields: &HeaderMap) -> Result<Resp
         gate.acs_url(ask.enterprise, ask.host).ok_or(Problem::NotConfigured(ask.enterprise.clone()))?;
     let now = (gate.now)();
     let connection = tenant.connection(now)?;
-    let (handle, relay_state) = random_ids()?;
+    let Fresh { handle, relay_state } = Fresh::new()?;
+    let handle = SignInHandle::from_bytes(handle);
     let request = RequestId::of(handle);
     let lifetime = jiff::SignedDuration::from_secs(i64::from(settings.sign_in_seconds_max));
     let always = connection.settings();
@@ -55,7 +61,7 @@ pub async fn start(gate: &Gate, ask: Ask<'_>, fields: &HeaderMap) -> Result<Resp
         expires_at: now.checked_add(lifetime).unwrap_or(now),
     };
     let sent = AuthnRequest {
-        id: &authn_request_id(request),
+        id: &binding::message_id(request),
         acs_url,
         relay_state: &pending.relay_state,
         demand: &pending.demand,
@@ -70,9 +76,9 @@ pub async fn start(gate: &Gate, ask: Ask<'_>, fields: &HeaderMap) -> Result<Resp
     handles.push(handle);
     gate.directory.open_sign_in(&pending, &evicted, now).await?;
     let mut response = match sent {
-        Sent::Redirect(url) => see_other(StatusCode::FOUND, &url)?,
-        Sent::Post { action, parameter, message, relay_state } => {
-            forms::post(&action, parameter, &message, Some(&relay_state))?
+        Delivery::Redirect { url } => transport::redirect(StatusCode::FOUND, &url)?,
+        Delivery::Post { url, parameter, message, relay_state } => {
+            forms::post(&url, parameter, &message, relay_state.as_deref())?
         }
     };
     let cookie = cookies::set_pending_sign_ins(&handles, settings.sign_in_seconds_max);
@@ -104,12 +110,4 @@ pub async fn login(
     let login_hint = hint.as_ref().map(chooser::Email::as_str);
     let demand = AuthnDemand::default();
     start(gate, Ask { enterprise, host, return_to: &return_to, demand, login_hint }, request.headers()).await
-}
-
-/// 128 random bits each: the browser's handle, of which the request's id is derived, and RelayState (S-98, S-103).
-fn random_ids() -> Result<(SignInHandle, String), getrandom::Error> {
-    let (mut handle, mut relay_state) = ([0; 16], [0; 16]);
-    getrandom::fill(&mut handle)?;
-    getrandom::fill(&mut relay_state)?;
-    Ok((SignInHandle::from_bytes(handle), URL_SAFE_NO_PAD.encode(relay_state)))
 }

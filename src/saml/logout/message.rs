@@ -3,7 +3,8 @@ use std::borrow::Cow;
 
 use super::{
     super::{
-        Reason, Refusal,
+        Connection, Reason, Refusal,
+        decryption::Decryption,
         fields::{self, Issuer, NameIdFields},
         structure::check_version,
         xml::{Namespace, NodeId, Tape},
@@ -20,7 +21,7 @@ pub(super) struct Parts {
     pub element: NodeId,
     pub issuer: NodeId,
     pub signature: Option<NodeId>,
-    /// Of a LogoutRequest.
+    /// Of a LogoutRequest: a NameID or an EncryptedID.
     pub name_id: Option<NodeId>,
     /// Of a LogoutResponse.
     pub status: Option<NodeId>,
@@ -49,12 +50,9 @@ pub(super) fn parts(tape: &Tape<'_>, element: NodeId, kind: MessageKind) -> Resu
                 2
             }
             (_, Namespace::SAMLP, "Extensions") => 3,
-            (MessageKind::Request, Namespace::SAML, "NameID") => {
+            (MessageKind::Request, Namespace::SAML, "NameID" | "EncryptedID") => {
                 parts.name_id = Some(child);
                 4
-            }
-            (MessageKind::Request, Namespace::SAML, "EncryptedID") => {
-                return Err(Reason::EncryptedPart.into());
             }
             (MessageKind::Request, Namespace::SAMLP, "SessionIndex") => 5,
             (MessageKind::Response, Namespace::SAMLP, "Status") => {
@@ -132,6 +130,8 @@ pub(super) fn in_envelope(tape: &Tape<'_>) -> Result<NodeId, LogoutRefusal> {
 
 /// What both messages say.
 pub(super) struct Fields<'s> {
+    /// The message's local name.
+    pub element: &'s str,
     pub id: Cow<'s, str>,
     pub issuer: Issuer<'s>,
     pub destination: Option<Cow<'s, str>>,
@@ -142,6 +142,7 @@ impl<'s> Fields<'s> {
     pub fn read(tape: &Tape<'s>, parts: &Parts) -> Result<Self, LogoutRefusal> {
         let element = parts.element;
         Ok(Self {
+            element: tape.local(element),
             id: tape.attribute(element, "ID").unwrap_or_default(),
             issuer: fields::issuer(tape, parts.issuer)?,
             destination: tape.attribute(element, "Destination"),
@@ -158,8 +159,18 @@ pub(super) struct About<'s> {
 }
 
 impl<'s> About<'s> {
-    pub fn read(tape: &Tape<'s>, parts: &Parts) -> Result<Self, LogoutRefusal> {
-        let name_id = fields::name_id(tape, parts.name_id.ok_or(LogoutRefusal::Shape)?)?;
+    /// Of a message that was verified: an EncryptedID is opened with the connection's keys.
+    pub fn read(tape: &Tape<'s>, parts: &Parts, connection: &Connection) -> Result<Self, LogoutRefusal> {
+        let element = parts.name_id.ok_or(LogoutRefusal::Shape)?;
+        let name_id = if tape.is(element, Namespace::SAML, "EncryptedID") {
+            // SAML Core 2.2.4, as in an assertion.
+            if connection.settings().decryption_keys.is_empty() {
+                return Err(Reason::EncryptedPart.into());
+            }
+            fields::encrypted_id(tape, element, &mut Decryption::new(connection))?
+        } else {
+            fields::name_id(tape, element)?
+        };
         let mut session_indexes = vec![];
         for child in tape.children(parts.element).filter(|id| tape.is(*id, Namespace::SAMLP, "SessionIndex"))
         {

@@ -11,7 +11,7 @@ mod refusal;
 mod write;
 
 use super::{
-    Connection, Reason,
+    Connection, MessageKind, Reason,
     limits::DECODED_BYTES_MAX,
     signature,
     xml::{self, NodeId, Tape},
@@ -19,24 +19,10 @@ use super::{
 use crate::domain::{NameId, Timestamp};
 
 pub use refusal::LogoutRefusal;
-pub use write::{Delivery, Reply, logout_request, logout_response, logout_response_soap};
-
-/// Which parameter of the binding carries a message, and so which message it must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MessageKind {
-    Request,
-    Response,
-}
+pub use write::{Reply, logout_request, logout_response, logout_response_soap};
 
 impl MessageKind {
-    /// The parameter's name (SAML Bindings 3.4.4, 3.5.4).
-    pub fn parameter(self) -> &'static str {
-        match self {
-            Self::Request => "SAMLRequest",
-            Self::Response => "SAMLResponse",
-        }
-    }
-
+    /// What the message of this parameter must be.
     fn element(self) -> &'static str {
         match self {
             Self::Request => "LogoutRequest",

@@ -1,19 +1,20 @@
 //! Whether a signed logout message is meant for us, now, and about whom or in answer to what: SAML Profiles 4.4.3 and 4.4.4.
+use std::borrow::Cow;
+
 use super::{
     super::{
         Reason, Refusal,
         guard::Guard,
         instant::shifted,
         limits::{ISSUE_AGE_SECONDS_MAX, NAME_ID_BYTES_MAX},
-        name_id::UNSPECIFIED,
-        policy::{ENTITY_FORMAT, equal},
         structure::{STATUS_SUCCESS, status_codes},
         xml::Tape,
+        yardstick::Yardstick,
     },
     LogoutOutcome, LogoutRefusal, Receiver, VerifiedLogoutRequest, VerifiedLogoutResponse,
     message::{About, Fields, Parts},
 };
-use crate::domain::{NameId, Timestamp};
+use crate::domain::NameId;
 
 const PARTIAL_LOGOUT: &str = "urn:oasis:names:tc:SAML:2.0:status:PartialLogout";
 
@@ -24,35 +25,12 @@ impl Receiver<'_> {
         fields: &Fields<'_>,
         destination_required: bool,
     ) -> Result<(), LogoutRefusal> {
-        let settings = self.connection.settings();
-        if let Some(format) = fields.issuer.format.as_deref().filter(|format| *format != ENTITY_FORMAT) {
-            return Err(Refusal::from(Reason::IssuerFormat).expected(ENTITY_FORMAT).found(format).into());
-        }
-        equal(
-            &fields.issuer.value,
-            &settings.idp_entity_id,
-            Reason::ResponseIssuerMismatch,
-            Guard::ResponseIssuer,
-        )?;
+        let yardstick = self.yardstick();
+        yardstick.check_issuer(&fields.issuer, Reason::ResponseIssuerMismatch, Guard::ResponseIssuer)?;
         // SAML Bindings 3.4.5.2, 3.5.5.2: a signed message that goes through a browser names where it goes. By SOAP nobody
-        // is between, so it need not; one that names a place goes only there (SAML Core 3.2.1).
-        match fields.destination.as_deref() {
-            Some(destination) => {
-                equal(destination, self.slo_url, Reason::DestinationMismatch, Guard::Destination)?
-            }
-            None if destination_required => {
-                return Err(Refusal::from(Reason::DestinationMissing).expected(self.slo_url).into());
-            }
-            None => {}
-        }
-        let issued = fields.issue_instant;
-        if issued > shifted(self.now, self.skew()) {
-            return Err(self.late(Reason::IssueInstantFuture, issued));
-        }
-        if self.is_past(shifted(issued, ISSUE_AGE_SECONDS_MAX)) {
-            return Err(self.late(Reason::IssueInstantStale, issued));
-        }
-        Ok(())
+        // is between, so it need not.
+        yardstick.check_destination(fields.destination.as_deref(), self.slo_url, destination_required)?;
+        Ok(yardstick.check_issue_instant(fields.issue_instant, fields.element)?)
     }
 
     /// SAML Core 3.7.1.
@@ -62,8 +40,9 @@ impl Receiver<'_> {
         parts: &Parts,
         fields: Fields<'_>,
     ) -> Result<VerifiedLogoutRequest, LogoutRefusal> {
-        let About { name_id, session_indexes, not_on_or_after } = About::read(signed, parts)?;
-        if not_on_or_after.is_some_and(|end| self.is_past(end)) {
+        let About { name_id, session_indexes, not_on_or_after } =
+            About::read(signed, parts, self.connection)?;
+        if not_on_or_after.is_some_and(|end| self.yardstick().is_past(end)) {
             return Err(LogoutRefusal::Expired);
         }
         // Compared with what sessions have, byte for byte: nothing of it is trimmed or folded (L-05).
@@ -74,19 +53,22 @@ impl Receiver<'_> {
             return Err(Reason::NameIdTooLong.into());
         }
         let age_end = shifted(fields.issue_instant, ISSUE_AGE_SECONDS_MAX);
-        let owned = |text: Option<std::borrow::Cow<'_, str>>| text.map(std::borrow::Cow::into_owned);
+        let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
         Ok(VerifiedLogoutRequest {
             id: fields.id.into_owned(),
             issuer: fields.issuer.value.into_owned(),
             name_id: NameId {
                 value: name_id.value.into_owned(),
-                format: owned(name_id.format).unwrap_or_else(|| UNSPECIFIED.to_owned()),
+                format: owned(name_id.format).unwrap_or_else(|| NameId::UNSPECIFIED.to_owned()),
                 name_qualifier: owned(name_id.name_qualifier),
                 sp_name_qualifier: owned(name_id.sp_name_qualifier),
             },
             session_indexes,
             issue_instant: fields.issue_instant,
-            replayable_until: shifted(not_on_or_after.map_or(age_end, |end| end.min(age_end)), self.skew()),
+            replayable_until: shifted(
+                not_on_or_after.map_or(age_end, |end| end.min(age_end)),
+                self.yardstick().skew(),
+            ),
         })
     }
 
@@ -111,16 +93,7 @@ impl Receiver<'_> {
         Ok(VerifiedLogoutResponse { in_response_to: answered.into_owned(), outcome })
     }
 
-    fn skew(&self) -> i64 {
-        i64::from(self.connection.settings().clock_skew_seconds)
-    }
-
-    /// Whether `end` is past, with the clock skew in the message's favour.
-    fn is_past(&self, end: Timestamp) -> bool {
-        self.now >= shifted(end, self.skew())
-    }
-
-    fn late(&self, reason: Reason, at: Timestamp) -> LogoutRefusal {
-        Refusal::from(reason).expected(&format!("now {}", self.now)).found(&at.to_string()).into()
+    fn yardstick(&self) -> Yardstick<'_> {
+        Yardstick { connection: self.connection, now: self.now }
     }
 }

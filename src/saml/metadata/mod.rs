@@ -12,7 +12,7 @@ pub use error::MetadataError;
 pub use own::{OwnDescriptor, own_metadata};
 pub use read::read_metadata;
 
-use super::{Connection, ConnectionError, RequestBinding, Settings, SloBinding, SloSettings};
+use super::{Binding, Connection, ConnectionError, Settings, SloSettings};
 use crate::domain::Timestamp;
 
 /// What a document must agree with.
@@ -152,8 +152,8 @@ impl IdpMetadata {
     fn slo(&self, settings: &Settings) -> Option<SloSettings> {
         let by = |binding| self.single_logout.iter().find(move |slo| slo.binding == binding);
         let (slo, binding) = by(MetadataBinding::Redirect)
-            .map(|slo| (slo, SloBinding::Redirect))
-            .or_else(|| by(MetadataBinding::Post).map(|slo| (slo, SloBinding::Post)))?;
+            .map(|slo| (slo, Binding::Redirect))
+            .or_else(|| by(MetadataBinding::Post).map(|slo| (slo, Binding::Post)))?;
         let (url, response_url) = (slo.location.clone(), slo.response_location.clone());
         (!settings.signing_keys.is_empty()).then_some(SloSettings { url, response_url, binding })
     }
@@ -164,8 +164,8 @@ impl IdpMetadata {
         Settings {
             // An IdP that takes POSTs without saying so takes them where redirects go.
             sso_url: match settings.request_binding {
-                RequestBinding::Redirect => self.sso_url(),
-                RequestBinding::Post => self.location(MetadataBinding::Post).unwrap_or(self.sso_url()),
+                Binding::Redirect => self.sso_url(),
+                Binding::Post => self.location(MetadataBinding::Post).unwrap_or(self.sso_url()),
             }
             .to_owned(),
             certificates: self.certificates.clone(),

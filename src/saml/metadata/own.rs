@@ -7,19 +7,15 @@ use sha2::{Digest, Sha256};
 
 use super::MetadataBinding;
 use crate::{
-    domain::Timestamp,
-    saml::{OwnKey, Settings, SignedElement, SigningError, signing::sign_document},
+    domain::{NameId, Timestamp},
+    saml::{OwnKey, Settings, SignedElement, SigningError, instant::whole_seconds, signing::sign_document},
 };
 
 const MD: &str = "urn:oasis:names:tc:SAML:2.0:metadata";
 const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
 
 /// Those that can hold memberships, the most lasting first. A transient one is not among them.
-const NAME_ID_FORMATS: [&str; 3] = [
-    "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
-    "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress",
-    "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified",
-];
+const NAME_ID_FORMATS: [&str; 3] = [NameId::PERSISTENT, NameId::EMAIL_ADDRESS, NameId::UNSPECIFIED];
 /// What a KeyDescriptor for encryption says we can open, the best first.
 const ENCRYPTION_METHODS: [&str; 4] = [
     "http://www.w3.org/2009/xmlenc11#aes256-gcm",
@@ -45,14 +41,13 @@ pub fn own_metadata(
     own: &OwnDescriptor,
     valid_until: Option<Timestamp>,
 ) -> Result<String, SigningError> {
-    let valid_until =
-        valid_until.map(|until| Timestamp::from_second(until.as_second()).unwrap_or(until).to_string());
+    let valid_until = valid_until.map(|until| whole_seconds(until).to_string());
     let content = document(settings, own, valid_until.as_deref(), None)?;
     let hash = Sha256::digest(content.as_bytes());
     let id: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     let id = format!("_{id}");
     let document = document(settings, own, valid_until.as_deref(), Some(&id))?;
-    match settings.signing_keys.first().filter(|_| own.signed) {
+    match settings.signing_key().filter(|_| own.signed) {
         None if own.signed => Err(SigningError::Document),
         None => Ok(document),
         Some(key) => {
@@ -90,7 +85,7 @@ fn role(writer: &mut Xml, settings: &Settings, own: &OwnDescriptor) -> std::io::
     let flag = |flag: bool| if flag { "true" } else { "false" };
     let role = writer.create_element("md:SPSSODescriptor").with_attributes([
         ("protocolSupportEnumeration", "urn:oasis:names:tc:SAML:2.0:protocol"),
-        ("AuthnRequestsSigned", flag(settings.sign_requests && !settings.signing_keys.is_empty())),
+        ("AuthnRequestsSigned", flag(settings.request_key().is_some())),
         ("WantAssertionsSigned", flag(wants)),
     ]);
     role.write_inner_content(|writer| {

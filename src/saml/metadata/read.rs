@@ -38,7 +38,7 @@ pub fn read_metadata(
         (None, _) => Document { tape: &received, rules }.read(now),
         (Some(_), None) => Err(MetadataError::SignatureMissing),
         (Some(signers), Some(signature)) => {
-            let digested = signature::verify_root(&received, signature, signers.keys())?;
+            let digested = signature::verify_message(&received, Tape::ROOT, signature, signers.keys())?;
             let signed = digested.reread()?;
             check_entity(&signed)?;
             let metadata = Document { tape: &signed, rules }.read(now)?;

@@ -13,10 +13,22 @@ use crate::saml::{
     Reason, Refusal,
     guard::{Guard, stands},
     limits::{
-        ATTRIBUTES_PER_ELEMENT_MAX, DEPTH_MAX, NAME_BYTES_MAX, NAMESPACES_IN_SCOPE_MAX,
-        NAMESPACES_PER_DOCUMENT_MAX, NODES_MAX,
+        ATTRIBUTES_PER_ELEMENT_MAX, CANONICAL_BYTES_MAX, DECODED_BYTES_MAX, DEPTH_MAX, METADATA_BYTES_MAX,
+        NAME_BYTES_MAX, NAMESPACES_IN_SCOPE_MAX, NAMESPACES_PER_DOCUMENT_MAX, NODES_MAX,
     },
 };
+
+// The caps keep what the tape counts within the widths that it counts in.
+const _: () = assert!(
+    ATTRIBUTES_PER_ELEMENT_MAX <= u8::MAX as usize
+        && NAME_BYTES_MAX <= u16::MAX as usize
+        && NAMESPACES_PER_DOCUMENT_MAX <= u16::MAX as usize
+        && NAMESPACES_IN_SCOPE_MAX < u16::MAX as usize
+        && NODES_MAX < u32::MAX as usize
+        && DECODED_BYTES_MAX <= u32::MAX as usize
+        && CANONICAL_BYTES_MAX <= u32::MAX as usize
+        && METADATA_BYTES_MAX <= u32::MAX as usize
+);
 
 pub(super) struct Builder<'s> {
     tape: Tape<'s>,
@@ -94,7 +106,7 @@ impl<'s> Builder<'s> {
     /// empty-element tags.
     #[inline]
     pub fn repeat_tag(&mut self, start: usize) -> Result<Option<usize>, Refusal> {
-        let rest = self.between(start, self.tape.source.len());
+        let rest = self.rest(start);
         let Some(known) = self.repeated().filter(|known| rest.starts_with(self.spelled(known))) else {
             return Ok(None);
         };
@@ -229,6 +241,7 @@ impl<'s> Builder<'s> {
             canonical &= raw.spelled_plain;
             self.raw.push(raw);
         }
+        // Each of them with one blank before it and none within, and nothing behind the last.
         canonical &= at + spelled == end;
         if self.canonical && !canonical {
             return Err(Refusal::at(Reason::NotWellFormed, at).expected("canonical XML"));
@@ -433,15 +446,18 @@ struct Resolved {
     local_at: u16,
 }
 
+/// Names that are remembered at a time.
+const NAME_SLOTS: usize = 8;
+
 /// The last names that were resolved, by length: a message says `saml:AttributeValue` hundreds of times.
 #[derive(Default)]
 struct NameMemo<'s> {
-    slots: [Option<(&'s str, u32, Resolved)>; 8],
+    slots: [Option<(&'s str, u32, Resolved)>; NAME_SLOTS],
 }
 
 impl<'s> NameMemo<'s> {
     fn slot(name: &str) -> usize {
-        name.len() % 8
+        name.len() % NAME_SLOTS
     }
 
     fn get(&self, name: &str, scope: u32) -> Option<Resolved> {

@@ -2,7 +2,7 @@
 //!
 //! Most of a message is canonical as it stands, so this walks the nodes and copies runs of source between the places
 //! that must change: start tags to which declarations are added, unusual spellings, comments, the omitted signature.
-//! A fault here shows as a digest that does not match; what was digested is what is read (see `super::super::claims`).
+//! A fault here shows as a digest that does not match; what was digested is what is read (see [`super::reread`]).
 use std::{borrow::Cow, cmp::Ordering, ops::Range};
 
 use super::{

@@ -34,6 +34,7 @@ impl Builder<'_> {
             let (text, close) = (at + tag.len(), at + tag.len() + text_len);
             let end = close + "</>".len() + name.len();
             let element = known.moved_to(at, text, self.len());
+            // Behind its text.
             let after = element.after + 1;
             let (close_start, end_offset) = (close as u32, end as u32);
             self.push(Node { close_start, end: end_offset, after, close_plain: true, ..element })?;

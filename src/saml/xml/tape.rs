@@ -90,6 +90,7 @@ pub(in crate::saml) struct Node {
     pub(super) binding: u32,
     /// The innermost binding in scope.
     pub(super) scope: u32,
+    /// Where the element's attributes begin among the tape's.
     pub(super) attributes: u32,
 }
 
@@ -293,8 +294,7 @@ impl<'s> Tape<'s> {
         for (_, node) in self.child_nodes(id) {
             let piece = match node.kind {
                 Kind::Element if stands(Guard::TextOnly) => return None,
-                Kind::Element => continue,
-                Kind::Comment => continue,
+                Kind::Element | Kind::Comment => continue,
                 Kind::Text if node.plain => Cow::Borrowed(self.slice(node.start, node.end)),
                 kind => text::character_data(kind, self.slice(node.start, node.end)),
             };

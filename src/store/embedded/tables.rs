@@ -7,10 +7,12 @@ use redb::{Database, ReadTransaction, ReadableTable, Table, TableDefinition, Wri
 use crate::{
     domain::Timestamp,
     store::{
-        Commit, Committed, Key, Kind, Op, Reply, Revision, StoreError, Versioned, Write,
+        Commit, Committed, Key, Kind, Note, Op, Reply, Revision, StoreError, Versioned, Write,
         envelope::{self, Head},
     },
 };
+
+use super::streams::Streams;
 
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 pub(super) const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
@@ -76,8 +78,11 @@ pub(super) struct Tables<'t> {
     values: Table<'t, &'static str, &'static [u8]>,
     expiries: Table<'t, (u64, &'static str), ()>,
     sets: Table<'t, (&'static str, &'static [u8]), ()>,
+    streams: Streams<'t>,
     /// Whether anything was written.
     pub changed: bool,
+    /// To be told once the transaction is durable.
+    pub notes: Vec<Note>,
 }
 
 impl<'t> Tables<'t> {
@@ -87,7 +92,9 @@ impl<'t> Tables<'t> {
             values: transaction.open_table(VALUES).map_err(unavailable)?,
             expiries: transaction.open_table(EXPIRIES).map_err(unavailable)?,
             sets: transaction.open_table(SETS).map_err(unavailable)?,
+            streams: Streams::open(transaction)?,
             changed: false,
+            notes: vec![],
         })
     }
 
@@ -139,6 +146,18 @@ impl<'t> Tables<'t> {
                 self.delete(&key)?;
                 Reply::Done
             }
+            Op::Append(key, value) => {
+                self.append(&key, &value)?;
+                Reply::Done
+            }
+            Op::Trim(key, upto) => {
+                self.changed |= self.streams.trim(&key, upto)?;
+                Reply::Done
+            }
+            Op::Notify(note) => {
+                self.notes.push(note);
+                Reply::Done
+            }
         })
     }
 
@@ -153,7 +172,8 @@ impl<'t> Tables<'t> {
         for write in &change.writes {
             revisions.push(match write {
                 Write::Put(key, _) => self.revision(key)? + 1,
-                Write::Delete(_) | Write::Insert(..) | Write::Remove(..) => 0,
+                Write::Append(key, _) => self.streams.head(key).map(|_| 0)?,
+                Write::Delete(_) | Write::Insert(..) | Write::Remove(..) | Write::Notify(_) => 0,
             });
         }
         for (write, revision) in change.writes.into_iter().zip(revisions) {
@@ -162,6 +182,8 @@ impl<'t> Tables<'t> {
                 Write::Delete(key) => self.delete(&key)?,
                 Write::Insert(key, member) => self.insert(&key, &member)?,
                 Write::Remove(key, member) => self.remove(&key, &member)?,
+                Write::Append(key, value) => self.append(&key, &value)?,
+                Write::Notify(note) => self.notes.push(note),
             }
         }
         Ok(Committed::Applied)
@@ -192,6 +214,11 @@ impl<'t> Tables<'t> {
             self.changed = true;
         }
         Ok(())
+    }
+
+    fn append(&mut self, key: &Key, value: &[u8]) -> Result<(), StoreError> {
+        self.changed = true;
+        self.streams.append(key, value)
     }
 
     fn revision(&self, key: &Key) -> Result<Revision, StoreError> {

@@ -1,11 +1,11 @@
 //! The writer: takes what has queued up, applies it in one transaction, flushes once, then answers.
 use redb::{Database, Durability};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::tables::{Tables, unavailable};
 use crate::{
     domain::Timestamp,
-    store::{Commit, Committed, Op, Reply, StoreError},
+    store::{Commit, Committed, Heard, Note, Op, Reply, StoreError},
 };
 
 /// Jobs in one transaction: keeps the last one's wait, and what a failure takes down, bounded.
@@ -36,7 +36,7 @@ pub(super) enum Done {
 }
 
 /// Runs until every sender is gone and the queue is empty.
-pub(super) fn run(database: &Database, mut queue: mpsc::Receiver<Job>) {
+pub(super) fn run(database: &Database, mut queue: mpsc::Receiver<Job>, told: &broadcast::Sender<Heard>) {
     while let Some(first) = queue.blocking_recv() {
         let mut jobs = vec![first];
         while jobs.len() < JOBS_PER_FLUSH_MAX
@@ -44,15 +44,22 @@ pub(super) fn run(database: &Database, mut queue: mpsc::Receiver<Job>) {
         {
             jobs.push(job);
         }
-        flush(database, jobs);
+        flush(database, jobs, told);
     }
 }
 
 /// Applies the jobs in one transaction. If it fails, none of them happened, and each is told so.
-fn flush(database: &Database, jobs: Vec<Job>) {
+fn flush(database: &Database, jobs: Vec<Job>, told: &broadcast::Sender<Heard>) {
     let (works, answers): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.work, job.answer)).unzip();
-    let mut results = apply(database, works).map(Vec::into_iter).inspect_err(|error| {
+    let applied = apply(database, works).inspect_err(|error| {
         tracing::error!(%error, "the embedded store cannot write");
+    });
+    let mut results = applied.map(|(results, notes)| {
+        for note in notes {
+            // Perhaps nobody listens.
+            let _ = told.send(Heard::Note(note));
+        }
+        results.into_iter()
     });
     for answer in answers {
         let result = match &mut results {
@@ -64,8 +71,11 @@ fn flush(database: &Database, jobs: Vec<Job>) {
     }
 }
 
-/// Answers each work's result once all of them are durable.
-fn apply(database: &Database, works: Vec<Work>) -> Result<Vec<Result<Done, StoreError>>, StoreError> {
+/// Each work's result, and what is to be told.
+type Applied = (Vec<Result<Done, StoreError>>, Vec<Note>);
+
+/// Answers once all of the works are durable.
+fn apply(database: &Database, works: Vec<Work>) -> Result<Applied, StoreError> {
     // Dropped without a commit, a transaction leaves nothing behind.
     let mut transaction = database.begin_write().map_err(unavailable)?;
     transaction.set_durability(Durability::Immediate).map_err(unavailable)?;
@@ -89,6 +99,7 @@ fn apply(database: &Database, works: Vec<Work>) -> Result<Vec<Result<Done, Store
         tables.sweep(now, swept_max)?;
     }
     let changed = tables.changed;
+    let notes = std::mem::take(&mut tables.notes);
     drop(tables);
     // Conflicts, and marks that were there already, leave nothing to make durable.
     if changed {
@@ -96,7 +107,7 @@ fn apply(database: &Database, works: Vec<Work>) -> Result<Vec<Result<Done, Store
     } else {
         transaction.abort().map_err(unavailable)?
     }
-    Ok(results)
+    Ok((results, notes))
 }
 
 fn one(tables: &mut Tables<'_>, work: Work) -> Result<Done, StoreError> {
@@ -170,7 +181,7 @@ mod tests {
             commit(vec![], vec![put(4), put(9)]),
             commit(vec![(person(1), 1)], vec![put(5)]),
         ];
-        let results = apply(&database, works).unwrap();
+        let (results, _) = apply(&database, works).unwrap();
         assert!(matches!(results[0], Ok(Done::Commit(Committed::Applied))));
         assert!(matches!(results[1], Ok(Done::Commit(Committed::Conflict))), "sees what the first one wrote");
         assert!(matches!(results[2], Err(StoreError::Corrupt(_))));

@@ -331,19 +331,52 @@ proptest! {
     #[test]
     fn sessions_come_back_equal(session in session()) {
         let stored = encode_session(&session);
-        prop_assert_eq!(decode_session(session.id, &stored).unwrap(), session);
+        prop_assert_eq!(decode_session(session.id, &stored).unwrap(), Some(session));
     }
 
     #[test]
     fn pending_sign_ins_come_back_equal(pending in pending()) {
         let stored = encode_pending_sign_in(&pending);
-        prop_assert_eq!(decode_pending_sign_in(pending.request, &stored).unwrap(), pending);
+        prop_assert_eq!(decode_pending_sign_in(pending.request, &stored).unwrap(), Some(pending));
     }
 
     #[test]
     fn metadata_documents_come_back_equal(text in any::<String>(), fetched_at in time(), since in time()) {
         let document = IdpDocument { text, fetched_at, since };
         prop_assert_eq!(decode_idp_document(&encode_idp_document(&document)).unwrap(), document);
+    }
+
+    /// Whoever has such a session signs in again; what cannot be read stays a fault.
+    #[test]
+    fn an_older_version_counts_as_none_and_nothing_else_does(session in session(), pending in pending()) {
+        let id = session.id;
+        let session = String::from_utf8(encode_session(&session)).unwrap();
+        let request = pending.request;
+        let pending = String::from_utf8(encode_pending_sign_in(&pending)).unwrap();
+        for (to, older) in [
+            ("{\"v\":1,", true),
+            ("{\"v\":1,\"gone\":[null],", true),
+            ("{\"v\":0,", false),
+            ("{\"v\":3,", false),
+            ("{\"v\":-1,", false),
+            ("{\"v\":\"1\",", false),
+            ("{\"v\":1,\"v\":2,", false),
+            ("{\"v\":2,\"more\":1,", false),
+            ("{", false),
+            ("\"v\":1,", false),
+        ] {
+            let session = session.replacen("{\"v\":2,", to, 1);
+            let pending = pending.replacen("{\"v\":2,", to, 1);
+            let session = decode_session(id, session.as_bytes());
+            let pending = decode_pending_sign_in(request, pending.as_bytes());
+            let found = [session.map(|s| s.is_none()), pending.map(|p| p.is_none())];
+            for found in found {
+                prop_assert_eq!(matches!(found, Ok(true)), older, "{}", to);
+                prop_assert_eq!(matches!(found, Err(StoreError::Corrupt(_))), !older, "{}", to);
+            }
+        }
+        let cut = session.replacen("{\"v\":2,", "{\"v\":1,", 1);
+        prop_assert!(decode_session(id, &cut.as_bytes()[..cut.len() - 1]).is_err());
     }
 
     #[test]

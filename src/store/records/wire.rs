@@ -21,10 +21,13 @@ struct V<const VERSION: u64>;
 type V1 = V<1>;
 type V2 = V<2>;
 
+pub(super) const SESSION_VERSION: u64 = 2;
+pub(super) const PENDING_SIGN_IN_VERSION: u64 = 2;
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Session {
-    v: V2,
+    v: V<SESSION_VERSION>,
     enterprise: String,
     enterprise_id: String,
     person: String,
@@ -43,7 +46,7 @@ pub(super) struct Session {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PendingSignIn {
-    v: V2,
+    v: V<PENDING_SIGN_IN_VERSION>,
     enterprise: String,
     acs: String,
     relay: String,

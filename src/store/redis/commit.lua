@@ -1,8 +1,10 @@
 -- One atomic change: every expected revision is compared before anything is written.
--- KEYS: those of the expectations, then one for each write.
+-- KEYS: those of the expectations, then one for each write; two for an append, the stream and its head; none for a note.
 -- ARGV: the number of expectations, their revisions (16 digits), then for each write its kind and its data.
 -- A script that fails half-way is not rolled back: so everything that can fail is done before the first write.
 local expectations = tonumber(ARGV[1])
+-- How many keys a write of this kind has.
+local keys = { put = 1, insert = 1, remove = 1, delete = 1, append = 2, note = 0 }
 
 local function revision(key)
   local head = redis.call('GETRANGE', key, 0, 16)
@@ -26,34 +28,60 @@ for i = 1, expectations do
   end
 end
 
-local heads = {}
-local at = 2 + expectations
-for i = expectations + 1, #KEYS do
-  local kind = ARGV[at]
+-- What the second pass writes: a record's head by the index of its key, a stream's by its name.
+local heads, streams = {}, {}
+local i = expectations + 1
+for at = 2 + expectations, #ARGV, 2 do
+  local kind, key = ARGV[at], KEYS[i]
   if kind == 'put' then
-    local found = revision(KEYS[i])
+    local found = revision(key)
     if not found then
       return redis.error_reply('CORRUPT a record without its head')
     end
     heads[i] = string.format('r%016.0f', tonumber(found) + 1)
   elseif kind == 'insert' or kind == 'remove' then
-    redis.call('ZCARD', KEYS[i])
+    redis.call('ZCARD', key)
+  elseif kind == 'append' and not streams[key] then
+    local head = read_head(KEYS[i + 1])
+    if not head then
+      return redis.error_reply("CORRUPT a stream's head")
+    end
+    if #redis.call('XRANGE', key, id(head.last + 1), '+', 'COUNT', 1) ~= 0 then
+      return redis.error_reply('CORRUPT a stream goes on behind its head')
+    end
+    streams[key] = head
   end
-  at = at + 2
+  i = i + keys[kind]
 end
 
-at = 2 + expectations
-for i = expectations + 1, #KEYS do
+-- Appends come first: a stream whose own idea of its end is another refuses them before anything else is written.
+i = expectations + 1
+for at = 2 + expectations, #ARGV, 2 do
   local kind, data = ARGV[at], ARGV[at + 1]
-  if kind == 'put' then
-    redis.call('SET', KEYS[i], heads[i] .. data)
-  elseif kind == 'insert' then
-    redis.call('ZADD', KEYS[i], 0, data)
-  elseif kind == 'remove' then
-    redis.call('ZREM', KEYS[i], data)
-  elseif kind == 'delete' then
-    redis.call('UNLINK', KEYS[i])
+  if kind == 'append' then
+    local head = streams[KEYS[i]]
+    head.last = head.last + 1
+    head.link = sha256(head.link .. struct.pack('>I8', head.last) .. string.sub(data, 1, 32))
+    redis.call('XADD', KEYS[i], id(head.last), 'l', head.link, 'v', string.sub(data, 33))
+    write_head(KEYS[i + 1], head)
   end
-  at = at + 2
+  i = i + keys[kind]
+end
+
+i = expectations + 1
+for at = 2 + expectations, #ARGV, 2 do
+  local kind, key, data = ARGV[at], KEYS[i], ARGV[at + 1]
+  if kind == 'put' then
+    redis.call('SET', key, heads[i] .. data)
+  elseif kind == 'insert' then
+    redis.call('ZADD', key, 0, data)
+  elseif kind == 'remove' then
+    redis.call('ZREM', key, data)
+  elseif kind == 'delete' then
+    redis.call('UNLINK', key)
+  elseif kind == 'note' then
+    redis.call('PUBLISH', 'pc:notes', data)
+  end
+  i = i + keys[kind]
 end
 return 1

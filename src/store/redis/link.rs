@@ -158,7 +158,7 @@ async fn attempt(
     let connection = client.get_multiplexed_async_connection_with_config(&config).await;
     let mut connection = connection.map_err(|error| store_error(&error))?;
     let mut load = Pipeline::new();
-    super::load_scripts().into_iter().for_each(|script| {
+    super::commands::load_scripts().into_iter().for_each(|script| {
         load.add_command(script);
     });
     load.exec_async(&mut connection).await.map_err(|error| store_error(&error))?;
@@ -192,18 +192,18 @@ fn check_server(info: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn client(url: &str) -> Result<Client, RedisError> {
+pub(super) fn client(url: &str) -> Result<Client, RedisError> {
     let info = Client::open(url)?.get_connection_info().clone();
     let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
     Client::open(info.set_redis_settings(settings))
 }
 
-fn unconnected(why: &str) -> StoreError {
+pub(super) fn unconnected(why: &str) -> StoreError {
     StoreError::Unavailable(format!("no connection: {why}"))
 }
 
 /// rustls wants one provider per process; whoever installed one before us has chosen.
-fn install_crypto_provider() {
+pub(super) fn install_crypto_provider() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // Losing the race against another thread means that one is installed.
         let _ = rustls_openssl::default_provider().install_default();

@@ -6,7 +6,7 @@ use std::sync::{
 
 use portcullis::{
     domain::Timestamp,
-    store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError},
+    store::{BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead},
 };
 
 pub struct Recording {
@@ -72,6 +72,23 @@ impl Store for Recording {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
         self.inner.members(set, after, limit)
+    }
+    fn entries(
+        &self,
+        stream: Key,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
+        self.inner.entries(stream, after, limit)
+    }
+    fn stream_head(&self, stream: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>> {
+        self.inner.stream_head(stream)
+    }
+    fn notes(&self) -> Notes {
+        self.inner.notes()
+    }
+    fn is_listening(&self) -> bool {
+        self.inner.is_listening()
     }
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.inner.ready()

@@ -1,53 +1,27 @@
 //! Single logout with SimpleSAMLphp, which checks our signatures and makes its own: both ways, by redirect and by POST.
-use portcullis::{
-    config::Overrides,
-    demo::browser::{Browser, Page},
-    edge::cookies,
-};
+use portcullis::{config::Overrides, demo::browser::Browser, edge::cookies};
 
-use super::browser;
 use crate::support::{
-    gateway::{BACKENDS, Backend, Setup, TestGateway},
+    foreign::{self, SIGNING_KEY, browser, settled},
+    gateway::{BACKENDS, Backend, TestGateway},
     simplesamlphp::SimpleSaml,
 };
 
-const KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/certs/development-sp-signing.pem");
 const PASSWORD: &str = "correct horse";
-/// Forms that carry a message from one side to the other.
-const HOPS_MAX: usize = 8;
 
 async fn behind(idp: &SimpleSaml, backend: Backend, binding: &'static str) -> TestGateway {
-    let folder = tempfile::tempdir().unwrap();
-    let certificate = folder.path().join("idp.crt");
-    std::fs::write(&certificate, &idp.certificate_pem).unwrap();
-    let (entity_id, sso_url, slo_url) = (idp.entity_id.clone(), idp.sso_url.clone(), idp.slo_url.clone());
-    let change = move |overrides: Overrides| {
+    let slo_url = idp.slo_url.clone();
+    let more = move |overrides: Overrides| {
         overrides
-            .set("enterprise.example.saml.idp_entity_id", entity_id)
-            .set("enterprise.example.saml.sso_url", sso_url)
             .set("enterprise.example.saml.slo_url", slo_url)
             .set("enterprise.example.saml.slo_binding", binding)
-            .set("enterprise.example.saml.signing_keys", KEY)
-            .set("enterprise.example.saml.certificates", certificate.display().to_string())
+            .set("enterprise.example.saml.signing_keys", SIGNING_KEY)
     };
-    let mut gateway = TestGateway::set_up(Setup { change: Box::new(change), ..Setup::new(backend) }).await;
-    gateway.idp_entity_id.clone_from(&idp.entity_id);
-    let pem = std::fs::read_to_string(KEY).unwrap();
+    let gateway = foreign::behind(idp.address(), backend, more).await;
+    let pem = std::fs::read_to_string(SIGNING_KEY).unwrap();
     let saml = |name: &str| format!("{}/saml/{name}", gateway.url);
     idp.register_with_logout(&saml("metadata"), &saml("acs"), &saml("slo"), binding, &pem);
     gateway
-}
-
-/// Submits what a script would submit, until nothing of the kind is left.
-async fn settled(browser: &mut Browser, mut page: Page) -> Page {
-    for _ in 0..HOPS_MAX {
-        let carries = |form: &portcullis::demo::browser::Form| {
-            form.field("SAMLRequest").is_some() || form.field("SAMLResponse").is_some()
-        };
-        let Some(form) = page.forms().into_iter().find(carries) else { return page };
-        page = browser.submit(&form).await.unwrap();
-    }
-    panic!("{}: {}", page.url, page.body);
 }
 
 /// Whether opening the application asks for a password: neither side has a session.

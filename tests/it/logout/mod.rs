@@ -11,6 +11,7 @@ use std::{
 };
 
 use portcullis::{
+    config::Overrides,
     demo::browser::Browser,
     domain::{Session, SessionToken, Timestamp},
     edge::cookies::SESSION,
@@ -22,17 +23,24 @@ use crate::{
         store::{Log, Recording},
     },
     saml::forge,
-    support::gateway::{Backend, Setup, TestGateway},
+    support::{
+        foreign::browser,
+        gateway::{Backend, Setup, TestGateway},
+    },
 };
 
+mod encrypted;
 mod fixtures;
 mod flows;
 mod foreign;
-mod forge_logout;
+pub mod forge_logout;
 mod refused;
 mod replicas;
+mod returns;
 mod streams;
 mod tenants;
+mod told;
+mod written;
 
 use forge_logout::Message;
 
@@ -42,11 +50,20 @@ static CALLS: AtomicUsize = AtomicUsize::new(0);
 
 /// A gateway with single logout whose IdP signs with the key `idp-rsa` of the fixtures.
 async fn gateway(backend: Backend, binding: &'static str) -> TestGateway {
+    gateway_with(backend, binding, |overrides| overrides).await
+}
+
+async fn gateway_with(
+    backend: Backend,
+    binding: &'static str,
+    change: impl FnOnce(Overrides) -> Overrides + 'static,
+) -> TestGateway {
     let mut setup = Setup::new(backend);
     let key = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/saml/keys/idp-rsa.key.pem");
     setup.idp.key_pem = std::fs::read(key).unwrap();
     setup.idp.certificate_pem = forge::certificate("idp-rsa");
     setup.single_logout = Some(binding);
+    setup.change = Box::new(change);
     audit::keep();
     let log = Arc::<Log>::default();
     let written = log.clone();
@@ -54,13 +71,6 @@ async fn gateway(backend: Backend, binding: &'static str) -> TestGateway {
     let gateway = TestGateway::set_up(setup).await;
     WRITTEN.lock().unwrap().get_or_insert_default().insert(gateway.url.clone(), log);
     gateway
-}
-
-/// A browser that says, as browsers do, that its forms come from our own pages.
-fn browser() -> Browser {
-    let mut browser = Browser::new();
-    browser.send_along("sec-fetch-site", "same-origin");
-    browser
 }
 
 fn token(browser: &Browser) -> SessionToken {
@@ -86,7 +96,7 @@ impl TestGateway {
     }
 
     /// Sends one request; the status and all that came.
-    fn call(&self, method: &str, target: &str, fields: &str, body: &str) -> (u16, String) {
+    pub fn call(&self, method: &str, target: &str, fields: &str, body: &str) -> (u16, String) {
         let port = self.running.as_ref().unwrap().public_address.port();
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();

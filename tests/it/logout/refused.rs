@@ -4,7 +4,7 @@ use portcullis::{demo::browser::Browser, edge::cookies};
 
 use super::{
     Message,
-    forge_logout::{SUCCESS, at, code, deflated, envelope, escaped, form},
+    forge_logout::{PERSISTENT, SUCCESS, at, code, deflated, envelope, escaped, form},
     gateway, token,
 };
 use crate::{
@@ -37,7 +37,7 @@ pub fn leaves(gateway: &TestGateway, browser: &Browser, target: &str) -> (String
 }
 
 /// Refused by every binding that carries it.
-async fn by_all(
+pub async fn by_all(
     gateway: &TestGateway,
     alice: &mut Browser,
     reason: &str,
@@ -307,19 +307,34 @@ async fn l_06_replayed_expired_and_misdirected_requests() {
             Message::request("https://idp.example.com", &gateway.slo_url(), "alice@example.com", &[])
         })
         .await;
-        let shaped = |rest: String| Message { rest, ..gateway.logout_request("alice", &[]) };
-        by_all(&gateway, &mut alice, "logout_shape", "no NameID", || shaped(String::new())).await;
-        by_all(&gateway, &mut alice, "encrypted_part", "EncryptedID", || {
-            shaped(format!("<saml:EncryptedID xmlns:saml=\"{SAML}\"></saml:EncryptedID>"))
-        })
-        .await;
-        let name_id = shaped(String::new()).rest + &gateway.logout_request("alice", &[]).rest;
-        by_all(&gateway, &mut alice, "session_indexes_exceeded", "indexes", || {
-            shaped(name_id.clone() + &"<samlp:SessionIndex>_x</samlp:SessionIndex>".repeat(65))
-        })
-        .await;
         gateway.stop().await;
     }
+}
+
+/// What a LogoutRequest must say of its IdP and of whom it is about.
+#[tokio::test(flavor = "multi_thread")]
+async fn l_05_a_request_that_names_nobody_ends_nothing() {
+    let gateway = gateway(Backend::Embedded, "redirect").await;
+    let (mut alice, _) = gateway.signed_in("alice").await;
+    by_all(&gateway, &mut alice, "issuer_format", "format", || {
+        let mut request = gateway.logout_request("alice", &[]);
+        let format = format!(" Format=\"{PERSISTENT}\">");
+        request.issuer = request.issuer.replacen('>', &format, 1);
+        request
+    })
+    .await;
+    let shaped = |rest: String| Message { rest, ..gateway.logout_request("alice", &[]) };
+    by_all(&gateway, &mut alice, "logout_shape", "no NameID", || shaped(String::new())).await;
+    by_all(&gateway, &mut alice, "encrypted_part", "EncryptedID", || {
+        shaped(format!("<saml:EncryptedID xmlns:saml=\"{SAML}\"></saml:EncryptedID>"))
+    })
+    .await;
+    let name_id = shaped(String::new()).rest + &gateway.logout_request("alice", &[]).rest;
+    by_all(&gateway, &mut alice, "session_indexes_exceeded", "indexes", || {
+        shaped(name_id.clone() + &"<samlp:SessionIndex>_x</samlp:SessionIndex>".repeat(65))
+    })
+    .await;
+    gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,22 +6,10 @@ use super::{
     forge_logout::{SUCCESS, code},
     refused::leaves,
 };
-use crate::support::gateway::{Backend, TestGateway};
-
-const GLOBEX: &str = r#"
-[enterprise.globex]
-organizations = ["octo-org"]
-[enterprise.globex.saml]
-idp_entity_id = "https://idp.globex.example/metadata"
-sso_url = "https://idp.globex.example/sso"
-certificates = ["certs/development-idp.crt"]
-signing_keys = ["certs/development-sp-signing.pem"]
-slo_url = "https://idp.globex.example/slo"
-[route.globex]
-path = "/globex"
-origin = "http://127.0.0.1:1"
-enterprise = "globex"
-"#;
+use crate::support::{
+    gateway::{Backend, TestGateway},
+    tenants::GLOBEX,
+};
 
 /// Globex's IdP, even with the same key, has no say in the sessions of another enterprise, and its message does not pass at
 /// the other's address.

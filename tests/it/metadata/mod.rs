@@ -4,4 +4,5 @@ mod import;
 mod own;
 mod read;
 mod refresh;
+mod reload;
 mod server;

@@ -406,7 +406,7 @@ fn m_02_a_taken_document_says_what_it_says() {
     assert_eq!((applied.certificates.len(), applied.sso_url.as_str()), (2, "https://idp.example.com/sso"));
     assert_eq!(applied.entity_id, forge::ENTITY);
     let post = portcullis::saml::Settings {
-        request_binding: portcullis::saml::RequestBinding::Post,
+        request_binding: portcullis::saml::Binding::Post,
         ..forge::settings(&[])
     };
     assert_eq!(found.apply(&post).sso_url, "https://idp.example.com/saml");

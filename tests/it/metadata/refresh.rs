@@ -29,15 +29,15 @@ const PATIENT: Duration = Duration::from_secs(120);
 const DEVELOPMENT_CERTIFICATE: &[u8] = include_bytes!("../../../certs/development-idp.crt");
 
 /// A gateway whose IdP is described by the server, and its log.
-struct World {
-    gateway: TestGateway,
-    server: MetadataServer,
+pub struct World {
+    pub gateway: TestGateway,
+    pub server: MetadataServer,
     log: Log,
     _guard: DefaultGuard,
 }
 
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -62,7 +62,7 @@ impl Log {
 }
 
 impl World {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         Self::with(Backend::Embedded, |overrides| overrides).await
     }
 
@@ -89,13 +89,13 @@ impl World {
         Self { gateway, server, log, _guard }
     }
 
-    fn handle(&self) -> Handle {
+    pub fn handle(&self) -> Handle {
         let slug = EnterpriseSlug::parse("example").unwrap();
         self.gateway.running.as_ref().unwrap().metadata[&slug].clone()
     }
 
     /// The IdP that people come from, as it would describe itself.
-    fn document(&self) -> Document {
+    pub fn document(&self) -> Document {
         Document {
             entity_id: self.gateway.idp_entity_id.clone(),
             keys: key(Some("signing"), &base64_of(DEVELOPMENT_CERTIFICATE)),

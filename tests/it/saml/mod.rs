@@ -7,7 +7,7 @@ mod ciphertexts;
 mod connection;
 mod decryption;
 mod demands;
-mod encrypted;
+pub mod encrypted;
 pub mod fixtures;
 pub mod forge;
 mod forgeries;

@@ -4,7 +4,7 @@ use std::{io::Read, process::Command};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use portcullis::{
     domain::AuthnDemand,
-    saml::{AuthnRequest, Connection, NameIdFormat, OwnKey, RequestBinding, Sent, Settings},
+    saml::{AuthnRequest, Binding, Connection, Delivery, NameIdFormat, OwnKey, Settings},
 };
 
 use super::forge::{ACS, now, settings};
@@ -13,7 +13,7 @@ const SSO: &str = "https://idp.example.com/sso";
 const SIGNING_KEY: &str = include_str!("../../../certs/development-sp-signing.pem");
 
 /// What leaves for the IdP.
-fn sent(change: impl FnOnce(&mut Settings), demand: &AuthnDemand, login_hint: Option<&str>) -> Sent {
+fn sent(change: impl FnOnce(&mut Settings), demand: &AuthnDemand, login_hint: Option<&str>) -> Delivery {
     let mut settings = settings(&["idp-rsa"]);
     change(&mut settings);
     let connection = Connection::new(settings).unwrap();
@@ -28,7 +28,7 @@ fn url(sso_url: &str, entity_id: &str) -> String {
         settings.entity_id = entity_id.into();
     };
     match sent(change, &AuthnDemand::default(), None) {
-        Sent::Redirect(url) => url,
+        Delivery::Redirect { url } => url,
         other => panic!("{other:?}"),
     }
 }
@@ -43,17 +43,17 @@ fn value(url: &str, name: &str) -> String {
 }
 
 /// What an IdP reads: the request's XML and the RelayState.
-fn received(sent: &Sent) -> (String, String) {
+fn received(sent: &Delivery) -> (String, String) {
     match sent {
-        Sent::Redirect(url) => {
+        Delivery::Redirect { url } => {
             let deflated = STANDARD.decode(value(url, "SAMLRequest")).unwrap();
             let mut xml = String::new();
             flate2::read::DeflateDecoder::new(&deflated[..]).read_to_string(&mut xml).unwrap();
             (xml, value(url, "RelayState"))
         }
-        Sent::Post { parameter, message, relay_state, .. } => {
+        Delivery::Post { parameter, message, relay_state, .. } => {
             assert_eq!(*parameter, "SAMLRequest");
-            (String::from_utf8(STANDARD.decode(message).unwrap()).unwrap(), relay_state.clone())
+            (String::from_utf8(STANDARD.decode(message).unwrap()).unwrap(), relay_state.clone().unwrap())
         }
     }
 }
@@ -64,7 +64,7 @@ fn xml(change: impl FnOnce(&mut Settings), demand: &AuthnDemand) -> String {
 
 #[test]
 fn s_103_the_request_says_what_the_profile_asks_for() {
-    for binding in [RequestBinding::Redirect, RequestBinding::Post] {
+    for binding in [Binding::Redirect, Binding::Post] {
         let (xml, relay_state) =
             received(&sent(|s| s.request_binding = binding, &AuthnDemand::default(), None));
         assert_eq!(relay_state, "a b&c=d/+");
@@ -107,7 +107,8 @@ fn s_99_the_request_asks_for_what_the_answer_is_held_to() {
 
 #[test]
 fn s_102_values_are_escaped() {
-    let sent = Sent::Redirect(url("https://idp.example.com/sso?a=1&b=\"2\"", "<evil attr=\"&\">"));
+    let sent =
+        Delivery::Redirect { url: url("https://idp.example.com/sso?a=1&b=\"2\"", "<evil attr=\"&\">") };
     let (xml, _) = received(&sent);
     assert!(xml.contains("Destination=\"https://idp.example.com/sso?a=1&amp;b=&quot;2&quot;\""), "{xml}");
     assert!(xml.contains(">&lt;evil attr="), "{xml}");
@@ -129,7 +130,7 @@ fn an_existing_query_and_fragment_are_kept() {
 #[test]
 fn the_hint_goes_only_where_the_connection_says_so() {
     let hint = Some("a+b@example.com");
-    for binding in [RequestBinding::Redirect, RequestBinding::Post] {
+    for binding in [Binding::Redirect, Binding::Post] {
         let with = |login_hint: bool| {
             let change = |settings: &mut Settings| {
                 settings.request_binding = binding;
@@ -137,8 +138,8 @@ fn the_hint_goes_only_where_the_connection_says_so() {
                 settings.sso_url = format!("{SSO}?a=b#c");
             };
             match sent(change, &AuthnDemand::default(), hint) {
-                Sent::Redirect(url) => url,
-                Sent::Post { action, .. } => action,
+                Delivery::Redirect { url } => url,
+                Delivery::Post { url, .. } => url,
             }
         };
         assert_eq!(value(with(true).trim_end_matches("#c"), "login_hint"), "a+b@example.com");
@@ -154,13 +155,17 @@ fn signing(settings: &mut Settings) {
 
 #[test]
 fn a_redirect_is_signed_if_the_connection_signs() {
-    let Sent::Redirect(url) = sent(signing, &AuthnDemand::default(), None) else { panic!("a redirect") };
+    let Delivery::Redirect { url } = sent(signing, &AuthnDemand::default(), None) else {
+        panic!("a redirect")
+    };
     assert!(!value(&url, "Signature").is_empty());
     let change = |settings: &mut Settings| {
         signing(settings);
         settings.sign_requests = false;
     };
-    let Sent::Redirect(url) = sent(change, &AuthnDemand::default(), None) else { panic!("a redirect") };
+    let Delivery::Redirect { url } = sent(change, &AuthnDemand::default(), None) else {
+        panic!("a redirect")
+    };
     assert!(!url.contains("Signature"), "{url}");
 }
 
@@ -185,7 +190,7 @@ fn xmlsec_accepts(xml: &str) -> bool {
 fn a_posted_request_has_a_signature_that_xmlsec_accepts() {
     let change = |settings: &mut Settings| {
         signing(settings);
-        settings.request_binding = RequestBinding::Post;
+        settings.request_binding = Binding::Post;
         settings.entity_id = "https://sp.example.com/?a=1&b=<2>".into();
     };
     let demand = AuthnDemand { force: true, contexts: vec!["urn:a&b".into()], age_seconds_max: None };

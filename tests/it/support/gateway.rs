@@ -10,7 +10,7 @@ use portcullis::{
     config::{self, Overrides, Source},
     demo::{browser::Browser, browser::Page, origin::Origin},
     domain::{EnterpriseId, EnterpriseSlug, Organization, OrganizationSlug, Person, PersonId, Timestamp},
-    gateway::{self, Running},
+    gateway::{self, ReloadError, Reloaded, Running},
     idp,
     store::{self, Store},
     telemetry::Metrics,
@@ -268,6 +268,20 @@ impl TestGateway {
     pub async fn serve_again(&mut self) {
         self.running =
             Some(run(&self.config, &self.overrides, Box::new(|store| store), Timestamp::now).await);
+    }
+
+    /// Reads the configuration anew, as `serve` does when told to.
+    pub async fn reload(&mut self) -> Result<Reloaded, ReloadError> {
+        let file = Source::file(&self.config).map_err(|fault| vec![fault]);
+        let read = file.and_then(|file| config::load(&file, &self.overrides));
+        self.running.as_mut().unwrap().reload(read).await
+    }
+
+    /// Replaces what stands in the configuration file.
+    pub fn edit(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(&self.config).unwrap();
+        assert!(text.contains(from), "{from}");
+        std::fs::write(&self.config, text.replace(from, to)).unwrap();
     }
 
     /// Stops the gateway; what it left behind stays, for others to read.

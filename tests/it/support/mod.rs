@@ -1,11 +1,14 @@
 //! What integration tests stand on: child processes, a real browser, a real Redis, an IdP of other
 //! hands, and whole gateways.
+pub mod foreign;
 pub mod forged_idp;
 pub mod gateway;
+pub mod mail_server;
 pub mod ports;
 pub mod process;
 pub mod pysaml2;
 pub mod python;
 pub mod redis;
 pub mod simplesamlphp;
+pub mod tenants;
 pub mod webdriver;

@@ -14,6 +14,8 @@ use super::ports;
 const READY_SECONDS_MAX: u64 = 60;
 /// How long a child may take to end after SIGTERM before it gets SIGKILL, and to be gone after that.
 const END_SECONDS_MAX: u64 = 5;
+/// How long a condition may take to come true, on a machine that has other things to do.
+const CONDITION_SECONDS_MAX: u64 = 60;
 /// Another process may take the port between its choice and its use.
 const START_ATTEMPTS_MAX: usize = 3;
 const POLL_MS: u64 = 20;
@@ -69,6 +71,11 @@ impl Process {
         signal("-INT", &self.child.id().to_string());
         self.ends();
         self.child.try_wait().expect("the child's state")?.code()
+    }
+
+    /// Sends it what a terminal sends that goes away, and `reload` in a unit file.
+    pub fn hang_up(&self) {
+        signal("-HUP", &self.child.id().to_string());
     }
 
     fn spawn(name: &str, port: u16, mut command: Command) -> Self {
@@ -129,9 +136,9 @@ impl Drop for Process {
     }
 }
 
-/// Whether `condition` comes true within `END_SECONDS_MAX`. What was killed is gone a moment later, not at once.
+/// Whether `condition` comes true within `CONDITION_SECONDS_MAX`. What was killed is gone a moment later, not at once.
 pub fn eventually(condition: impl Fn() -> bool) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(END_SECONDS_MAX);
+    let deadline = Instant::now() + Duration::from_secs(CONDITION_SECONDS_MAX);
     while !condition() {
         if Instant::now() > deadline {
             return false;

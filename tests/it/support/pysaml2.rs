@@ -1,7 +1,7 @@
 //! An IdP on pysaml2, from Debian's package: `pysaml2_idp.py` beside this file.
 use std::{fs, process::Command};
 
-use super::{ports, process::Process, simplesamlphp::write_key};
+use super::{foreign::ForeignIdp, ports, process::Process, simplesamlphp::write_key};
 
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/support/pysaml2_idp.py");
 
@@ -30,6 +30,15 @@ pub struct Behaviour<'a> {
 }
 
 impl PySaml2 {
+    /// Where it is.
+    pub fn address(&self) -> ForeignIdp<'_> {
+        ForeignIdp {
+            entity_id: &self.entity_id,
+            sso_url: &self.sso_url,
+            certificate_pem: &self.certificate_pem,
+        }
+    }
+
     /// Starts the IdP, which knows no service provider yet.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder for the IdP");

@@ -14,7 +14,7 @@ use openssl::{
 
 use portcullis::demo::browser::{Browser, Form, Page};
 
-use super::{ports, process::Process};
+use super::{foreign::ForeignIdp, ports, process::Process};
 
 const WEB_ROOT: &str = "/usr/share/simplesamlphp/www";
 const KEY_BITS: u32 = 2048;
@@ -43,6 +43,15 @@ struct Person {
 }
 
 impl SimpleSaml {
+    /// Where it is.
+    pub fn address(&self) -> ForeignIdp<'_> {
+        ForeignIdp {
+            entity_id: &self.entity_id,
+            sso_url: &self.sso_url,
+            certificate_pem: &self.certificate_pem,
+        }
+    }
+
     /// Starts the IdP, which knows no service provider yet. `people` are names, passwords and groups.
     pub fn start(people: &[(&str, &str, &[&str])]) -> Self {
         assert!(

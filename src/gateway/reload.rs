@@ -1,0 +1,116 @@
+//! Taking up another configuration while serving: no session and no connection is lost, and what is no good changes nothing.
+//!
+//! Everything that can fail is made first; then the gate is replaced as a whole. A request that is under way ends with the
+//! gate that it began with.
+use std::collections::{HashMap, HashSet};
+
+use super::{Running, StartError, build};
+use crate::{
+    config::{self, Change, EnterpriseSettings, Fault, Loaded},
+    domain::EnterpriseSlug,
+    saml::ConnectionSlot,
+};
+
+/// Why another configuration was not taken up. The one before it goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Config(Vec<Fault>),
+    #[error(transparent)]
+    Build(#[from] StartError),
+}
+
+/// What another configuration changed.
+#[derive(Debug)]
+pub struct Reloaded {
+    pub applied: Vec<Change>,
+    /// The running values stay.
+    pub needs_restart: Vec<Change>,
+}
+
+impl Running {
+    /// Takes up a configuration that was read anew, tells the log what it changed, or why it was refused, and the metrics
+    /// whether it was taken up.
+    pub async fn reload(&mut self, read: Result<Loaded, Vec<Fault>>) -> Result<Reloaded, ReloadError> {
+        let outcome = match read {
+            Ok(Loaded { settings, warnings }) => {
+                warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+                self.apply(settings).await.map_err(ReloadError::from)
+            }
+            Err(faults) => Err(ReloadError::Config(faults)),
+        };
+        self.lasting.metrics.set_reload_success(outcome.is_ok());
+        match &outcome {
+            Ok(reloaded) => tell(reloaded),
+            Err(ReloadError::Config(faults)) => {
+                for fault in faults {
+                    tracing::error!(%fault, "configuration refused: the one before it stays");
+                }
+            }
+            Err(error) => tracing::error!(%error, "configuration refused: the one before it stays"),
+        }
+        outcome
+    }
+
+    async fn apply(&mut self, settings: config::Settings) -> Result<Reloaded, StartError> {
+        let changes = self.settings.fingerprint.changes(&settings.fingerprint);
+        let (needs_restart, applied): (Vec<_>, Vec<_>) = changes.into_iter().partition(Change::needs_restart);
+        if applied.is_empty() {
+            return Ok(Reloaded { applied, needs_restart });
+        }
+        let kept = self.unchanged_slots(&settings, &applied);
+        let gate = build::gate(&settings, &self.lasting, &kept)?;
+        let kept: HashSet<EnterpriseSlug> = kept.into_keys().collect();
+        self.watches.follow(&settings, &gate, &kept, &mut self.metadata).await;
+        self.directory.set_session_settings(settings.session.clone());
+        self.gates.set(gate);
+        let fingerprint = settings.fingerprint.with_fixed_of(&self.settings.fingerprint);
+        self.settings = config::Settings { fingerprint, ..settings };
+        Ok(Reloaded { applied, needs_restart })
+    }
+
+    /// The connections that metadata keeps up to date and that are asked for as they were: they stay what they are, with the
+    /// tasks that follow the IdP.
+    fn unchanged_slots(
+        &self,
+        settings: &config::Settings,
+        applied: &[Change],
+    ) -> HashMap<EnterpriseSlug, ConnectionSlot> {
+        let gate = self.gates.load();
+        let is_same = |enterprise: &&EnterpriseSettings| {
+            let before = self.settings.enterprises.iter().find(|other| other.slug == enterprise.slug);
+            before.is_some_and(|before| is_same_connection(before, enterprise, applied))
+        };
+        let same = settings.enterprises.iter().filter(is_same);
+        same.filter_map(|enterprise| {
+            let open = gate.enterprises.get(&enterprise.slug)?;
+            Some((enterprise.slug.clone(), open.connection.clone()))
+        })
+        .collect()
+    }
+}
+
+fn is_same_connection(before: &EnterpriseSettings, after: &EnterpriseSettings, applied: &[Change]) -> bool {
+    let (Some(one), Some(other)) = (&before.metadata, &after.metadata) else { return false };
+    // Paths are spelled as the operator spells them, account names are compared in any case.
+    let table = format!("enterprise.{}.saml.", after.slug).to_ascii_lowercase();
+    let is_said_anew = applied.iter().any(|change| change.path.to_ascii_lowercase().starts_with(&table));
+    // What follows from other tables: the mode, the public URL, the hosts of routes, how many enterprises there are.
+    let rules = |settings: &crate::metadata::Settings| {
+        let rules = &settings.rules;
+        (rules.own_authorities.clone(), rules.http_on_loopback, rules.public_keys.len())
+    };
+    !is_said_anew && before.saml.entity_id == after.saml.entity_id && rules(one) == rules(other)
+}
+
+fn tell(reloaded: &Reloaded) {
+    let list = |changes: &[Change]| changes.iter().map(Change::to_string).collect::<Vec<_>>().join(", ");
+    match reloaded.applied.as_slice() {
+        [] => tracing::info!("configuration read anew: nothing to take up"),
+        applied => tracing::info!(changes = list(applied), "configuration taken up"),
+    }
+    if !reloaded.needs_restart.is_empty() {
+        let changes = list(&reloaded.needs_restart);
+        tracing::warn!(changes, "this part of the configuration needs a restart");
+    }
+}

@@ -1,0 +1,144 @@
+//! What is sent: the command of each step, and the scripts.
+use std::sync::LazyLock;
+
+use ::redis::{Cmd, Script, cmd};
+
+use crate::store::{Key, Op, Revision, Timestamp, Write, envelope, stream};
+
+/// How long a value outlives its expiry on the server, so that a server whose clock runs ahead of ours does not
+/// forget a mark that we still rely on. Reads judge the expiry by our clock.
+const EXPIRY_MARGIN_MILLIS: u64 = 60_000;
+/// Where notes are told; `commit.lua` has it too.
+pub(super) const CHANNEL: &str = "pc:notes";
+
+const COMMIT_TEXT: &str = concat!(include_str!("stream.lua"), include_str!("commit.lua"));
+const REPLACE_TEXT: &str = include_str!("replace.lua");
+const TRIM_TEXT: &str = concat!(include_str!("stream.lua"), include_str!("trim.lua"));
+
+static COMMIT: LazyLock<Script> = LazyLock::new(|| Script::new(COMMIT_TEXT));
+static REPLACE: LazyLock<Script> = LazyLock::new(|| Script::new(REPLACE_TEXT));
+static TRIM: LazyLock<Script> = LazyLock::new(|| Script::new(TRIM_TEXT));
+
+/// The commands that make the server know our scripts.
+pub(super) fn load_scripts() -> [Cmd; 3] {
+    [COMMIT_TEXT, REPLACE_TEXT, TRIM_TEXT].map(|text| {
+        let mut command = cmd("SCRIPT");
+        command.arg("LOAD").arg(text);
+        command
+    })
+}
+
+/// Whether the step is a script.
+pub(super) fn is_script(op: &Op) -> bool {
+    matches!(op, Op::Replace { .. } | Op::Append(..) | Op::Trim(..))
+}
+
+pub(super) fn command(op: &Op, now: Timestamp) -> Cmd {
+    let with_key = |name: &str, key: &Key| {
+        let mut command = cmd(name);
+        command.arg(key.text());
+        command
+    };
+    match op {
+        Op::Get(key) => with_key("GET", key),
+        Op::Take(key) => with_key("GETDEL", key),
+        Op::Delete(key) => with_key("UNLINK", key),
+        Op::PutOnce { key, value, expires_at } => {
+            let mut command = with_key("SET", key);
+            let value = envelope::expiring(*expires_at, value);
+            command.arg(value).arg("NX").arg("PX").arg(kept_millis(*expires_at, now));
+            command
+        }
+        Op::Put { key, value, expires_at } => {
+            let mut command = with_key("SET", key);
+            command.arg(envelope::expiring(*expires_at, value)).arg("PX").arg(kept_millis(*expires_at, now));
+            command
+        }
+        Op::Replace { key, value, expires_at } => {
+            let mut command = cmd("EVALSHA");
+            command
+                .arg(REPLACE.get_hash())
+                .arg(1)
+                .arg(key.text())
+                .arg(envelope::digits(envelope::millis(now)));
+            command.arg(envelope::expiring(*expires_at, value)).arg(kept_millis(*expires_at, now));
+            command
+        }
+        Op::Insert(key, member) => {
+            let mut command = with_key("ZADD", key);
+            command.arg(0).arg(member.as_slice());
+            command
+        }
+        Op::Remove(key, member) => {
+            let mut command = with_key("ZREM", key);
+            command.arg(member.as_slice());
+            command
+        }
+        Op::RemoveBelow(key, end) => {
+            let mut command = with_key("ZREMRANGEBYLEX", key);
+            command.arg("-").arg([b"(", end.as_slice()].concat());
+            command
+        }
+        Op::Expire(key, at) => {
+            let mut command = with_key("PEXPIRE", key);
+            command.arg(kept_millis(*at, now));
+            command
+        }
+        Op::Append(key, value) => {
+            commit_command(&[], std::slice::from_ref(&Write::Append(*key, value.clone())))
+        }
+        Op::Trim(key, upto) => {
+            let mut command = cmd("EVALSHA");
+            command.arg(TRIM.get_hash()).arg(2).arg(key.text()).arg(key.head_text()).arg(*upto);
+            command
+        }
+        Op::Notify(note) => {
+            let mut command = cmd("PUBLISH");
+            command.arg(CHANNEL).arg(note.encode());
+            command
+        }
+    }
+}
+
+/// How long the server keeps a value: what remains by our clock, and the margin.
+fn kept_millis(expires_at: Timestamp, now: Timestamp) -> u64 {
+    envelope::millis(expires_at).saturating_sub(envelope::millis(now)) + EXPIRY_MARGIN_MILLIS
+}
+
+pub(super) fn commit_command(expect: &[(Key, Revision)], writes: &[Write]) -> Cmd {
+    let keys: Vec<String> =
+        expect.iter().map(|(key, _)| key.text()).chain(writes.iter().flat_map(keys_of)).collect();
+    let mut command = cmd("EVALSHA");
+    command.arg(COMMIT.get_hash()).arg(keys.len());
+    for key in keys {
+        command.arg(key);
+    }
+    command.arg(expect.len());
+    for (_, revision) in expect {
+        command.arg(envelope::digits(*revision));
+    }
+    for write in writes {
+        match write {
+            Write::Put(_, value) => command.arg("put").arg(value.as_slice()),
+            Write::Delete(_) => command.arg("delete").arg(""),
+            Write::Insert(_, member) => command.arg("insert").arg(member.as_slice()),
+            Write::Remove(_, member) => command.arg("remove").arg(member.as_slice()),
+            Write::Append(_, value) => {
+                command.arg("append").arg([&stream::digest(value), &value[..]].concat())
+            }
+            Write::Notify(note) => command.arg("note").arg(note.encode()),
+        };
+    }
+    command
+}
+
+/// The keys that a write names, in the order in which `commit.lua` expects them.
+fn keys_of(write: &Write) -> Vec<String> {
+    match write {
+        Write::Put(key, _) | Write::Delete(key) | Write::Insert(key, _) | Write::Remove(key, _) => {
+            vec![key.text()]
+        }
+        Write::Append(key, _) => vec![key.text(), key.head_text()],
+        Write::Notify(_) => vec![],
+    }
+}
