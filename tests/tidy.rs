@@ -38,7 +38,7 @@ const HOUSE: &[Module] = &[
     module("access", &["domain"], &[]),
     module("telemetry", &["domain"], &["tracing_subscriber", "prometheus_client"]),
     module("store", &["domain", "telemetry"], &["redis", "redb", "rustls", "rustls_openssl"]),
-    module("mail", &["domain", "telemetry"], &["lettre"]),
+    module("mail", &["domain", "telemetry"], &["lettre", "rustls", "rustls_openssl"]),
     module("directory", &["domain", "saml", "scim", "provisioning", "store", "mail", "telemetry"], &[]),
     module("metadata", &["domain", "saml", "store", "telemetry"],
         &["hyper", "hyper_util", "rustls", "rustls_openssl", "tokio_rustls", "rustls_native_certs"]),

@@ -2,15 +2,20 @@
 //!
 //! `amend` is the one path on which memberships change. `sign_in` turns a verified assertion into memberships and a session,
 //! `sessions` finds a request's session and `tokens` its token, `cache` remembers both for a moment and `push` forgets what other
-//! gateways changed, `person_sessions` lists and ends what a person has open, `logout` ends sessions, `organizations` answers who owns what, `audit` tells what
-//! was done.
+//! gateways changed, `person_sessions` lists and ends what a person has open, `logout` ends sessions, `organizations` answers who
+//! owns what, `audit` tells what was done. `invitations` are offers of membership, whose mails wait in the `outbox`; `recovery`
+//! lets an enterprise's owner in while the IdP is down.
 mod amend;
 mod audit;
 mod cache;
+mod invitations;
+mod listing;
 mod logout;
 mod organizations;
+pub mod outbox;
 mod person_sessions;
 mod push;
+mod recovery;
 mod sessions;
 mod sign_in;
 mod tokens;
@@ -23,7 +28,7 @@ use std::sync::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    domain::{ActiveSession, ActiveToken, EnterpriseId, EnterpriseSlug},
+    domain::{ActiveSession, ActiveToken, EnterpriseId, EnterpriseSlug, OrganizationSlug},
     provisioning,
     store::Store,
     telemetry::Metrics,
@@ -33,7 +38,12 @@ pub use crate::store::{Heard, Note, Notes, StoreError};
 pub use amend::Contended;
 pub use audit::Cause;
 use cache::Cache;
+pub use invitations::{
+    AcceptError, Accepted, INVITATION_DAYS, InvitationState, Invite, InviteError, RESEND_SECONDS_MIN,
+    SENDS_MAX,
+};
 pub use logout::LogoutError;
+pub use recovery::{RECOVERY_CONTEXT, Recovered, RecoveryError, is_recovery};
 pub use sign_in::{SignInError, SignedIn};
 pub use tokens::{Authorization, KnownToken, NewToken, TOKENS_MAX, TokenError, TokenRefusal, TokenSettings};
 
@@ -44,6 +54,8 @@ pub struct Enterprise {
     pub id: EnterpriseId,
     /// The stable ids' values of its owners.
     pub owners: Vec<String>,
+    /// The organizations that the configuration lists; the store may hold more.
+    pub organizations: Vec<OrganizationSlug>,
     pub provisioning: provisioning::Settings,
 }
 
@@ -66,6 +78,9 @@ pub struct Directory {
     sessions: Cache<ActiveSession>,
     tokens: Cache<ActiveToken>,
     metrics: Metrics,
+    /// `None` where no mail is sent.
+    post: Option<outbox::Post>,
+    recovery: recovery::Throttle,
 }
 
 impl Directory {
@@ -78,7 +93,17 @@ impl Directory {
             sessions: Cache::default(),
             tokens: Cache::default(),
             metrics,
+            post: None,
+            recovery: recovery::Throttle::default(),
         }
+    }
+
+    /// With mail: what is queued from now on, an [`outbox::Outbox`] sends. `notices`: also that people left, and that invitations
+    /// were withdrawn.
+    #[must_use]
+    pub fn with_mail(mut self, notices: bool) -> Self {
+        self.post = Some(outbox::Post { wake: Arc::default(), notices });
+        self
     }
 
     /// How long sessions live that are opened from now on; those that are open keep what they were given.

@@ -10,9 +10,11 @@ use super::{
     callers::{self, TokenProblem},
     cookies,
     framing::Verdicts,
+    invitations,
     logout::{self, start::Place},
     metadata::{self, OwnMetadata},
     record::Facts,
+    recovery,
     respond::Problem,
     router::{Endpoint, Own, Router},
     sign_in::{
@@ -58,6 +60,9 @@ pub struct EnterpriseGate {
     pub acs_urls: Vec<String>,
     /// What RelayState may say where a sign-in began at the IdP: paths (S-98).
     pub idp_initiated_targets: Vec<String>,
+    /// Who people are, by what a recovery code's owner types: known while the IdP is not.
+    pub idp_entity_id: String,
+    pub subject: saml::SubjectKey,
 }
 
 impl EnterpriseGate {
@@ -175,6 +180,15 @@ impl Serving {
                     return logout::start::confirm(&self.gate, &place);
                 }
                 Box::pin(logout::start::sign_out(&self.gate, &place, request, request_id)).await
+            }
+            Endpoint::Invitation { host } => {
+                Box::pin(invitations::serve(&self.gate, host, screened.request(), request_id)).await
+            }
+            Endpoint::RecoveryCodes { host } => {
+                Box::pin(recovery::codes(&self.gate, host, screened.request(), request_id)).await
+            }
+            Endpoint::Recover { host } => {
+                Box::pin(recovery::recover(&self.gate, host, screened.into_request(), request_id)).await
             }
             Endpoint::Slo { enterprise, url } => {
                 let request = screened.into_request();

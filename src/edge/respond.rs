@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     access::{HostFault, PathFault},
-    directory::{LogoutError, SignInError, StoreError},
+    directory::{AcceptError, LogoutError, RecoveryError, SignInError, StoreError},
     domain::EnterpriseSlug,
     proxy::{Body, ProxyError, RequestFault},
     saml::{self, Check, Reason},
@@ -66,9 +66,9 @@ pub enum Problem {
     NoConnection(#[from] saml::NoConnection),
     #[error("return_to is no path of this host")]
     ReturnTo,
-    #[error("the chooser's form: a field stands in it twice")]
+    #[error("a form: a field stands in it twice")]
     FormFieldTwice,
-    #[error("the chooser's form: {0}")]
+    #[error("a form: {0}")]
     FormTransport(TransportFault),
     #[error("a page could not be written: {0}")]
     Page(#[from] askama::Error),
@@ -80,6 +80,12 @@ pub enum Problem {
     LogoutRefused(logout::Refused),
     #[error("a sign-out was posted from another site")]
     LogoutCrossSite,
+    #[error("a form of ours was posted from another site")]
+    CrossSite,
+    #[error("invitation: {0}")]
+    InvitationRefused(AcceptError),
+    #[error("recovery: {0}")]
+    RecoveryRefused(RecoveryError),
     #[error("a route names the enterprise {0}, which is not configured")]
     NotConfigured(EnterpriseSlug),
     #[error("{0}")]
@@ -146,6 +152,16 @@ impl Problem {
             Self::NoConnection(_) => (StatusCode::SERVICE_UNAVAILABLE, Class::SignInUnavailable),
             Self::LogoutRefused(refused) => logout_answer(refused),
             Self::LogoutCrossSite => (StatusCode::FORBIDDEN, Class::LogoutCrossSite),
+            Self::CrossSite => (StatusCode::FORBIDDEN, Class::CrossSite),
+            Self::InvitationRefused(AcceptError::Store(_) | AcceptError::Contended(_))
+            | Self::RecoveryRefused(RecoveryError::Store(_) | RecoveryError::Random(_)) => {
+                (StatusCode::SERVICE_UNAVAILABLE, Class::Unavailable)
+            }
+            Self::InvitationRefused(_) => (StatusCode::FORBIDDEN, Class::InvitationRefused),
+            Self::RecoveryRefused(RecoveryError::Throttled) => {
+                (StatusCode::TOO_MANY_REQUESTS, Class::RecoveryThrottled)
+            }
+            Self::RecoveryRefused(_) => (StatusCode::FORBIDDEN, Class::RecoveryRefused),
             Self::NotConfigured(_)
             | Self::Page(_)
             | Self::Proxy(

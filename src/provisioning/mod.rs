@@ -2,7 +2,8 @@
 //!
 //! `claims` reads groups and profile out of an assertion's attributes, `correspondence` says which organizations those
 //! groups stand for (`dn` and `pattern` help it to read their names), `plan` compares that with what the person has,
-//! and `apply` carries the plan out on records. `guard` counts removals.
+//! and `apply` carries the plan out on records. `guard` counts removals, `allowance` invitations.
+mod allowance;
 mod apply;
 mod claims;
 mod correspondence;
@@ -11,11 +12,12 @@ mod guard;
 mod pattern;
 mod plan;
 
+pub use allowance::{INVITATIONS_PER_DAY_MAX, allows_invitation, count_invitation};
 pub use apply::{Act, apply, needs_records};
 pub use claims::{AttributeNames, Reading, UnusableAttribute};
 pub use correspondence::{Correspondence, GroupMatch, GroupNaming, Mapping, Match};
 pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternError};
-pub use plan::{Change, Current, Plan, departure, plan};
+pub use plan::{Change, Current, Plan, acceptance, departure, plan};
 
 use crate::domain::OrganizationSlug;
 

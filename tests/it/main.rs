@@ -14,6 +14,7 @@ mod foreign_requests;
 mod gate_rig;
 mod idp;
 mod inspect;
+mod invitations;
 mod logout;
 mod metadata;
 mod older_records;

@@ -3,6 +3,7 @@
 pub mod foreign;
 pub mod forged_idp;
 pub mod gateway;
+pub mod mail_server;
 pub mod ports;
 pub mod process;
 pub mod pysaml2;
