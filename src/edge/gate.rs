@@ -10,6 +10,7 @@ use super::{
     callers::{self, TokenProblem},
     cookies,
     framing::Verdicts,
+    json_api,
     invitations,
     logout::{self, start::Place},
     metadata::{self, OwnMetadata},
@@ -25,6 +26,7 @@ use super::{
 };
 use crate::{
     access::{self, CanonicalPath, Decision, Found, RequestFacts, Route, Routes, Rule},
+    api::Api,
     directory::{self, Directory},
     domain::{ActiveSession, AuthnDemand, Caller, EnterpriseSlug, Timestamp},
     proxy::{self, Body, Outgoing, Screened},
@@ -41,6 +43,7 @@ pub struct Gate {
     pub enterprises: HashMap<EnterpriseSlug, Arc<EnterpriseGate>>,
     /// What the chooser knows.
     pub domains: Domains,
+    pub api: Api,
     pub settings: Settings,
     /// What each worker makes its own way to the origin servers of.
     pub proxy: proxy::Settings,
@@ -137,6 +140,11 @@ impl Serving {
         };
         let screened = self.proxy.screen(request)?;
         match (own, facts.route) {
+            (Own::Endpoint(Endpoint::Api { host }), _) => {
+                facts.decision = "own";
+                let request = screened.into_request();
+                Ok(Box::pin(json_api::serve(&self.gate, host, &path, request, text(request_id), facts)).await)
+            }
             (Own::Endpoint(endpoint), _) => {
                 facts.decision = "own";
                 self.serve(endpoint, screened, text(request_id)).await
@@ -194,6 +202,8 @@ impl Serving {
                 let request = screened.into_request();
                 Box::pin(logout::receive(&self.gate, enterprise, url, request, request_id)).await
             }
+            // Taken by `answer` already.
+            Endpoint::Api { .. } => Err(Problem::NoRoute),
         }
     }
 

@@ -12,6 +12,7 @@ mod forms;
 pub mod framing;
 pub mod gate;
 mod hints;
+mod json_api;
 pub mod invitations;
 pub mod listener;
 pub mod logout;

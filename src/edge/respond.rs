@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     access::{HostFault, PathFault},
+    api,
     directory::{AcceptError, LogoutError, RecoveryError, SignInError, StoreError},
     domain::EnterpriseSlug,
     proxy::{Body, ProxyError, RequestFault},
@@ -264,6 +265,12 @@ pub fn problem(pages: &Pages, problem: &Problem, navigation: bool, request_id: &
         }
         answer(status, "application/json", text.to_string())
     };
+    mark(&mut response, problem);
+    response
+}
+
+/// What a problem says in fields.
+fn mark(response: &mut Response<Body>, problem: &Problem) {
     if let Problem::TokenRefused(refused) = problem {
         let challenge = HeaderValue::from_static(refused.challenge());
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
@@ -275,6 +282,14 @@ pub fn problem(pages: &Pages, problem: &Problem, navigation: bool, request_id: &
     if matches!(problem, Problem::Framing(_) | Problem::Request(_)) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+}
+
+/// The answer to what was found wrong before the API was reached, in the API's own form.
+pub fn api_problem(pages: &Pages, problem: &Problem, request_id: &str) -> Response<Body> {
+    let (status, class) = problem.answer();
+    let message = &pages.texts(class).message;
+    let mut response = api::problem(status, class.code(), message, request_id).map(Body::from);
+    mark(&mut response, problem);
     response
 }
 

@@ -11,6 +11,7 @@ use std::{
 };
 
 use portcullis::{
+    api::Api,
     access::{Origin, Route, Routes, Rule, StepUp},
     directory::{Directory, SessionSettings},
     domain::{
@@ -185,12 +186,14 @@ pub fn proxy_settings() -> proxy::Settings {
 /// The gate that tests and benchmarks share: `routes` and some sessions.
 pub fn gate(routes: Vec<Route>, sessions: Sessions, workers: usize) -> Gate {
     let acme = EnterpriseSlug::parse("acme").unwrap();
+    let directory = Arc::new(Directory::new(
+        Arc::new(sessions),
+        SessionSettings { idle_seconds_max: 3600, lifetime_seconds_max: 3600 },
+        Metrics::new(),
+    ));
     Gate {
-        directory: Arc::new(Directory::new(
-            Arc::new(sessions),
-            SessionSettings { idle_seconds_max: 3600, lifetime_seconds_max: 3600 },
-            Metrics::new(),
-        )),
+        api: Api::new(directory.clone(), [], Timestamp::now),
+        directory,
         routes: Routes::new(routes).unwrap(),
         own: Router::new(&[Home { enterprise: &acme, acs_urls: &[ACS_URL.to_owned()] }]).unwrap(),
         enterprises: HashMap::new(),

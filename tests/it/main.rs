@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that the crate is linked once.
 mod access;
 mod agreement;
+mod api;
 mod attacks;
 mod browser;
 mod callers;
