@@ -2,6 +2,8 @@
 mod build;
 mod certificates;
 mod hear;
+mod holds;
+mod outlook;
 mod reload;
 mod watches;
 

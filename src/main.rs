@@ -55,6 +55,8 @@ enum Command {
         #[command(subcommand)]
         command: Option<MetadataCommand>,
     },
+    Plan(commands::Plan),
+    Explain(commands::Explain),
     /// Look into SAML messages
     #[command(subcommand)]
     Saml(SamlCommand),
@@ -93,6 +95,8 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Metadata { config, enterprise, command: None } => {
             commands::metadata(&config.path(), enterprise.as_deref())
         }
+        Command::Plan(arguments) => commands::plan(&arguments),
+        Command::Explain(arguments) => commands::explain(&arguments),
         Command::Saml(SamlCommand::Inspect(arguments)) => commands::inspect(arguments),
     }
 }

@@ -15,17 +15,22 @@ use crate::{
 
 mod check;
 mod demo;
+mod directory;
+mod explain;
 mod file_watch;
 mod idp;
 mod inspect;
 mod metadata;
+mod plan;
 mod serve;
 
 pub use check::check;
 pub use demo::demo;
+pub use explain::{Explain, explain};
 pub use idp::{Idp, idp};
 pub use inspect::{Inspect, inspect};
 pub use metadata::{Import, import, metadata};
+pub use plan::{Plan, plan};
 pub use serve::serve;
 
 /// How a command ended that said on standard output what there is to say.

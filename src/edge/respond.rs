@@ -196,7 +196,10 @@ fn refused_answer(refused: &Refused) -> (StatusCode, Class) {
             SignInError::RequestConsumed | SignInError::AssertionReplayed | SignInError::LoggedOut,
         ) => (StatusCode::FORBIDDEN, Class::SignInExpired),
         Refused::SignIn(SignInError::Deactivated) => (StatusCode::FORBIDDEN, Class::SignInDenied),
-        Refused::SignIn(SignInError::Attribute(_)) => (StatusCode::FORBIDDEN, Class::SignInNotSetUp),
+        Refused::SignIn(SignInError::Unlinked) => (StatusCode::FORBIDDEN, Class::SignInExpired),
+        Refused::SignIn(SignInError::Attribute(_) | SignInError::GroupsMissing(_)) => {
+            (StatusCode::FORBIDDEN, Class::SignInNotSetUp)
+        }
         Refused::RelayState | Refused::SecondOpinion(_) => (StatusCode::FORBIDDEN, Class::SignInRefused),
         Refused::Saml(refusal) => (StatusCode::FORBIDDEN, saml_class(refusal.reason)),
     }

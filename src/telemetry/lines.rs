@@ -92,6 +92,26 @@ pub enum AuditAction {
     /// An owner withdrew it.
     #[serde(rename = "org_credential_authorization.revoke")]
     RevokeCredential,
+    /// An owner, or SCIM, put a person out.
+    #[serde(rename = "external_identity.deprovision")]
+    DeprovisionIdentity,
+    /// An owner let a person in again.
+    #[serde(rename = "external_identity.update")]
+    UpdateIdentity,
+    #[serde(rename = "org.revoke_external_identity")]
+    RevokeExternalIdentity,
+    /// An enterprise's owner took over an organization that had no owner.
+    #[serde(rename = "org.claimed")]
+    Claimed,
+    #[serde(rename = "org.restore_member")]
+    RestoreMember,
+    /// What a dry run would have changed.
+    #[serde(rename = "saml.plan_recorded")]
+    PlanRecorded,
+    #[serde(rename = "org.create")]
+    CreateOrganization,
+    #[serde(rename = "org.update")]
+    UpdateOrganization,
 }
 
 /// What made it happen.
@@ -105,6 +125,8 @@ pub enum Trigger {
     Person,
     /// The mail server's word.
     Mail,
+    /// Whoever runs the gateway, at the command line.
+    Operator,
 }
 
 impl Trigger {
@@ -116,6 +138,7 @@ impl Trigger {
             Self::Owner => "owner",
             Self::Person => "person",
             Self::Mail => "mail",
+            Self::Operator => "operator",
         }
     }
 }
@@ -175,7 +198,7 @@ pub struct AuditEvent<'a> {
     /// The stable code of a refusal, or the rule that fired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
-    /// `absent`, `overage`, `empty` or `present`.
+    /// `absent`, `overage`, `object_ids`, `empty` or `present`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups_state: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]

@@ -17,6 +17,7 @@ mod idp;
 mod inspect;
 mod invitations;
 mod logout;
+mod membership;
 mod metadata;
 mod older_records;
 mod provisioning;

@@ -7,8 +7,8 @@ use portcullis::domain::{
     Role, Standing, Timestamp,
 };
 use portcullis::provisioning::{
-    Act, AttributeNames, Change, Correspondence, Current, GroupMatch, GroupNaming, Mapping, Plan, Policy,
-    Settings, apply, needs_records, plan,
+    Act, AttributeNames, Change, Correspondence, Current, GroupMatch, GroupNaming, LastOwner, Mapping,
+    MissingGroups, Plan, Policy, Settings, apply, needs_records, plan,
 };
 use proptest::prelude::*;
 
@@ -45,6 +45,9 @@ fn settings(provisioning: bool, deprovisioning: bool) -> Settings {
         },
         max_removals: 10,
         break_glass: vec![],
+        missing_groups: MissingGroups::Ignore,
+        last_owner: LastOwner::Allow,
+        dry_run: false,
     }
 }
 
