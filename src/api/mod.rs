@@ -15,7 +15,8 @@ mod query;
 mod refusal;
 mod routes;
 mod schemas;
-mod shape;
+/// Of commands that print the same as JSON, too.
+pub mod shape;
 mod table;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};

@@ -6,7 +6,9 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{ConfigFile, Failure, Format, Outcome, choose_enterprise, directory, load, metadata::tame, runtime};
+use super::{
+    ConfigFile, Failure, Format, Outcome, choose_enterprise, directory, load, metadata::tame, runtime,
+};
 use crate::{
     config::EnterpriseSettings,
     directory::{ActError, Actor, Cause, Directory, Enterprise, InviteError, StoreError, TokenError},
@@ -68,7 +70,8 @@ impl Shown {
         entries: impl IntoIterator<Item = T>,
         columns: &'static [&'static str],
     ) -> Result<Self, Failure> {
-        let values: Result<Vec<Value>, _> = entries.into_iter().map(|entry| serde_json::to_value(entry)).collect();
+        let values: Result<Vec<Value>, _> =
+            entries.into_iter().map(|entry| serde_json::to_value(entry)).collect();
         Ok(Self::List(values.map_err(unprintable)?, columns))
     }
 
@@ -90,9 +93,8 @@ impl Look {
         let settings = load(&self.config.path())?.settings;
         let enterprise = choose_enterprise(&settings, self.enterprise.as_deref()).map_err(Failure::Usage)?;
         let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(|error| {
-            Failure::Failed(format!("randomness: {error}: look at the system's log"))
-        })?;
+        getrandom::fill(&mut random)
+            .map_err(|error| Failure::Failed(format!("randomness: {error}: look at the system's log")))?;
         let shown = runtime()?.block_on(async {
             let desk = Desk {
                 directory: directory::open(&settings).await.map_err(Failure::Failed)?,
@@ -139,8 +141,9 @@ impl OrganizationArgument {
 }
 
 pub(super) fn slug(text: &str) -> Result<OrganizationSlug, Failure> {
-    OrganizationSlug::parse(text)
-        .map_err(|error| Failure::Usage(format!("{text}: {error}: write the account name of an organization")))
+    OrganizationSlug::parse(text).map_err(|error| {
+        Failure::Usage(format!("{text}: {error}: write the account name of an organization"))
+    })
 }
 
 /// Reads an id in the arguments.
@@ -247,7 +250,8 @@ mod tests {
 
     #[test]
     fn a_list_is_a_table_without_control_characters() {
-        let values = vec![json!({ "user": "mia\u{1b}[31m", "role": "owner" }), json!({ "user": "al", "role": null })];
+        let values =
+            vec![json!({ "user": "mia\u{1b}[31m", "role": "owner" }), json!({ "user": "al", "role": null })];
         let text = table(&values, &["user", "role"]);
         assert!(!text.contains('\u{1b}'), "{text:?}");
         let lines: Vec<&str> = text.lines().collect();

@@ -50,7 +50,11 @@ pub fn gate(
     let homes: Vec<_> = homes.map(|e| Home { enterprise: &e.slug, acs_urls: &e.acs_urls }).collect();
     // Each worker makes its own of the same settings.
     Proxy::new(&settings.proxy).map_err(ServeError::from)?;
-    let api = Api::new(lasting.directory.clone(), settings.enterprises.iter().map(EnterpriseSettings::tenant), lasting.now);
+    let api = Api::new(
+        lasting.directory.clone(),
+        settings.enterprises.iter().map(EnterpriseSettings::tenant),
+        lasting.now,
+    );
     Ok(Gate {
         api,
         directory: lasting.directory.clone(),

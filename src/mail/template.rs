@@ -189,8 +189,9 @@ impl Template {
             }]);
         };
         if subject.chars().count() > SUBJECT_CHARS_MAX || subject.chars().any(char::is_control) {
-            let why =
-                format!("has a subject of more than {SUBJECT_CHARS_MAX} characters, or with control characters");
+            let why = format!(
+                "has a subject of more than {SUBJECT_CHARS_MAX} characters, or with control characters"
+            );
             faults.push(TemplateFault { offset: 0, why, hint: "shorten it".into() });
         }
         let subject = parts(kind, subject, file.find(subject).unwrap_or(0), &mut faults);

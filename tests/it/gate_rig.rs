@@ -11,8 +11,8 @@ use std::{
 };
 
 use portcullis::{
-    api::Api,
     access::{Origin, Route, Routes, Rule, StepUp},
+    api::Api,
     directory::{Directory, SessionSettings},
     domain::{
         ActiveSession, EnterpriseId, EnterpriseSlug, Membership, MembershipSource, NameId, OrganizationSlug,

@@ -7,6 +7,7 @@ mod browser;
 mod callers;
 mod chooser;
 mod cli;
+mod commands;
 mod differential;
 mod encryption;
 mod error_pages;

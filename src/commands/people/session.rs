@@ -52,8 +52,7 @@ async fn end(desk: &Desk, person: &PersonArgument, session: Option<SessionId>) -
     let (person, cause) = (desk.person(person), desk.cause());
     match session {
         None => {
-            let ended =
-                desk.directory.end_sessions_of_person(&desk.tenant, person, &cause, desk.now).await?;
+            let ended = desk.directory.end_sessions_of_person(&desk.tenant, person, &cause, desk.now).await?;
             Ok(Shown::Done(format!("{} sessions ended", ended.len())))
         }
         Some(session) => {

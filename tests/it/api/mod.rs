@@ -4,4 +4,4 @@ mod flows;
 mod foreign;
 mod schemathesis;
 mod strict;
-mod world;
+pub mod world;

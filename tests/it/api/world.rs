@@ -1,5 +1,5 @@
 //! Two enterprises in one gateway, with people whose records and sessions were laid into the store.
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
 use portcullis::{
@@ -90,7 +90,7 @@ pub struct Someone {
 pub struct World {
     pub gateway: TestGateway,
     changes: Arc<Mutex<Vec<String>>>,
-    store: Arc<dyn Store>,
+    store: Option<Arc<dyn Store>>,
     /// Owns `example`, belongs to nothing.
     pub boss: Someone,
     /// Owns octo-org.
@@ -108,16 +108,16 @@ pub struct World {
 impl World {
     pub async fn new(backend: Backend) -> Self {
         let changes: Arc<Mutex<Vec<String>>> = Arc::default();
-        let slot: Arc<OnceLock<Arc<dyn Store>>> = Arc::default();
+        let slot: Arc<Mutex<Option<Arc<dyn Store>>>> = Arc::default();
         let (kept, seen) = (slot.clone(), changes.clone());
         let mut setup = Setup::new(backend);
         setup.tables = GLOBEX;
         setup.wrap = Box::new(move |inner| {
-            kept.set(inner.clone()).ok();
+            kept.lock().unwrap().replace(inner.clone());
             Arc::new(Watching { inner, changes: seen })
         });
         let gateway = TestGateway::set_up(setup).await;
-        let store = slot.get().unwrap().clone();
+        let store = slot.lock().unwrap().take().unwrap();
         let seed = Seed { store: &store, issuer: gateway.idp_entity_id.clone() };
         let example = |user, roles| seed.person("example", user, roles);
         let boss = example("alice@example.com", &[]).await;
@@ -126,7 +126,17 @@ impl World {
         let otto = example("otto@example.com", &[("hubot-lab", Role::Owner)]).await;
         let nora = example("nora@example.com", &[]).await;
         let gina = seed.person("globex", "gina@globex.example", &[("octo-org", Role::Owner)]).await;
+        let store = Some(store);
         Self { gateway, changes, store, boss, olga, mia, otto, nora, gina }
+    }
+
+    /// Lets the store go, for another process to open it.
+    pub fn let_go(&mut self) {
+        self.store = None;
+    }
+
+    fn store(&self) -> &Arc<dyn Store> {
+        self.store.as_ref().expect("the store was let go")
     }
 
     pub fn client(&self, credential: Credential) -> Client {
@@ -178,7 +188,7 @@ impl World {
     pub async fn change_person(&self, someone: &Someone, change: impl FnOnce(&mut Person)) {
         let enterprise = self.gateway.enterprise();
         let key = Key::Person(enterprise, someone.id);
-        let read = self.store.batch(Timestamp::now(), vec![Op::Get(key)]).await.unwrap().pop();
+        let read = self.store().batch(Timestamp::now(), vec![Op::Get(key)]).await.unwrap().pop();
         let Some(Reply::Value(Some(stored))) = read else { panic!("{read:?}") };
         let mut person = records::decode_person(enterprise, someone.id, &stored.value).unwrap();
         change(&mut person);
@@ -186,7 +196,7 @@ impl World {
             expect: vec![(key, stored.revision)],
             writes: vec![Write::Put(key, records::encode_person(&person))],
         };
-        assert_eq!(self.store.commit(commit).await.unwrap(), Committed::Applied);
+        assert_eq!(self.store().commit(commit).await.unwrap(), Committed::Applied);
     }
 }
 
@@ -197,7 +207,7 @@ impl World {
         let organization = OrganizationId::of(enterprise, &OrganizationSlug::parse(organization).unwrap());
         let entry = [&organization.as_bytes()[..], someone.id.as_bytes()].concat();
         let listed = Op::Insert(Key::HeldRemovals(enterprise), entry);
-        self.store.batch(Timestamp::now(), vec![listed]).await.unwrap();
+        self.store().batch(Timestamp::now(), vec![listed]).await.unwrap();
     }
 }
 
