@@ -2,7 +2,9 @@
 use std::{io, net::IpAddr, path::Path, sync::Arc};
 
 use super::{fault::Place, read_text, reader::Reader, server::Ground, value::Placed};
-use crate::mail::{Credentials, Kind, Mailbox, Settings, TEMPLATE_BYTES_MAX, Template, TemplateFault, Templates, Tls};
+use crate::mail::{
+    Credentials, Kind, Mailbox, Settings, TEMPLATE_BYTES_MAX, Template, TemplateFault, Templates, Tls,
+};
 
 /// RFC 8314 3.3
 const IMPLICIT_PORT: u64 = 465;
@@ -16,8 +18,17 @@ const CA_FILE_BYTES_MAX: u64 = 256 * 1024;
 const HOST_BYTES_MAX: usize = 253;
 /// What means nothing without a host.
 const OTHERS: [&str; 11] = [
-    "mail.port", "mail.tls", "mail.user", "mail.password", "mail.password_file", "mail.from", "mail.reply_to",
-    "mail.timeout", "mail.ca", "mail.templates", "mail.notices",
+    "mail.port",
+    "mail.tls",
+    "mail.user",
+    "mail.password",
+    "mail.password_file",
+    "mail.from",
+    "mail.reply_to",
+    "mail.timeout",
+    "mail.ca",
+    "mail.templates",
+    "mail.notices",
 ];
 const FROM_HINT: &str = "write \"gate@example.com\" or \"Example <gate@example.com>\"";
 
@@ -104,7 +115,9 @@ fn credentials(reader: &mut Reader, folder: &Path, tls: Tls) -> Option<Credentia
         }
         (Some(password), None) => Some(password),
         (None, Some(file)) => match read_text(&folder.join(&file.value), SECRET_FILE_BYTES_MAX) {
-            Ok(text) => Some(Placed { value: text.trim_end_matches(['\r', '\n']).to_owned(), place: file.place }),
+            Ok(text) => {
+                Some(Placed { value: text.trim_end_matches(['\r', '\n']).to_owned(), place: file.place })
+            }
             Err(error) => {
                 let why = format!("{:?} cannot be read ({error})", file.value);
                 let hint = "name a readable file that holds the password";
@@ -145,7 +158,12 @@ fn ca(reader: &mut Reader, folder: &Path) -> Option<String> {
         }
         Ok(_) => {
             let why = format!("{:?} holds no PEM certificate, or a private key", file.value);
-            reader.fault(&file.place, "mail.ca", why, "name a PEM file with the authority's certificate alone");
+            reader.fault(
+                &file.place,
+                "mail.ca",
+                why,
+                "name a PEM file with the authority's certificate alone",
+            );
         }
         Err(error) => {
             let why = format!("{:?} cannot be read ({error})", file.value);

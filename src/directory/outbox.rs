@@ -53,8 +53,7 @@ impl Queued {
     /// A notice about `about`, which tells it from others of the same moment.
     pub fn notice(to: &str, subject: MailSubject, about: &[u8], now: Timestamp) -> Self {
         let at = now.as_millisecond().to_be_bytes();
-        let parts: [&[u8]; 4] =
-            [b"notice", about, subject.organization().as_str().as_bytes(), &at];
+        let parts: [&[u8]; 4] = [b"notice", about, subject.organization().as_str().as_bytes(), &at];
         Self::new(MailId::derived(&parts), to, subject, now)
     }
 
@@ -77,6 +76,13 @@ pub(super) fn key_of(enterprise: EnterpriseId, invitation: &Invitation) -> Key {
 }
 
 impl Directory {
+    /// Lets what was just queued go out at once.
+    pub(super) fn wake_outbox(&self) {
+        if let Some(post) = &self.post {
+            post.wake.notify_one();
+        }
+    }
+
     /// Tells the person of every membership that the plan ends, if the configuration says so (section 3.5).
     pub(super) fn notices(&self, matter: &Matter<'_>, plan: &Plan, person: &Person) -> Vec<Write> {
         let email = person.profile.email.as_deref().filter(|_| self.post.as_ref().is_some_and(|p| p.notices));
@@ -208,8 +214,7 @@ impl Outbox {
             }
             _ => None,
         };
-        let outgoing =
-            mail::Outgoing { mail, enterprise: slug, link: link.as_deref(), now: (self.now)() };
+        let outgoing = mail::Outgoing { mail, enterprise: slug, link: link.as_deref(), now: (self.now)() };
         let (id, about, attempts) = (mail.id.to_string(), mail.subject.as_str(), mail.attempts);
         match self.mailer.send(&outgoing).await {
             Ok(()) => {
@@ -238,9 +243,8 @@ impl Outbox {
         let MailSubject::Invitation { reference, secret, .. } = &mail.subject else { return Ok(true) };
         let now = (self.now)();
         let invitee = self.directory.invitee(sender.enterprise.id, reference.address, now).await?;
-        let is_it = |i: &Invitation| {
-            i.id == reference.invitation && i.is_live(now) && i.secret == secret.hash()
-        };
+        let is_it =
+            |i: &Invitation| i.id == reference.invitation && i.is_live(now) && i.secret == secret.hash();
         Ok(invitee.invitations.iter().any(is_it))
     }
 
@@ -356,8 +360,10 @@ mod tests {
         assert_eq!((back_off_seconds(2, 0), back_off_seconds(2, 60)), (30, 90));
         assert_eq!(back_off_seconds(40, 3_600), BACK_OFF_SECONDS_MAX * 3 / 2);
         for random in [0, 1, 77, u32::MAX] {
-            assert!((BACK_OFF_SECONDS_MAX / 2..=BACK_OFF_SECONDS_MAX * 3 / 2)
-                .contains(&back_off_seconds(u32::MAX, random)));
+            assert!(
+                (BACK_OFF_SECONDS_MAX / 2..=BACK_OFF_SECONDS_MAX * 3 / 2)
+                    .contains(&back_off_seconds(u32::MAX, random))
+            );
         }
         let all: i64 = (1..ATTEMPTS_MAX).map(|attempts| back_off_seconds(attempts, 0)).sum();
         assert!(all * 2 > 60 * 60 * 60, "{all}");

@@ -74,10 +74,25 @@ mod tests {
         }
         let long = format!("{}@example.com", "a".repeat(65));
         for bad in [
-            "", "@", "a@", "@b", "a b@example.com", "a@b@c", "a..b@example.com", ".a@example.com", "a@-b.com",
-            "a@b..com", "a@b.com.", "\"a\"@example.com", "a@[127.0.0.1]", "a@ex\u{e4}mple.com",
-            "\u{430}lice@example.com", "a@example.com\r\nBcc: b@example.com", "a,b@example.com",
-            "a<b>@example.com", long.as_str(),
+            "",
+            "@",
+            "a@",
+            "@b",
+            "a b@example.com",
+            "a@b@c",
+            "a..b@example.com",
+            ".a@example.com",
+            "a@-b.com",
+            "a@b..com",
+            "a@b.com.",
+            "\"a\"@example.com",
+            "a@[127.0.0.1]",
+            "a@ex\u{e4}mple.com",
+            "\u{430}lice@example.com",
+            "a@example.com\r\nBcc: b@example.com",
+            "a,b@example.com",
+            "a<b>@example.com",
+            long.as_str(),
         ] {
             assert_eq!(EmailAddress::parse(bad), None, "{bad}");
         }

@@ -83,10 +83,7 @@ impl InvitationReference {
         let (first, second) = bytes.split_at(16);
         address.copy_from_slice(first);
         invitation.copy_from_slice(second);
-        Self {
-            address: AddressId::from_bytes(address),
-            invitation: InvitationId::from_bytes(invitation),
-        }
+        Self { address: AddressId::from_bytes(address), invitation: InvitationId::from_bytes(invitation) }
     }
 
     /// Reads 64 lower-case hexadecimal digits, as [`fmt::Display`] writes them.

@@ -158,7 +158,8 @@ impl Router {
 
     pub fn find(&self, host: &str, path: &CanonicalPath) -> Own<'_> {
         // What lies below a folder of ours is its endpoint's to read.
-        let below = |folder: &&&str| path.as_str().strip_prefix(**folder).is_some_and(|rest| rest.starts_with('/'));
+        let below =
+            |folder: &&&str| path.as_str().strip_prefix(**folder).is_some_and(|rest| rest.starts_with('/'));
         let named = FOLDERS.iter().find(below).copied().unwrap_or(path.as_str());
         if let Some(endpoint) = self.hosts.get(host).and_then(|paths| paths.get(named)) {
             return Own::Endpoint(endpoint);

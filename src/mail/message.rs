@@ -35,7 +35,10 @@ pub(super) fn address(address: &EmailAddress) -> Result<Address, AddressError> {
 }
 
 /// The message, and to whom it goes.
-pub(super) fn message(settings: &Settings, outgoing: &Outgoing<'_>) -> Result<(Address, Message), Unwritable> {
+pub(super) fn message(
+    settings: &Settings,
+    outgoing: &Outgoing<'_>,
+) -> Result<(Address, Message), Unwritable> {
     let Outgoing { mail, enterprise, link, now } = outgoing;
     let to = EmailAddress::parse(&mail.to).ok_or(Unwritable::Address)?;
     let mut values = Values {
@@ -88,8 +91,8 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            EnterpriseSlug, InvitationReference, InvitationSecret, MailId, OrganizationSlug, QueuedMail, Role,
-            Timestamp,
+            EnterpriseSlug, InvitationReference, InvitationSecret, MailId, OrganizationSlug, QueuedMail,
+            Role, Timestamp,
         },
         mail::{Mailbox as Sender, Templates, Tls},
     };
@@ -158,7 +161,8 @@ mod tests {
         let head = text.split("\r\n\r\n").next().unwrap();
         assert!(!head.contains("Bcc"), "{head}");
         assert!(!text.contains("\r\nBcc:"), "{text}");
-        for evil in ["alice@example.com\r\nBcc: e@example.com", "a@example.com, e@example.com", "a@b>\r\nDATA"]
+        for evil in
+            ["alice@example.com\r\nBcc: e@example.com", "a@example.com, e@example.com", "a@b>\r\nDATA"]
         {
             assert!(written(&mail(evil, "bob")).is_err(), "{evil}");
         }

@@ -130,7 +130,9 @@ impl Mailer {
         let (to, message) = message(&self.settings, outgoing)?;
         let millis = self.settings.timeout_millis_max;
         let sent = self.hand_over(to, message.formatted());
-        tokio::time::timeout(Duration::from_millis(millis), sent).await.map_err(|_| SendError::Timeout(millis))?
+        tokio::time::timeout(Duration::from_millis(millis), sent)
+            .await
+            .map_err(|_| SendError::Timeout(millis))?
     }
 
     async fn hand_over(&self, to: Address, message: Vec<u8>) -> Result<(), SendError> {
@@ -142,7 +144,10 @@ impl Mailer {
                 let mechanisms = [Mechanism::Plain, Mechanism::Login];
                 connection.auth(&mechanisms, &credentials).await.map_err(at(Stage::SignIn))?;
             }
-            connection.command(Mail::new(Some(self.from.clone()), vec![])).await.map_err(at(Stage::Sender))?;
+            connection
+                .command(Mail::new(Some(self.from.clone()), vec![]))
+                .await
+                .map_err(at(Stage::Sender))?;
             connection.command(Rcpt::new(to, vec![])).await.map_err(at(Stage::Recipient))?;
             connection.command(Data).await.map_err(at(Stage::Content))?;
             connection.message(&message).await.map_err(at(Stage::Content))

@@ -189,11 +189,13 @@ impl Template {
             }]);
         };
         if subject.chars().count() > SUBJECT_CHARS_MAX || subject.chars().any(char::is_control) {
-            let why =
-                format!("has a subject of more than {SUBJECT_CHARS_MAX} characters, or with control characters");
+            let why = format!(
+                "has a subject of more than {SUBJECT_CHARS_MAX} characters, or with control characters"
+            );
             faults.push(TemplateFault { offset: 0, why, hint: "shorten it".into() });
         }
         let subject = parts(kind, subject, file.find(subject).unwrap_or(0), &mut faults);
+        let body = body.trim_start_matches(['\r', '\n']);
         let offset = file.len() - body.len();
         let text = parts(kind, body, offset, &mut faults);
         demand_link(kind, &text, &mut faults);

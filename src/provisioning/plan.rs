@@ -176,8 +176,7 @@ pub fn plan(current: &Current<'_>, claim: &GroupClaim, settings: &Settings) -> P
 /// What taking up an invitation does: the invitation is gone, and the person is what it offered unless they are more already.
 pub fn acceptance(person_memberships: &[Membership], invitation: &Invitation) -> Plan {
     let organization = &invitation.organization;
-    let accept =
-        Change::AcceptInvitation { organization: organization.clone(), invitation: invitation.id };
+    let accept = Change::AcceptInvitation { organization: organization.clone(), invitation: invitation.id };
     let member = person_memberships.iter().find(|m| m.organization == *organization);
     let addition = addition(organization, member, Some(invitation.role));
     Plan { changes: std::iter::once(accept).chain(addition).collect() }

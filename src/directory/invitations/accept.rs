@@ -30,7 +30,9 @@ pub enum AcceptError {
     NotFound,
     #[error("the link's secret is not the invitation's newest")]
     Secret,
-    #[error("the invitation is for somebody else: the address differs from what the IdP says, or it names another person")]
+    #[error(
+        "the invitation is for somebody else: the address differs from what the IdP says, or it names another person"
+    )]
     OfAnother,
     #[error("the invitation has failed: {0}")]
     Failed(&'static str),

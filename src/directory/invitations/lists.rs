@@ -40,8 +40,7 @@ impl Directory {
             let Some(last) = page.last().copied() else { return Ok(found) };
             for (reference, invitation) in self.invitations_of(enterprise, &page, now).await? {
                 let is_failed = !invitation.is_live(now);
-                if invitation.organization == *organization
-                    && is_failed == (state == InvitationState::Failed)
+                if invitation.organization == *organization && is_failed == (state == InvitationState::Failed)
                 {
                     found.push((reference, invitation));
                 }

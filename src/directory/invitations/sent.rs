@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use super::tell;
 use crate::{
     directory::{Cause, Directory, amend::Matter, outbox, unexpected_reply},
-    domain::{
-        AddressId, Invitation, InvitationReference, Invitee, OrganizationId, OrganizationSlug, Person,
-    },
+    domain::{AddressId, Invitation, InvitationReference, Invitee, OrganizationId, OrganizationSlug, Person},
     provisioning::{Change, Plan},
     store::{Key, Op, Reply, Revision, StoreError, Write, records},
     telemetry::{AuditAction, AuditLine},

@@ -3,10 +3,10 @@ use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
 use crate::domain::{
-    InvitationReference, InvitationSecret, MailSubject,
     AccessToken, AuthnDemand, BatchId, EnterpriseSlug, FormerMembership, HeldRemoval, Invitation,
-    InvitationId, InvitationSource, Membership, MembershipSource, NameId, OrganizationSlug, Pin, PinReason,
-    Profile, Role, Scope, Standing, Timestamp, TokenId,
+    InvitationId, InvitationReference, InvitationSecret, InvitationSource, MailSubject, Membership,
+    MembershipSource, NameId, OrganizationSlug, Pin, PinReason, Profile, Role, Scope, Standing, Timestamp,
+    TokenId,
 };
 
 fn time() -> impl Strategy<Value = Timestamp> {
@@ -180,7 +180,14 @@ fn organization() -> impl Strategy<Value = Organization> {
     let counts = (counts(), counts());
     let times = (option::of(time()), option::of(time()));
     (any::<[u8; 16]>(), organization_slug(), owners, told, times, counts).prop_map(
-        |(id, slug, owners, (display_name, aliases, managed), (created_at, unowned_since), (removals, invited))| {
+        |(
+            id,
+            slug,
+            owners,
+            (display_name, aliases, managed),
+            (created_at, unowned_since),
+            (removals, invited),
+        )| {
             Organization {
                 id: OrganizationId::from_bytes(id),
                 slug,

@@ -69,12 +69,8 @@ impl MailServer {
             command.args([self.tls, user, password]);
             command
         };
-        self.server = Some(Process::start_until("aiosmtpd", command, |server| server.log().contains("ready")));
-    }
-
-    /// Listens no more.
-    pub fn end(&mut self) {
-        self.server = None;
+        self.server =
+            Some(Process::start_until("aiosmtpd", command, |server| server.log().contains("ready")));
     }
 
     pub fn port(&self) -> u16 {
@@ -130,7 +126,8 @@ impl Received {
 
     /// The part of that media type, decoded.
     pub fn body(&self, media_type: &str) -> String {
-        let part = self.data.split("\r\n--").find(|part| part.contains(&format!("Content-Type: {media_type}")));
+        let part =
+            self.data.split("\r\n--").find(|part| part.contains(&format!("Content-Type: {media_type}")));
         let part = part.unwrap_or_else(|| panic!("no {media_type} in {}", self.data));
         let (head, body) = part.split_once("\r\n\r\n").expect("a body");
         if head.contains("quoted-printable") {
