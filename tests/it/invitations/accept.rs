@@ -191,7 +191,7 @@ async fn many_clicks_at_once_join_once() {
 /// Statements 5, 6 and 12: a sign-in with provisioning takes up or cancels invitations of managed organizations, and leaves the
 /// others alone.
 #[tokio::test(flavor = "multi_thread")]
-async fn statements_5_6_and_12_a_sign_in_settles_invitations_of_managed_organizations() {
+async fn statement_05_06_and_12_a_sign_in_settles_invitations_of_managed_organizations() {
     let world = World::start(Backend::Embedded).await;
     for organization in ["octo-org", "docs-team"] {
         world.invite(organization, "bob@example.com").await.unwrap();
