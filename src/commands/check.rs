@@ -241,7 +241,19 @@ fn rule_summary(rule: &Rule) -> String {
 fn store_summary(store: &store::Settings) -> String {
     match store {
         store::Settings::Embedded(embedded) => format!("embedded, {}", embedded.path.display()),
-        store::Settings::Redis(redis) => format!("redis, at most {} ms", redis.timeout_millis_max),
+        store::Settings::Redis(redis) => {
+            let place = match &redis.topology {
+                store::redis::Topology::Single => "one server".to_owned(),
+                store::redis::Topology::Sentinel(sentinel) => {
+                    format!("{:?} of {} sentinels", sentinel.primary, sentinel.sentinels.len())
+                }
+                store::redis::Topology::Cluster { .. } => "cluster".to_owned(),
+            };
+            let waits = redis.replicas.map(|replicas| {
+                format!(", {} replicas within {} ms", replicas.acknowledged_min, replicas.wait_millis_max)
+            });
+            format!("redis, {place}, at most {} ms{}", redis.timeout_millis_max, waits.unwrap_or_default())
+        }
     }
 }
 

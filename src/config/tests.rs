@@ -88,6 +88,8 @@ fn documented_defaults_are_the_defaults() {
         "# url = ",
         "# url_file = ",
         "# timeout_ms = ",
+        "# wait_replicas = ",
+        "# wait_ms = ",
         "# metadata_trust = ",
         "# metadata_approved_keys = ",
         "# metadata_refresh = ",

@@ -94,10 +94,24 @@ pub enum Write {
     Insert(Key, Vec<u8>),
     /// Takes out of a set; absent already is fine.
     Remove(Key, Vec<u8>),
-    /// Appends an entry to a stream; several to one stream keep their order.
+    /// Appends an entry to a stream, the only one in the commit; several keep their order.
     Append(Key, Vec<u8>),
     /// Tells all gateways, this one too, once the commit is visible; a commit that conflicts tells nothing.
     Notify(Note),
+}
+
+impl Write {
+    /// What it writes to; a note is no write.
+    pub fn key(&self) -> Option<&Key> {
+        match self {
+            Self::Put(key, _)
+            | Self::Delete(key)
+            | Self::Insert(key, _)
+            | Self::Remove(key, _)
+            | Self::Append(key, _) => Some(key),
+            Self::Notify(_) => None,
+        }
+    }
 }
 
 /// An atomic change: applied as a whole if every expected revision still holds, else not at all.
@@ -121,6 +135,9 @@ pub enum StoreError {
     Unavailable(String),
     #[error("the store did not answer within {0} ms")]
     Timeout(u64),
+    /// It was done, but a failover may undo it: too few replicas have it. See `redis::Replicas`.
+    #[error("{acknowledged} replicas of the store acknowledged a write that {wanted} must have")]
+    NotReplicated { acknowledged: u64, wanted: u32 },
     #[error("the store holds what this version cannot read: {0}")]
     Corrupt(String),
     /// A fault of the caller, found before anything was sent.
@@ -133,7 +150,8 @@ pub enum StoreError {
 /// Every call ends within a bound. After an error nothing may be assumed: a batch may have run in part, a commit that
 /// timed out may have been applied or may still be. Who retries a commit loads the records again first.
 pub trait Store: Send + Sync {
-    /// Runs the steps in order, in one round trip, each atomic for itself; answers one reply for each.
+    /// Runs the steps in order, in one round trip, each atomic for itself; answers one reply for each. A Redis Cluster takes one
+    /// round trip for each change of node from one step to the next.
     ///
     /// Steps may touch any number of shards. A set, a record and a key with an expiry are different [`Kind`]s of keys,
     /// and a step that does not fit its key's kind is refused with [`StoreError::Misuse`] before anything runs.

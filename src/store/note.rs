@@ -77,9 +77,9 @@ impl Note {
 }
 
 impl Heard {
-    /// What was told on the channel. A note of another version may concern anything.
-    pub(super) fn told(bytes: &[u8]) -> Self {
-        Note::decode(bytes).map_or(Self::Gap, Self::Note)
+    /// What was told on the channel; an empty note only tries the line. One of another version may concern anything.
+    pub(super) fn told(bytes: &[u8]) -> Option<Self> {
+        (!bytes.is_empty()).then(|| Note::decode(bytes).map_or(Self::Gap, Self::Note))
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn notes_survive_the_channel() {
         for note in notes() {
-            assert_eq!(Heard::told(&note.encode()), Heard::Note(note));
+            assert_eq!(Heard::told(&note.encode()), Some(Heard::Note(note)));
         }
     }
 
@@ -107,10 +107,16 @@ mod tests {
     fn what_is_not_understood_is_a_gap() {
         for note in notes() {
             let encoded = note.encode();
-            for other in [&encoded[..encoded.len() - 1], &[&encoded[..], b"x"].concat(), &encoded[1..], b""] {
-                assert_eq!(Heard::told(other), Heard::Gap, "{other:?}");
+            for other in [&encoded[..encoded.len() - 1], &[&encoded[..], b"x"].concat(), &encoded[1..], b"x"]
+            {
+                assert_eq!(Heard::told(other), Some(Heard::Gap), "{other:?}");
             }
         }
+    }
+
+    #[test]
+    fn an_empty_note_says_nothing() {
+        assert_eq!(Heard::told(b""), None);
     }
 
     #[tokio::test]

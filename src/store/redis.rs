@@ -1,37 +1,45 @@
-//! The Redis store: one multiplexed connection, one pipeline per batch, one script per commit.
+//! The Redis store: one multiplexed connection to each primary, one pipeline per batch and node, one script per commit.
 //!
 //! Layout. A record or a value with an expiry is a string: the envelope's head, then the bytes. A set is a sorted set
-//! whose members all score 0, so that Redis keeps them in byte order and a page costs no more than its size. Nothing
-//! but ids of fixed length stands in a key, and everything else travels as a bulk argument.
+//! whose members all score 0, so that Redis keeps them in byte order and a page costs no more than its size. A stream is a
+//! stream whose ids are `SEQUENCE-0`, with the head in a string beside it. Nothing but ids of fixed length stands in a key, and
+//! everything else travels as a bulk argument.
 //!
 //! Threads. [`Redis::connect`] is called on the runtime that lives as long as the process: the connection's task and
 //! the task that reconnects run there. Calls may come from any thread and any runtime that has its timer enabled.
 //!
-//! Rights. An ACL user needs `~pc:* &pc:notes +get +getdel +set +unlink +zadd +zrem +zcard +zrangebylex +zremrangebylex
-//! +pexpire +getrange +xadd +xrange +xtrim +publish +subscribe +ping +evalsha +script|load +info`; without `+info` the
-//! checks of the server's version and eviction policy are left out.
+//! Rights. `docs/REDIS.md` has them; the tests run with those, and `fitness` tries each one at every connection.
 //!
 //! Durability and atomicity are the server's: a commit is one script on one node. What `appendfsync` and replication
-//! lose in a failover is lost.
+//! lose in a failover is lost, unless [`Replicas`] are waited for.
 mod answers;
+mod cluster;
 mod commands;
 mod errors;
+mod fitness;
 mod link;
 mod listener;
+mod node;
+mod sentinel;
+mod slot;
+mod topology;
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use ::redis::{Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value, cmd};
-use tokio::time::Instant;
+use ::redis::{Cmd, RedisError, Value, cmd};
+use tokio::sync::broadcast;
 
 use super::{
-    BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead, Timestamp,
-    rules,
+    BoxFuture, Commit, Committed, Entry, Key, NOTES_QUEUED_MAX, Notes, Op, Reply, Store, StoreError,
+    StreamHead, Timestamp, Write, rules,
 };
-use commands::{command, commit_command, is_script, load_scripts};
+use cluster::Cluster;
+use commands::{command, commit_command, key_of, must_last};
 use errors::{corrupt_reply, store_error};
-use link::Link;
-use listener::Listener;
+use link::{Manner, Place, connection_info, install_crypto_provider};
+use listener::{Listener, Source};
+use node::{Answers, Deadline, Node};
+use sentinel::Sentinels;
 
 /// The lifetime of the key that [`Store::ready`] writes.
 const READY_MILLIS: u64 = 1_000;
@@ -40,10 +48,54 @@ const READY_KEY: &str = "pc:ready";
 /// Which server, and how long to wait for it.
 #[derive(Clone, PartialEq)]
 pub struct Settings {
-    /// `redis://` or `rediss://`, with ACL user and password. A secret: never logged.
+    /// `redis://` or `rediss://`, with ACL user and password. A secret: never logged. With sentinels its host is not used.
     pub url: String,
+    pub topology: Topology,
     /// Every operation ends within this.
     pub timeout_millis_max: u64,
+    /// `None` waits for no replica.
+    pub replicas: Option<Replicas>,
+}
+
+/// Who says where the server is.
+#[derive(Clone, PartialEq)]
+pub enum Topology {
+    /// The URL.
+    Single,
+    /// The sentinels, and the name that the primary bears there.
+    Sentinel(Sentinel),
+    /// The nodes of a cluster. Those of the URL and these (host and port) are asked first.
+    Cluster { nodes: Vec<(String, u16)> },
+}
+
+#[derive(Clone, PartialEq)]
+pub struct Sentinel {
+    /// Host and port of each; reached with or without TLS as the URL says.
+    pub sentinels: Vec<(String, u16)>,
+    pub primary: String,
+    pub user: Option<String>,
+    /// A secret: never logged.
+    pub password: Option<String>,
+}
+
+/// What must be on replicas before it counts: what is used once, what is taken away, and every commit.
+///
+/// A write that too few replicas acknowledge in time fails with [`StoreError::NotReplicated`], although the primary has it. It
+/// makes it unlikely that a failover forgets what was acknowledged; it does not rule it out, because Redis may promote a
+/// replica that does not have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replicas {
+    /// At least 1.
+    pub acknowledged_min: u32,
+    /// Less than the timeout of an operation.
+    pub wait_millis_max: u64,
+}
+
+impl Settings {
+    /// One server, and no waiting for replicas.
+    pub fn single(url: String, timeout_millis_max: u64) -> Self {
+        Self { url, topology: Topology::Single, timeout_millis_max, replicas: None }
+    }
 }
 
 impl std::fmt::Debug for Settings {
@@ -54,85 +106,84 @@ impl std::fmt::Debug for Settings {
 
 /// See the module's documentation.
 pub struct Redis {
-    link: Link,
+    servers: Servers,
     listener: Listener,
     timeout_millis_max: u64,
 }
 
+enum Servers {
+    One(Node),
+    Cluster(Cluster),
+}
+
+/// A command on its way.
+pub(super) struct Step {
+    pub command: Cmd,
+    /// The text of the key that says on which node of a cluster it runs.
+    pub key: Option<String>,
+    /// Whether replicas must have it.
+    pub must_last: bool,
+}
+
 impl Redis {
-    /// Connects, and fails if the server cannot be reached, refuses us, or is not fit to be our store; later losses
+    /// Connects, and fails if a server cannot be reached, refuses us, or is not fit to be our store; later losses
     /// are mended in the background. Call it on the runtime that lives as long as the process.
     ///
     /// `rediss://` trusts the system's certificates, or those that `SSL_CERT_FILE` names.
     pub async fn connect(settings: &Settings) -> Result<Self, StoreError> {
-        let timeout_millis_max = settings.timeout_millis_max;
-        let link = Link::connect(&settings.url, timeout_millis_max).await?;
-        let listener = Listener::start(&settings.url, timeout_millis_max).await?;
-        Ok(Self { link, listener, timeout_millis_max })
-    }
-
-    /// Runs commands in one round trip; answers what the server said to each. Ends by `deadline`.
-    async fn run(
-        &self,
-        commands: Vec<Cmd>,
-        deadline: Instant,
-    ) -> Result<Vec<Result<Value, RedisError>>, StoreError> {
-        let mut up = self.link.up()?;
-        let sent = commands.len();
-        let mut pipeline = Pipeline::with_capacity(sent);
-        for command in commands {
-            pipeline.add_command(command);
-        }
-        pipeline.ignore_errors();
-        let answers = pipeline.query_async::<Vec<Result<Value, RedisError>>>(&mut up.connection);
-        let answers = match tokio::time::timeout_at(deadline, answers).await {
-            // A server that hangs keeps its socket open: only a new connection tells when it is back.
-            Err(_) => {
-                self.link.lost(up.generation, "it stopped answering");
-                return Err(StoreError::Timeout(self.timeout_millis_max));
+        install_crypto_provider();
+        let (timeout_millis_max, replicas) = (settings.timeout_millis_max, settings.replicas);
+        let template = connection_info(&settings.url).map_err(|error| store_error(&error))?;
+        let told = broadcast::Sender::new(NOTES_QUEUED_MAX);
+        let replicas_min = replicas.map_or(0, |replicas| replicas.acknowledged_min);
+        let manner = Manner { timeout_millis_max, replicas_min, told: told.clone() };
+        let place = match &settings.topology {
+            Topology::Single => Place::Fixed(template),
+            Topology::Sentinel(settings) => Place::Sentinels(Sentinels::new(settings, template)),
+            Topology::Cluster { nodes } => {
+                let own = topology::address(&template);
+                let seeds = own.into_iter().chain(nodes.iter().cloned()).collect();
+                let cluster = Cluster::connect(template, seeds, manner, replicas).await?;
+                let listener =
+                    Listener::start(Source::Cluster(cluster.source()), timeout_millis_max, told).await;
+                return Ok(Self { servers: Servers::Cluster(cluster), listener, timeout_millis_max });
             }
-            Ok(Err(error)) => {
-                self.link.lost(up.generation, "the connection broke");
-                return Err(store_error(&error));
-            }
-            Ok(Ok(answers)) => answers,
         };
-        // A primary that became a replica: the address may lead to the new primary by now.
-        if answers.iter().any(is_read_only) {
-            self.link.lost(up.generation, "it became read-only");
-        }
-        if answers.len() == sent { Ok(answers) } else { Err(corrupt_reply()) }
+        let place = Arc::new(place);
+        let (node, first) = Node::start(Arc::clone(&place), manner, replicas).await;
+        first?;
+        let listener = Listener::start(Source::Place(place), timeout_millis_max, told).await;
+        Ok(Self { servers: Servers::One(node), listener, timeout_millis_max })
     }
 
-    /// Runs commands of which some may name a script; those whose script the server has forgotten run once more.
-    async fn run_scripts(
-        &self,
-        commands: impl Fn() -> Vec<Cmd>,
-        deadline: Instant,
-    ) -> Result<Vec<Result<Value, RedisError>>, StoreError> {
-        let mut answers = self.run(commands(), deadline).await?;
-        if !answers.iter().any(is_forgotten) {
-            return Ok(answers);
+    /// Runs steps in order; answers what the servers said to each.
+    async fn run(&self, steps: Vec<Step>) -> Result<Answers, StoreError> {
+        let deadline = Deadline::within(self.timeout_millis_max);
+        match &self.servers {
+            Servers::One(node) => {
+                let must_last = steps.iter().any(|step| step.must_last);
+                node.run(steps.into_iter().map(|step| step.command).collect(), must_last, deadline).await
+            }
+            Servers::Cluster(cluster) => cluster.run(steps, deadline).await,
         }
-        let load = load_scripts();
-        let loaded = load.len();
-        let forgotten = commands().into_iter().zip(&answers).filter(|(_, answer)| is_forgotten(answer));
-        let again = load.into_iter().chain(forgotten.map(|(command, _)| command)).collect();
-        let mut replies = self.run(again, deadline).await?.into_iter().skip(loaded);
-        for answer in answers.iter_mut().filter(|answer| is_forgotten(answer)) {
-            *answer = replies.next().ok_or_else(corrupt_reply)?;
-        }
-        Ok(answers)
     }
 
-    /// Runs one command that names no script.
-    async fn run_one(&self, command: Cmd) -> Result<Result<Value, RedisError>, StoreError> {
-        self.run(vec![command], self.deadline()).await?.into_iter().next().ok_or_else(corrupt_reply)
+    /// Runs one step.
+    async fn run_one(&self, step: Step) -> Result<Result<Value, RedisError>, StoreError> {
+        self.run(vec![step]).await?.into_iter().next().ok_or_else(corrupt_reply)
     }
 
-    fn deadline(&self) -> Instant {
-        Instant::now() + Duration::from_millis(self.timeout_millis_max)
+    /// Runs a command that only reads, or whose loss does no harm.
+    async fn ask(&self, key: &Key, command: Cmd) -> Result<Result<Value, RedisError>, StoreError> {
+        self.run_one(Step { command, key: Some(key.text()), must_last: false }).await
     }
+}
+
+/// Writes what nobody reads.
+fn ready_step(key: String) -> Step {
+    let mut command = cmd("SET");
+    command.arg(&key).arg(1).arg("PX").arg(READY_MILLIS);
+    Step { command, key: Some(key), must_last: true }
 }
 
 impl Store for Redis {
@@ -143,12 +194,12 @@ impl Store for Redis {
             if ops.is_empty() {
                 return Ok(Vec::new());
             }
-            let commands = || ops.iter().map(|op| command(op, now)).collect();
-            let answers = if ops.iter().any(is_script) {
-                self.run_scripts(commands, self.deadline()).await?
-            } else {
-                self.run(commands(), self.deadline()).await?
+            let step = |op: &Op| Step {
+                command: command(op, now),
+                key: key_of(op).map(Key::text),
+                must_last: must_last(op),
             };
+            let answers = self.run(ops.iter().map(step).collect()).await?;
             ops.iter().zip(answers).map(|(op, answer)| answers::reply(op, answer, now)).collect()
         })
     }
@@ -156,9 +207,11 @@ impl Store for Redis {
     fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
         Box::pin(async move {
             rules::check_commit(&change)?;
-            let script = || vec![commit_command(&change.expect, &change.writes)];
-            let answers = self.run_scripts(script, self.deadline()).await?;
-            answers::committed(answers.into_iter().next().ok_or_else(corrupt_reply)?)
+            let first = change.expect.first().map(|(key, _)| key);
+            let key = first.or_else(|| change.writes.iter().find_map(Write::key)).map(Key::text);
+            let command = commit_command(&change.expect, &change.writes);
+            let answer = self.run_one(Step { command, key, must_last: true }).await?;
+            answers::committed(answer)
         })
     }
 
@@ -173,7 +226,7 @@ impl Store for Redis {
             let after = after.map_or_else(|| b"-".to_vec(), |after| [b"(", after.as_slice()].concat());
             let mut page = cmd("ZRANGEBYLEX");
             page.arg(set.text()).arg(after).arg("+").arg("LIMIT").arg(0).arg(limit);
-            answers::members(self.run_one(page).await?)
+            answers::members(self.ask(&set, page).await?)
         })
     }
 
@@ -187,7 +240,7 @@ impl Store for Redis {
             rules::check_entries(&stream, limit)?;
             let mut page = cmd("XRANGE");
             page.arg(stream.text()).arg(format!("({after}-0")).arg("+").arg("COUNT").arg(limit);
-            answers::entries(self.run_one(page).await?)
+            answers::entries(self.ask(&stream, page).await?)
         })
     }
 
@@ -196,7 +249,7 @@ impl Store for Redis {
             rules::stream(&stream)?;
             let mut get = cmd("GET");
             get.arg(stream.head_text());
-            answers::stream_head(self.run_one(get).await?)
+            answers::stream_head(self.ask(&stream, get).await?)
         })
     }
 
@@ -211,21 +264,15 @@ impl Store for Redis {
     /// Writes: a replica, a full server, one without enough replicas or with a broken disk refuse just that.
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let mut write = cmd("SET");
-            write.arg(READY_KEY).arg(1).arg("PX").arg(READY_MILLIS);
-            match self.run_one(write).await? {
+            let deadline = Deadline::within(self.timeout_millis_max);
+            if let Servers::Cluster(cluster) = &self.servers {
+                return cluster.ready(ready_step, deadline).await;
+            }
+            match self.run_one(ready_step(READY_KEY.to_owned())).await? {
                 Ok(Value::Okay) => Ok(()),
                 Err(error) => Err(store_error(&error)),
                 Ok(_) => Err(corrupt_reply()),
             }
         })
     }
-}
-
-fn is_forgotten(answer: &Result<Value, RedisError>) -> bool {
-    matches!(answer, Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript))
-}
-
-fn is_read_only(answer: &Result<Value, RedisError>) -> bool {
-    matches!(answer, Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly))
 }

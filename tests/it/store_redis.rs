@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 use portcullis::store::{Committed, Op, Reply, Store, StoreError, Write, redis};
 
 use crate::{
-    store::{PATIENT_MILLIS, at, change, get, one, person, put, redis, session, set, versioned},
+    store::{PATIENT_MILLIS, at, change, every_case, get, one, person, put, redis, session, set, versioned},
     support::redis::{BreakableRedis, Network, RedisServer},
 };
 
@@ -14,10 +14,10 @@ const HASTY_MILLIS: u64 = 1_000;
 const RECOVERY_ATTEMPTS_MAX: usize = 1_000;
 
 async fn connect(url: String, timeout_millis_max: u64) -> Result<Arc<dyn Store>, StoreError> {
-    Ok(Arc::new(redis::Redis::connect(&redis::Settings { url, timeout_millis_max }).await?))
+    Ok(Arc::new(redis::Redis::connect(&redis::Settings::single(url, timeout_millis_max)).await?))
 }
 
-async fn recovers(store: &Arc<dyn Store>) {
+pub async fn recovers(store: &Arc<dyn Store>) {
     for _ in 0..RECOVERY_ATTEMPTS_MAX {
         if store.ready().await.is_ok() {
             return;
@@ -28,7 +28,7 @@ async fn recovers(store: &Arc<dyn Store>) {
 }
 
 /// The words with which it was unavailable.
-fn unavailable<T: std::fmt::Debug>(result: Result<T, StoreError>) -> String {
+pub fn unavailable<T: std::fmt::Debug>(result: Result<T, StoreError>) -> String {
     match result {
         Err(StoreError::Unavailable(why)) => why,
         other => panic!("{other:?}"),
@@ -58,7 +58,7 @@ async fn forgotten_scripts_are_loaded_again() {
 
 /// R-07: what finds a person's sessions goes with the last of them.
 #[tokio::test]
-async fn a_set_that_is_told_when_to_go_has_a_time_to_live() {
+async fn r_07_a_set_that_is_told_when_to_go_has_a_time_to_live() {
     let server = RedisServer::start();
     let store = redis(&server).await;
     let (key, millis) = (set(1).text(), async |key: &str| server.run::<i64>(&["PTTL", key]).await);
@@ -72,7 +72,7 @@ async fn a_set_that_is_told_when_to_go_has_a_time_to_live() {
 }
 
 #[tokio::test]
-async fn a_broken_line_fails_at_once_and_comes_back() {
+async fn r_13_a_broken_line_fails_at_once_and_comes_back() {
     let redis = BreakableRedis::start().await;
     let store = connect(redis.url(), PATIENT_MILLIS).await.unwrap();
     assert_eq!(store.commit(change(&[], &put_person())).await.unwrap(), Committed::Applied);
@@ -89,7 +89,7 @@ async fn a_broken_line_fails_at_once_and_comes_back() {
 }
 
 #[tokio::test]
-async fn a_line_that_breaks_under_way_is_an_error() {
+async fn r_13_a_line_that_breaks_under_way_is_an_error() {
     let redis = BreakableRedis::start().await;
     let store = connect(redis.url(), PATIENT_MILLIS).await.unwrap();
     redis.set(Network::Stalled);
@@ -105,7 +105,7 @@ async fn a_line_that_breaks_under_way_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_is_a_timeout_and_then_an_open_circuit() {
+async fn r_13_a_server_that_hangs_is_a_timeout_and_then_an_open_circuit() {
     let redis = BreakableRedis::start().await;
     let store = connect(redis.url(), HASTY_MILLIS).await.unwrap();
     redis.set(Network::Stalled);
@@ -117,6 +117,40 @@ async fn a_server_that_hangs_is_a_timeout_and_then_an_open_circuit() {
     unavailable(store.batch(at(0), vec![Op::Get(person(1))]).await);
     redis.set(Network::Works);
     recovers(&store).await;
+}
+
+/// What a sick server says in place of its answer: refused, never taken for one, and over when the server is well again.
+#[tokio::test]
+async fn r_13_what_a_sick_server_says_is_an_error() {
+    let redis = BreakableRedis::start().await;
+    let store = connect(redis.url(), HASTY_MILLIS).await.unwrap();
+    for said in [
+        &b"-LOADING Redis is loading the dataset in memory\r\n"[..],
+        b"-BUSY Redis is busy running a script\r\n",
+        b"-READONLY You can't write against a read only replica.\r\n",
+        b"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+        b"-MOVED 3999 127.0.0.1:1\r\n",
+        b"-ASK 3999 127.0.0.1:1\r\n",
+        b"-CLUSTERDOWN The cluster is down\r\n",
+        b"-NOSCRIPT No matching script\r\n",
+        b"-MISCONF Redis is configured to save RDB snapshots\r\n",
+        b"+OK\r\n",
+        b":7\r\n",
+        b"_\r\n",
+        b"$3\r\nabc\r\n",
+        b"$100\r\ncut short",
+        b"$536870912\r\nand never more",
+        b"*3\r\n:1\r\n",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x46",
+    ] {
+        redis.set(Network::Says(said));
+        let commit = store.commit(change(&[(person(1), 0)], &put_person())).await;
+        assert!(commit.is_err(), "{}: {commit:?}", String::from_utf8_lossy(said));
+        redis.set(Network::Works);
+        recovers(&store).await;
+        store.commit(change(&[], &[Write::Delete(person(1))])).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -133,7 +167,8 @@ async fn a_demoted_server_is_left_for_the_new_one() {
 
 #[tokio::test]
 async fn a_line_that_breaks_while_nobody_talks_is_back_before_anybody_does() {
-    let server = RedisServer::start_with(&["--user", "gateway", "on", ">s3cret", "~pc:*", "+@all"]);
+    let server =
+        RedisServer::start_with(&["--user", "gateway", "on", ">s3cret", "~pc:*", "&pc:notes", "+@all"]);
     let url = format!("redis://gateway:s3cret@127.0.0.1:{}", server.port());
     let store = connect(url, PATIENT_MILLIS).await.unwrap();
     assert_eq!(server.run::<i64>(&["CLIENT", "KILL", "USER", "gateway"]).await, 2);
@@ -147,7 +182,7 @@ async fn a_line_that_breaks_while_nobody_talks_is_back_before_anybody_does() {
 }
 
 #[tokio::test]
-async fn after_a_lost_answer_the_revision_tells() {
+async fn r_12_after_a_lost_answer_the_revision_tells() {
     let redis = BreakableRedis::start().await;
     let store = connect(redis.url(), HASTY_MILLIS).await.unwrap();
     redis.set(Network::AnswersLost);
@@ -200,35 +235,102 @@ async fn a_wrong_password_is_told_but_not_repeated() {
     assert!(!no_url.contains("hunter2"), "{no_url}");
 }
 
-/// The rights that the documentation of `store::redis` names, `+info` being optional.
-const RIGHTS: &str = "on >s3cret ~pc:* +get +getdel +set +unlink +zadd +zrem +zcard +zrangebylex +zremrangebylex +pexpire +getrange +evalsha \
-                      +script|load";
+/// The rights of the example in the documentation, `more` being those that only some set-ups need.
+pub fn documented_rights(more: bool) -> Vec<String> {
+    let page = include_str!("../../docs/REDIS.md");
+    let rights = |start: &str| {
+        let line = page.lines().find_map(|line| line.strip_prefix(start)).expect("the page shows the rights");
+        line.replace("PASSWORD", "s3cret").split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut all = rights("ACL SETUSER gateway reset ");
+    if more {
+        all.extend(rights("ACL SETUSER gateway +wait").into_iter().chain(["+wait".to_owned()]));
+    }
+    all
+}
 
+fn server_with_user(rights: &[String]) -> (RedisServer, String) {
+    let arguments = ["--user", "gateway"].into_iter().chain(rights.iter().map(String::as_str));
+    let server = RedisServer::start_with(&arguments.collect::<Vec<_>>());
+    let url = format!("redis://gateway:s3cret@127.0.0.1:{}", server.port());
+    (server, url)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r_03_the_documented_rights_are_enough() {
+    let (server, url) = server_with_user(&documented_rights(false));
+    every_case(async || {
+        server.run::<()>(&["FLUSHALL"]).await;
+        let store = connect(url.clone(), PATIENT_MILLIS).await.unwrap();
+        assert!(store.is_listening());
+        store
+    })
+    .await;
+    let log: Vec<::redis::Value> = server.run(&["ACL", "LOG"]).await;
+    assert!(log.is_empty(), "something was refused: {log:?}");
+}
+
+/// Each right that is missing is named at the start, and none is listed that is not needed.
 #[tokio::test]
-async fn a_user_with_few_rights_is_enough() {
-    for more in [&["+info"][..], &[]] {
-        let rights: Vec<_> = ["--user", "gateway"].into_iter().chain(RIGHTS.split_whitespace()).collect();
-        let server = RedisServer::start_with(&[&rights, more].concat());
-        let url = format!("redis://gateway:s3cret@127.0.0.1:{}", server.port());
-        let store = connect(url, PATIENT_MILLIS).await.unwrap();
-        store.ready().await.unwrap();
-        let writes = [Write::Put(person(1), vec![]), Write::Insert(set(1), vec![1]), Write::Delete(set(2))];
-        assert_eq!(store.commit(change(&[(person(1), 0)], &writes)).await.unwrap(), Committed::Applied);
-        assert_eq!(store.members(set(1), None, 9).await.unwrap(), [vec![1]]);
-        let replace = Op::Replace { key: session(1), value: vec![2], expires_at: at(1_000) };
-        let ops = vec![
-            put(session(1), &[1], at(1_000)),
-            replace,
-            Op::Take(session(1)),
-            Op::Remove(set(1), vec![1]),
-        ];
-        let expected = [Reply::Done, Reply::Created(true), Reply::Value(versioned(0, &[2])), Reply::Done];
-        assert_eq!(store.batch(at(0), ops).await.unwrap(), expected);
+async fn r_03_a_missing_right_is_named_at_the_start() {
+    let all = documented_rights(false);
+    let server = RedisServer::start();
+    let url = format!("redis://gateway:s3cret@127.0.0.1:{}", server.port());
+    let optional = ["+info", "+subscribe"];
+    for right in all.iter().filter(|right| right.starts_with('+')) {
+        let others = all.iter().filter(|other| *other != right).map(String::as_str);
+        let user: Vec<&str> = ["ACL", "SETUSER", "gateway", "reset"].into_iter().chain(others).collect();
+        server.run::<()>(&user).await;
+        match connect(url.clone(), PATIENT_MILLIS).await {
+            Ok(store) => {
+                assert!(optional.contains(&right.as_str()), "{right}");
+                assert_eq!(store.is_listening(), right != "+subscribe");
+            }
+            Err(StoreError::Unavailable(why)) => {
+                assert!(!optional.contains(&right.as_str()), "{right}: {why}");
+                assert!(why.contains(right.as_str()), "{right}: {why}");
+            }
+            Err(other) => panic!("{right}: {other:?}"),
+        }
+    }
+}
+
+/// What the gateway's user must not be able to do: R-03.
+#[tokio::test]
+async fn r_03_the_documented_rights_are_the_least() {
+    let (_server, url) = server_with_user(&documented_rights(true));
+    let client = ::redis::Client::open(url).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    for words in [
+        &["KEYS", "*"][..],
+        &["SCAN", "0"],
+        &["FLUSHALL"],
+        &["CONFIG", "GET", "*"],
+        &["MODULE", "LIST"],
+        &["EVAL", "return 1", "0"],
+        &["FUNCTION", "LIST"],
+        &["SCRIPT", "FLUSH"],
+        &["ACL", "LIST"],
+        &["CLIENT", "LIST"],
+        &["REPLICAOF", "NO", "ONE"],
+        &["SHUTDOWN"],
+        &["MONITOR"],
+        &["GET", "other:key"],
+        &["PUBLISH", "other", "x"],
+        &["SUBSCRIBE", "other"],
+        &["CLUSTER", "RESET"],
+    ] {
+        let mut command = ::redis::Cmd::new();
+        words.iter().for_each(|word| {
+            command.arg(*word);
+        });
+        let refused = command.query_async::<::redis::Value>(&mut connection).await.unwrap_err();
+        assert!(refused.to_string().to_lowercase().contains("perm"), "{words:?}: {refused}");
     }
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_writes_is_not_ready() {
+async fn r_13_a_server_that_refuses_writes_is_not_ready() {
     let server = RedisServer::start();
     let store = redis(&server).await;
     // Without enough replicas, out of memory, demoted: reads still work, and writes say why they do not.
@@ -245,11 +347,21 @@ async fn a_server_that_refuses_writes_is_not_ready() {
         server.run::<()>(fault).await;
         let why = unavailable(store.ready().await);
         assert!(why.contains(word), "{word}: {why}");
-        recovers_to_read(&store).await;
+        // A replica lags behind, so nothing is read from it either.
+        let is_replica = word == "READONLY";
+        if is_replica {
+            unavailable(store.batch(at(0), vec![Op::Get(person(1))]).await);
+            let anew = unavailable(connect(server.url(), PATIENT_MILLIS).await.map(drop));
+            assert!(anew.contains("it is a replica"), "{anew}");
+        } else {
+            recovers_to_read(&store).await;
+        }
         // One that only adds is refused. One that starts with a deletion may pass a full server, then as a whole.
         let adds = [Write::Put(person(1), vec![]), Write::Insert(set(1), vec![1])];
         unavailable(store.commit(change(&[(person(1), 0)], &adds)).await);
-        recovers_to_read(&store).await;
+        if !is_replica {
+            recovers_to_read(&store).await;
+        }
         let deletes =
             [Write::Remove(set(9), vec![]), Write::Put(person(2), vec![]), Write::Insert(set(2), vec![1])];
         let outcome = store.commit(change(&[], &deletes)).await;
@@ -290,14 +402,14 @@ async fn a_commit_that_meets_a_foreign_value_writes_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_that_drops_keys_is_refused() {
-    let server = RedisServer::start_with(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
+async fn r_08_a_server_that_may_drop_keys_is_refused() {
+    let server = RedisServer::start_with(&["--maxmemory-policy", "allkeys-lru"]);
     let why = unavailable(connect(server.url(), PATIENT_MILLIS).await.map(drop));
     assert!(why.contains("noeviction"), "{why}");
 }
 
 #[tokio::test]
-async fn the_server_forgets_what_expired_a_while_ago() {
+async fn r_07_and_r_09_the_server_forgets_what_expired_a_while_ago() {
     let server = RedisServer::start();
     let store = redis(&server).await;
     let once = Op::PutOnce { key: session(2), value: vec![], expires_at: at(5_000) };

@@ -28,9 +28,50 @@ pub(super) fn load_scripts() -> [Cmd; 3] {
     })
 }
 
-/// Whether the step is a script.
-pub(super) fn is_script(op: &Op) -> bool {
-    matches!(op, Op::Replace { .. } | Op::Append(..) | Op::Trim(..))
+/// A script that finds nothing to do.
+pub(super) fn probe_script(key: &str) -> Cmd {
+    let mut command = cmd("EVALSHA");
+    command.arg(TRIM.get_hash()).arg(2).arg(key).arg(key).arg(0);
+    command
+}
+
+/// The key that says on which node of a cluster the step runs; a note is told on any.
+pub(super) fn key_of(op: &Op) -> Option<&Key> {
+    match op {
+        Op::Get(key)
+        | Op::Take(key)
+        | Op::PutOnce { key, .. }
+        | Op::Put { key, .. }
+        | Op::Replace { key, .. }
+        | Op::Insert(key, _)
+        | Op::Remove(key, _)
+        | Op::RemoveBelow(key, _)
+        | Op::Expire(key, _)
+        | Op::Delete(key)
+        | Op::Append(key, _)
+        | Op::Trim(key, _) => Some(key),
+        Op::Notify(_) => None,
+    }
+}
+
+/// Whether harm is done if a failover forgets the step: what is used once, what is taken away, what is recorded.
+pub(super) fn must_last(op: &Op) -> bool {
+    match op {
+        Op::Take(_)
+        | Op::PutOnce { .. }
+        | Op::Insert(..)
+        | Op::Remove(..)
+        | Op::Delete(_)
+        | Op::Append(..) => true,
+        // Assertions from before a logout must stay shut out; of everything else that is put, a loss signs people out.
+        Op::Put { key, .. } => matches!(key, Key::LoggedOut(_)),
+        Op::Get(_)
+        | Op::Replace { .. }
+        | Op::RemoveBelow(..)
+        | Op::Expire(..)
+        | Op::Trim(..)
+        | Op::Notify(_) => false,
+    }
 }
 
 pub(super) fn command(op: &Op, now: Timestamp) -> Cmd {

@@ -1,5 +1,5 @@
 //! What redis-rs and the server say, in our words. No URL, password, key or value may get into a message.
-use ::redis::{ErrorKind, RedisError};
+use ::redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::store::StoreError;
 
@@ -20,6 +20,21 @@ pub(super) fn store_error(error: &RedisError) -> StoreError {
             None => StoreError::Unavailable(with_detail(error.category(), error)),
         },
     }
+}
+
+/// The same, in other words where the user lacks `rights`.
+pub(super) fn error_or_lack(error: &RedisError, rights: &str) -> StoreError {
+    if is_forbidden(error) { lack(rights) } else { store_error(error) }
+}
+
+pub(super) fn is_forbidden(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm)
+}
+
+pub(super) fn lack(rights: &str) -> StoreError {
+    StoreError::Unavailable(format!(
+        "its user lacks rights that we need: {rights}; docs/REDIS.md lists them all"
+    ))
 }
 
 /// An answer of a shape that its command does not have.

@@ -2,32 +2,66 @@
 //!
 //! redis-rs' own manager lets callers wait while it reconnects, and keeps a connection whose server hangs. Here a
 //! loss, or an answer that did not come in time, opens the circuit: callers get an error at once, and one task tries
-//! again at a fixed pace until a server answers that is fit to be written to.
+//! again at a fixed pace until a server answers that is fit to be written to. Where sentinels say which server that is, they
+//! are asked before each attempt, and at a fixed pace besides: who is connected to a primary that was left behind learns it.
 use std::{
     sync::{
-        Arc, Weak,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use ::redis::{
-    AsyncConnectionConfig, Client, Pipeline, ProtocolVersion, PushInfo, PushKind, RedisError,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline,
+    ProtocolVersion, PushInfo, PushKind, RedisError,
     aio::{MultiplexedConnection, SendError},
-    cmd,
 };
 use arc_swap::ArcSwap;
-use tokio::{sync::Notify, task::AbortHandle, time::Instant};
+use tokio::{
+    sync::{Notify, broadcast},
+    task::AbortHandle,
+    time::Instant,
+};
 
-use super::errors::store_error;
-use crate::store::StoreError;
+use super::{
+    errors::{error_or_lack, store_error},
+    fitness::{self, Identity},
+    sentinel::Sentinels,
+};
+use crate::store::{Heard, StoreError};
 
 /// Between two attempts to connect.
 const RECONNECT_PAUSE_MILLIS: u64 = 100;
+/// Between two questions whether the sentinels still say the same.
+const WATCH_PAUSE_MILLIS: u64 = 2_000;
 /// Requests that wait to be written to the socket; more wait outside, each with its own deadline.
 const REQUESTS_QUEUED_MAX: usize = 1_024;
-/// `GETDEL` came with 6.2.
-const VERSION_MIN: (u32, u32) = (6, 2);
+
+/// Where the server to be written to is.
+pub(super) enum Place {
+    Fixed(ConnectionInfo),
+    Sentinels(Sentinels),
+}
+
+impl Place {
+    pub async fn find(&self) -> Result<ConnectionInfo, StoreError> {
+        match self {
+            Self::Fixed(info) => Ok(info.clone()),
+            Self::Sentinels(sentinels) => sentinels.find().await,
+        }
+    }
+}
+
+/// What all connections of a store have in common.
+#[derive(Clone)]
+pub(super) struct Manner {
+    pub timeout_millis_max: u64,
+    /// How many replicas must acknowledge what we wait for; 0 if we wait for none.
+    pub replicas_min: u32,
+    /// Told of a gap when a server's data may be another than before.
+    pub told: broadcast::Sender<Heard>,
+}
 
 /// One server, and the task that keeps the connection to it. Dropping it ends both.
 pub(super) struct Link {
@@ -42,35 +76,48 @@ pub(super) struct Up {
 }
 
 struct Shared {
-    client: Client,
-    timeout_millis_max: u64,
+    place: Arc<Place>,
+    manner: Manner,
     generations: AtomicU64,
     state: ArcSwap<State>,
     lost: Notify,
+    /// Of the server that we were connected to last.
+    identity: Mutex<Seen>,
+}
+
+enum Seen {
+    Nothing,
+    Server(Option<Identity>),
 }
 
 struct State {
     generation: u64,
     /// Or why there is none.
     connection: Result<MultiplexedConnection, StoreError>,
+    address: Option<ConnectionAddr>,
 }
 
 impl Link {
-    /// Connects once and keeps connected from then on, in tasks on the present runtime.
-    pub async fn connect(url: &str, timeout_millis_max: u64) -> Result<Self, StoreError> {
-        install_crypto_provider();
+    /// Tries to connect once, and keeps connected from then on, in tasks on the present runtime. The result is that of the
+    /// first attempt.
+    pub async fn start(place: Arc<Place>, manner: Manner) -> (Self, Result<(), StoreError>) {
         let shared = Arc::new(Shared {
-            client: client(url).map_err(|error| store_error(&error))?,
-            timeout_millis_max,
+            place,
+            manner,
             generations: AtomicU64::new(1),
-            state: ArcSwap::from_pointee(State { generation: 0, connection: Err(unconnected("not yet")) }),
+            state: ArcSwap::from_pointee(State {
+                generation: 0,
+                connection: Err(unconnected("not yet")),
+                address: None,
+            }),
             lost: Notify::new(),
+            identity: Mutex::new(Seen::Nothing),
         });
         let state = Shared::open(&shared).await;
-        state.connection.clone()?;
+        let first = state.connection.as_ref().map(|_| ()).map_err(StoreError::clone);
         shared.state.store(Arc::new(state));
         let keeper = tokio::spawn(Shared::keep(Arc::clone(&shared))).abort_handle();
-        Ok(Self { shared, keeper })
+        (Self { shared, keeper }, first)
     }
 
     /// The connection, or at once why there is none.
@@ -96,8 +143,13 @@ impl Shared {
     async fn keep(shared: Arc<Self>) {
         let mut next_attempt_at = Instant::now();
         loop {
-            if shared.state.load().connection.is_ok() {
-                shared.lost.notified().await;
+            let state = shared.state.load_full();
+            if state.connection.is_ok() {
+                let pause = tokio::time::sleep(Duration::from_millis(WATCH_PAUSE_MILLIS));
+                tokio::select! {
+                    () = shared.lost.notified() => {}
+                    () = pause => shared.watch(&state).await,
+                }
                 continue;
             }
             tokio::time::sleep_until(next_attempt_at).await;
@@ -111,12 +163,22 @@ impl Shared {
         }
     }
 
+    /// Leaves a server that the sentinels have left.
+    async fn watch(&self, state: &State) {
+        if let Place::Sentinels(sentinels) = &*self.place
+            && let Ok(info) = sentinels.find().await
+            && state.address.as_ref() != Some(info.addr())
+        {
+            self.lose(state.generation, "the sentinels name another primary");
+        }
+    }
+
     fn lose(&self, generation: u64, why: &str) {
         let current = self.state.load_full();
         if current.generation != generation || current.connection.is_err() {
             return;
         }
-        let down = Arc::new(State { generation, connection: Err(unconnected(why)) });
+        let down = Arc::new(State { generation, connection: Err(unconnected(why)), address: None });
         if Arc::ptr_eq(&self.state.compare_and_swap(&current, down), &current) {
             tracing::warn!(why, "lost the connection to Redis");
             self.lost.notify_one();
@@ -126,25 +188,48 @@ impl Shared {
     /// One attempt, within the timeout.
     async fn open(shared: &Arc<Self>) -> State {
         let generation = shared.generations.fetch_add(1, Ordering::Relaxed);
-        let timeout = Duration::from_millis(shared.timeout_millis_max);
-        let attempt =
-            tokio::time::timeout(timeout, attempt(&shared.client, Arc::downgrade(shared), generation));
-        let silent = || unconnected(&format!("no answer within {} ms", shared.timeout_millis_max));
-        let connection = attempt.await.unwrap_or_else(|_| Err(silent()));
-        State { generation, connection }
+        let limit = shared.manner.timeout_millis_max;
+        let attempt = tokio::time::timeout(Duration::from_millis(limit), attempt(shared, generation));
+        let silent = || unconnected(&format!("no answer within {limit} ms"));
+        match attempt.await.unwrap_or_else(|_| Err(silent())) {
+            Ok((connection, address)) => {
+                State { generation, connection: Ok(connection), address: Some(address) }
+            }
+            Err(error) => State { generation, connection: Err(error), address: None },
+        }
+    }
+
+    /// Remembers whom we are connected to. If that is another than before, or the same after a restart, or if it does not
+    /// tell, what was cached may be ahead of what it knows.
+    fn met(&self, identity: Option<Identity>) -> bool {
+        let mut seen = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *seen, Seen::Server(identity));
+        match (&before, &*seen) {
+            (Seen::Nothing, _) => return true,
+            (Seen::Server(Some(before)), Seen::Server(Some(now))) if before == now => {}
+            _ => {
+                tracing::warn!("Redis was restarted or failed over: whatever is cached is read again");
+                // Perhaps nobody listens.
+                let _ = self.manner.told.send(Heard::Gap);
+            }
+        }
+        false
     }
 }
 
 /// Connects, hands over our scripts, and looks whether the server is fit to be our store.
 async fn attempt(
-    client: &Client,
-    shared: Weak<Shared>,
+    shared: &Arc<Shared>,
     generation: u64,
-) -> Result<MultiplexedConnection, StoreError> {
+) -> Result<(MultiplexedConnection, ConnectionAddr), StoreError> {
+    let info = shared.place.find().await?;
+    let address = info.addr().clone();
+    let client = Client::open(info).map_err(|error| store_error(&error))?;
     // With RESP3 the library tells of a closed socket before anybody trips over it.
+    let weak: Weak<Shared> = Arc::downgrade(shared);
     let on_push = move |push: PushInfo| {
         if push.kind == PushKind::Disconnection
-            && let Some(shared) = shared.upgrade()
+            && let Some(shared) = weak.upgrade()
         {
             shared.lose(generation, "the connection was closed");
         }
@@ -161,41 +246,21 @@ async fn attempt(
     super::commands::load_scripts().into_iter().for_each(|script| {
         load.add_command(script);
     });
-    load.exec_async(&mut connection).await.map_err(|error| store_error(&error))?;
-    match cmd("INFO").query_async::<String>(&mut connection).await {
-        Ok(info) => check_server(&info)?,
-        Err(error) => {
-            tracing::warn!(error = %store_error(&error), "Redis does not tell its version and settings")
+    load.exec_async(&mut connection).await.map_err(|error| error_or_lack(&error, "+script|load"))?;
+    let report = fitness::examine(&mut connection, shared.manner.replicas_min).await?;
+    if shared.met(report.identity) {
+        for warning in report.warnings {
+            tracing::warn!(server = %address, "Redis: {warning}");
         }
     }
-    Ok(connection)
+    Ok((connection, address))
 }
 
-/// Refuses a server that lacks our commands, or that may drop what we rely on.
-fn check_server(info: &str) -> Result<(), StoreError> {
-    let field = |name: &str| {
-        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or_default().trim()
-    };
-    let version = field("redis_version");
-    let mut numbers = version.split('.').map(str::parse::<u32>);
-    if let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next())
-        && (major, minor) < VERSION_MIN
-    {
-        return Err(StoreError::Unavailable(format!("it is Redis {version}; 6.2 or later is needed")));
-    }
-    let policy = field("maxmemory_policy");
-    if !matches!(field("maxmemory"), "" | "0") && !matches!(policy, "" | "noeviction") {
-        let why =
-            format!("its maxmemory-policy is {policy} and would drop marks and memberships; set noeviction");
-        return Err(StoreError::Unavailable(why));
-    }
-    Ok(())
-}
-
-pub(super) fn client(url: &str) -> Result<Client, RedisError> {
-    let info = Client::open(url)?.get_connection_info().clone();
+/// Reads a URL for a connection of ours.
+pub(super) fn connection_info(url: &str) -> Result<ConnectionInfo, RedisError> {
+    let info = url.into_connection_info()?;
     let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
-    Client::open(info.set_redis_settings(settings))
+    Ok(info.set_redis_settings(settings))
 }
 
 pub(super) fn unconnected(why: &str) -> StoreError {
@@ -215,29 +280,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unfit_servers_are_refused() {
-        let info = |version: &str, memory: u64, policy: &str| {
-            format!(
-                "# Server\r\nredis_version:{version}\r\nmaxmemory:{memory}\r\nmaxmemory_policy:{policy}\r\n"
-            )
-        };
-        assert!(check_server(&info("7.0.15", 0, "noeviction")).is_ok());
-        assert!(check_server(&info("10.0.0", 1_000, "noeviction")).is_ok());
-        assert!(check_server(&info("6.2.0", 0, "allkeys-lru")).is_ok());
-        assert!(check_server(&info("6.0.16", 0, "noeviction")).is_err());
-        assert!(check_server(&info("5.9.1", 0, "noeviction")).is_err());
-        assert!(check_server(&info("7.0.15", 1_000, "allkeys-lru")).is_err());
-        assert!(check_server(&info("7.0.15", 1_000, "volatile-ttl")).is_err());
-        assert!(check_server("").is_ok());
-    }
-
-    #[test]
     fn a_bad_url_is_refused_without_being_repeated() {
         for url in ["http://u:secret@localhost", "secret", "redis://:secret@"] {
-            if let Err(error) = client(url) {
+            if let Err(error) = connection_info(url) {
                 assert!(!store_error(&error).to_string().contains("secret"), "{url}");
             }
         }
-        assert!(client("http://localhost").is_err());
+        assert!(connection_info("http://localhost").is_err());
     }
 }

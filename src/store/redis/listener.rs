@@ -11,7 +11,7 @@ use std::{
 };
 
 use ::redis::{
-    AsyncConnectionConfig, Client, PushInfo, PushKind, Value,
+    AsyncConnectionConfig, Client, ConnectionInfo, PushInfo, PushKind, Value,
     aio::{MultiplexedConnection, SendError},
     cmd,
 };
@@ -22,11 +22,12 @@ use tokio::{
 };
 
 use super::{
+    cluster,
     commands::CHANNEL,
     errors::store_error,
-    link::{client, unconnected},
+    link::{Place, unconnected},
 };
-use crate::store::{Heard, NOTES_QUEUED_MAX, Notes, StoreError};
+use crate::store::{Heard, Notes, StoreError};
 
 /// Between two attempts to subscribe.
 const RESUBSCRIBE_PAUSE_MILLIS: u64 = 100;
@@ -39,8 +40,23 @@ pub(super) struct Listener {
     keeper: AbortHandle,
 }
 
+/// Where may be subscribed: every node of a cluster hears what is told on any.
+pub(super) enum Source {
+    Place(Arc<Place>),
+    Cluster(Arc<cluster::Shared>),
+}
+
+impl Source {
+    async fn find(&self) -> Result<Vec<ConnectionInfo>, StoreError> {
+        match self {
+            Self::Place(place) => Ok(vec![place.find().await?]),
+            Self::Cluster(cluster) => Ok(cluster.addresses()),
+        }
+    }
+}
+
 struct Shared {
-    client: Client,
+    source: Source,
     timeout_millis_max: u64,
     told: broadcast::Sender<Heard>,
     is_up: AtomicBool,
@@ -55,19 +71,14 @@ struct Line {
 impl Listener {
     /// Tries to subscribe once, and keeps trying in a task on the present runtime. A server that takes no subscription is
     /// no reason not to start: notes only make faster what happens anyway.
-    pub async fn start(url: &str, timeout_millis_max: u64) -> Result<Self, StoreError> {
-        let shared = Arc::new(Shared {
-            client: client(url).map_err(|error| store_error(&error))?,
-            timeout_millis_max,
-            told: broadcast::Sender::new(NOTES_QUEUED_MAX),
-            is_up: AtomicBool::new(false),
-        });
+    pub async fn start(source: Source, timeout_millis_max: u64, told: broadcast::Sender<Heard>) -> Self {
+        let shared = Arc::new(Shared { source, timeout_millis_max, told, is_up: AtomicBool::new(false) });
         let first = shared.subscribe().await;
         if let Err(error) = &first {
             tracing::warn!(%error, "Redis does not let us hear what other gateways tell; what is cached ages instead");
         }
         let keeper = tokio::spawn(Shared::keep(Arc::clone(&shared), first.ok())).abort_handle();
-        Ok(Self { shared, keeper })
+        Self { shared, keeper }
     }
 
     pub fn notes(&self) -> Notes {
@@ -106,23 +117,33 @@ impl Shared {
         }
     }
 
-    /// One attempt, within the timeout. Once it is there, a gap is told.
+    /// One attempt at each server, each within the timeout. Once a subscription is there, a gap is told.
     async fn subscribe(&self) -> Result<Line, StoreError> {
         let timeout = Duration::from_millis(self.timeout_millis_max);
         let silent = || unconnected(&format!("no answer within {} ms", self.timeout_millis_max));
-        let line = tokio::time::timeout(timeout, self.open()).await.unwrap_or_else(|_| Err(silent()))?;
-        self.is_up.store(true, Ordering::Release);
-        // Perhaps nobody listens.
-        let _ = self.told.send(Heard::Gap);
-        Ok(line)
+        let mut why = unconnected("no server is known");
+        for info in self.source.find().await? {
+            match tokio::time::timeout(timeout, self.open(info)).await.unwrap_or_else(|_| Err(silent())) {
+                Ok(line) => {
+                    self.is_up.store(true, Ordering::Release);
+                    // Perhaps nobody listens.
+                    let _ = self.told.send(Heard::Gap);
+                    return Ok(line);
+                }
+                Err(error) => why = error,
+            }
+        }
+        Err(why)
     }
 
-    async fn open(&self) -> Result<Line, StoreError> {
+    async fn open(&self, info: ConnectionInfo) -> Result<Line, StoreError> {
         let (told, closed) = (self.told.clone(), Arc::new(Notify::new()));
         let tell = Arc::clone(&closed);
         let on_push = move |push: PushInfo| {
             match (&push.kind, push.data.as_slice()) {
-                (PushKind::Message, [_, Value::BulkString(note)]) => drop(told.send(Heard::told(note))),
+                (PushKind::Message, [_, Value::BulkString(note)]) => {
+                    Heard::told(note).map(|heard| told.send(heard));
+                }
                 (PushKind::Message, _) => drop(told.send(Heard::Gap)),
                 (PushKind::Disconnection, _) => tell.notify_one(),
                 _ => {}
@@ -133,7 +154,8 @@ impl Shared {
             .set_connection_timeout(None)
             .set_response_timeout(None)
             .set_push_sender(on_push);
-        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await;
+        let client = Client::open(info).map_err(|error| store_error(&error))?;
+        let connection = client.get_multiplexed_async_connection_with_config(&config).await;
         let mut connection = connection.map_err(|error| store_error(&error))?;
         connection.subscribe(CHANNEL).await.map_err(|error| store_error(&error))?;
         Ok(Line { connection, closed })

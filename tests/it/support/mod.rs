@@ -1,5 +1,6 @@
 //! What integration tests stand on: child processes, a real browser, a real Redis, an IdP of other
 //! hands, and whole gateways.
+pub mod certificates;
 pub mod foreign;
 pub mod forged_idp;
 pub mod gateway;
@@ -9,6 +10,7 @@ pub mod process;
 pub mod pysaml2;
 pub mod python;
 pub mod redis;
+pub mod redis_sets;
 pub mod simplesamlphp;
 pub mod tenants;
 pub mod webdriver;

@@ -28,7 +28,7 @@ const START_ATTEMPTS_MAX: usize = 10;
 /// At 10 ms each.
 const ANSWER_ATTEMPTS_MAX: usize = 1_000;
 /// Proves that the server at the port is the one that we started.
-const PASSWORD: &str = "the-test-server";
+pub const PASSWORD: &str = "the-test-server";
 
 /// A server of its own, empty, without persistence. Killed when dropped.
 pub struct RedisServer {
@@ -72,9 +72,30 @@ impl RedisServer {
         command.query_async(&mut connection).await.unwrap()
     }
 
+    /// Ends it at once, as a crash does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again, empty, at the same port.
+    pub fn start_again(&mut self, arguments: &[&str]) {
+        self.kill();
+        for _ in 0..START_ATTEMPTS_MAX {
+            if let Some(server) = Self::try_start_at(self.port, arguments) {
+                *self = server;
+                return;
+            }
+        }
+        panic!("redis-server did not start again");
+    }
+
     fn try_start(arguments: &[&str]) -> Option<Self> {
+        Self::try_start_at(free_port(), arguments)
+    }
+
+    fn try_start_at(port: u16, arguments: &[&str]) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
         let child = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--requirepass", PASSWORD])
             .args(["--save", "", "--appendonly", "no", "--dir"])
@@ -128,6 +149,8 @@ pub enum Network {
     Stalled,
     /// Requests arrive, and their answers are dropped.
     AnswersLost,
+    /// Requests arrive, and instead of each answer comes this.
+    Says(&'static [u8]),
     /// Connections are closed, new ones at once.
     Cut,
 }
@@ -214,7 +237,11 @@ async fn pump(
             Ok(0) | Err(_) => return,
             Ok(_) if answers && state == Network::AnswersLost => {}
             Ok(bytes) => {
-                if to.write_all(&buffer[..bytes]).await.is_err() {
+                let bytes = match state {
+                    Network::Says(said) if answers => said,
+                    _ => &buffer[..bytes],
+                };
+                if to.write_all(bytes).await.is_err() {
                     return;
                 }
             }
