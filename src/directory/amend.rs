@@ -138,12 +138,17 @@ impl Directory {
             told.extend(sent::told(matter, &taken));
             commit.expect.extend(taken.expect);
             commit.writes.extend(taken.writes);
-            commit.writes.extend(self.notices(matter, &decision.plan, &person));
+            let notices = self.notices(matter, &decision.plan, &person);
+            let has_notices = !notices.is_empty();
+            commit.writes.extend(notices);
             commit.writes.extend(audit::appends(matter.enterprise, &told));
             commit.writes.push(Write::Notify(Note::Person(matter.enterprise.id, matter.person)));
             if self.store.commit(commit).await.map_err(E::from)? == Committed::Applied {
                 self.forget_person(matter.person);
                 told.iter().for_each(AuditLine::log);
+                if has_notices {
+                    self.wake_outbox();
+                }
                 for change in &decision.plan.changes {
                     self.metrics.provisioning_change(matter.cause.trigger, change.kind());
                 }

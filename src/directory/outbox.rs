@@ -76,6 +76,13 @@ pub(super) fn key_of(enterprise: EnterpriseId, invitation: &Invitation) -> Key {
 }
 
 impl Directory {
+    /// Lets what was just queued go out at once.
+    pub(super) fn wake_outbox(&self) {
+        if let Some(post) = &self.post {
+            post.wake.notify_one();
+        }
+    }
+
     /// Tells the person of every membership that the plan ends, if the configuration says so (section 3.5).
     pub(super) fn notices(&self, matter: &Matter<'_>, plan: &Plan, person: &Person) -> Vec<Write> {
         let email = person.profile.email.as_deref().filter(|_| self.post.as_ref().is_some_and(|p| p.notices));

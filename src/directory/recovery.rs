@@ -2,7 +2,7 @@
 //!
 //! A code is 100 random bits, so no number of attempts finds one; what attempts may cost is bounded all the same. Whoever has
 //! the next code gets in however many wrong ones others send for the same person: a wrong answer never shuts the true owner out
-//! for longer than the limit of all attempts together, which ends with the minute.
+//! for longer than the limit of all attempts together, which ends with the second.
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
@@ -24,8 +24,8 @@ use crate::{
 pub const RECOVERY_CONTEXT: &str = "urn:portcullis:authn-context:recovery-code";
 /// What a session lasts at most that a code opened, in seconds.
 const SESSION_SECONDS_MAX: i64 = 24 * 60 * 60;
-/// Attempts that one gateway looks at within a minute, whoever they are for.
-const ATTEMPTS_PER_MINUTE_MAX: u32 = 60;
+/// Attempts that one gateway looks at within a second, whoever they are for: more than people make, less than a gateway feels.
+const ATTEMPTS_PER_SECOND_MAX: u32 = 50;
 /// Wrong codes for one person that are told within a minute; more are answered and not looked into.
 const FAILURES_PER_MINUTE_MAX: u32 = 5;
 /// People of whom wrong codes are counted; only owners are.
@@ -283,45 +283,43 @@ fn line(
     })
 }
 
-/// Counts attempts of this gateway, by the minute.
+/// Counts attempts of this gateway.
 #[derive(Debug, Default)]
-pub(super) struct Throttle(Mutex<Minute>);
+pub(super) struct Throttle(Mutex<Counts>);
 
 #[derive(Debug, Default)]
-struct Minute {
-    minute: i64,
+struct Counts {
+    second: i64,
     attempts: u32,
+    minute: i64,
     failures: HashMap<PersonId, u32>,
 }
 
 impl Throttle {
     /// Whether one more attempt is looked at.
     fn admits(&self, now: Timestamp) -> bool {
-        self.within(now, |minute| {
-            minute.attempts = minute.attempts.saturating_add(1);
-            minute.attempts <= ATTEMPTS_PER_MINUTE_MAX
-        })
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.second != now.as_second() {
+            (counts.second, counts.attempts) = (now.as_second(), 0);
+        }
+        counts.attempts = counts.attempts.saturating_add(1);
+        counts.attempts <= ATTEMPTS_PER_SECOND_MAX
     }
 
     /// Whether one more wrong code for the person is told.
     fn counts(&self, person: PersonId, now: Timestamp) -> bool {
-        self.within(now, |minute| {
-            if minute.failures.len() >= PEOPLE_MAX && !minute.failures.contains_key(&person) {
-                return false;
-            }
-            let failures = minute.failures.entry(person).or_default();
-            *failures = failures.saturating_add(1);
-            *failures <= FAILURES_PER_MINUTE_MAX
-        })
-    }
-
-    fn within(&self, now: Timestamp, ask: impl FnOnce(&mut Minute) -> bool) -> bool {
-        let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let this = now.as_second().div_euclid(60);
-        if minute.minute != this {
-            *minute = Minute { minute: this, ..Minute::default() };
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let minute = now.as_second().div_euclid(60);
+        if counts.minute != minute {
+            counts.minute = minute;
+            counts.failures.clear();
         }
-        ask(&mut minute)
+        if counts.failures.len() >= PEOPLE_MAX && !counts.failures.contains_key(&person) {
+            return false;
+        }
+        let failures = counts.failures.entry(person).or_default();
+        *failures = failures.saturating_add(1);
+        *failures <= FAILURES_PER_MINUTE_MAX
     }
 }
 
@@ -330,13 +328,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attempts_are_bounded_and_a_minute_later_nobody_is_shut_out() {
+    fn attempts_are_bounded_and_a_moment_later_nobody_is_shut_out() {
         let throttle = Throttle::default();
         let at = |second| Timestamp::from_second(second).unwrap();
         let [alice, bob] = [1, 2].map(|n| PersonId::from_bytes([n; 16]));
-        assert!((0..ATTEMPTS_PER_MINUTE_MAX).all(|_| throttle.admits(at(0))));
-        assert!(!throttle.admits(at(59)));
-        assert!(throttle.admits(at(60)));
+        assert!((0..ATTEMPTS_PER_SECOND_MAX).all(|_| throttle.admits(at(0))));
+        assert!(!throttle.admits(at(0)));
+        assert!(throttle.admits(at(1)));
         assert!((0..FAILURES_PER_MINUTE_MAX).all(|_| throttle.counts(alice, at(61))));
         assert!(!throttle.counts(alice, at(62)));
         assert!(throttle.counts(bob, at(62)), "one person's failures are not another's");

@@ -346,7 +346,8 @@ fn check_logged_out(marked: Vec<Reply>, issued: Timestamp) -> Result<(), SignInE
     for mark in marked {
         let Reply::Value(mark) = mark else { return Err(unexpected_reply().into()) };
         let Some(mark) = mark else { continue };
-        if issued.as_millisecond() <= records::decode_logged_out(&mark.value)?.as_millisecond() {
+        let earlier = issued.as_millisecond() <= records::decode_logged_out(&mark.value)?.as_millisecond();
+        if earlier && stands(Guard::LoggedOut) {
             return Err(SignInError::LoggedOut);
         }
     }

@@ -195,6 +195,7 @@ impl Template {
             faults.push(TemplateFault { offset: 0, why, hint: "shorten it".into() });
         }
         let subject = parts(kind, subject, file.find(subject).unwrap_or(0), &mut faults);
+        let body = body.trim_start_matches(['\r', '\n']);
         let offset = file.len() - body.len();
         let text = parts(kind, body, offset, &mut faults);
         demand_link(kind, &text, &mut faults);

@@ -24,6 +24,7 @@ mod older_records;
 mod provisioning;
 mod proxy;
 mod pysaml2;
+mod redis_at_rest;
 mod reload;
 mod requests;
 mod saml;

@@ -12,10 +12,11 @@ use portcullis::{
     domain::{SessionToken, Timestamp},
     edge::cookies::SESSION,
     gateway::ReloadError,
-    store::{BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead},
+    store::Store,
 };
 
 use crate::{
+    attacks::store::{Log, Recording},
     gate_rig::{Client, RecordingOrigin, read_head},
     saml::forge,
     serve::lines,
@@ -120,58 +121,13 @@ async fn another_certificate_in_the_same_file_is_taken_up() {
     gateway.stop().await;
 }
 
-/// A store that keeps until when sets of sessions were told to stay.
-struct Expiries(Arc<dyn Store>, Arc<Mutex<Vec<Timestamp>>>);
-
-impl Store for Expiries {
-    fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
-        let ends = ops.iter().filter_map(|op| match op {
-            Op::Expire(_, end) => Some(*end),
-            _ => None,
-        });
-        self.1.lock().unwrap().extend(ends);
-        self.0.batch(now, ops)
-    }
-    fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
-        self.0.commit(change)
-    }
-    fn members(
-        &self,
-        set: Key,
-        after: Option<Vec<u8>>,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
-        self.0.members(set, after, limit)
-    }
-    fn entries(
-        &self,
-        stream: Key,
-        after: u64,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
-        self.0.entries(stream, after, limit)
-    }
-    fn stream_head(&self, stream: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>> {
-        self.0.stream_head(stream)
-    }
-    fn notes(&self) -> Notes {
-        self.0.notes()
-    }
-    fn is_listening(&self) -> bool {
-        self.0.is_listening()
-    }
-    fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.0.ready()
-    }
-}
-
 /// Later sessions live shorter; the earlier ones of the same person must still be found when the IdP ends them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shorter_lifetime_counts_for_new_sessions_and_loses_no_old_one() {
-    let ends = Arc::<Mutex<Vec<Timestamp>>>::default();
-    let kept = ends.clone();
+    let log = Arc::<Log>::default();
+    let kept = log.clone();
     let change = |overrides: Overrides| overrides.set("session.lifetime", "24h");
-    let wrap = |inner| Arc::new(Expiries(inner, kept)) as Arc<dyn Store>;
+    let wrap = |inner| Arc::new(Recording { inner, log: kept }) as Arc<dyn Store>;
     let mut gateway = TestGateway::start_with(Backend::Embedded, change, wrap).await;
     let mut lives = vec![];
     for lifetime in ["24h", "1h"] {
@@ -185,7 +141,7 @@ async fn a_shorter_lifetime_counts_for_new_sessions_and_loses_no_old_one() {
         lives.push(active.session.expires_at.as_second() - active.session.created_at.as_second());
     }
     assert_eq!(lives, [24 * 3600, 3600]);
-    let ends = ends.lock().unwrap().clone();
+    let ends = log.set_ends();
     assert!(ends.len() == 2 && ends[0] <= ends[1], "{ends:?}");
     gateway.stop().await;
 }

@@ -160,7 +160,9 @@ impl Directory {
         let Some(inviter) = invitation.inviter else { return Ok(()) };
         let inviter = self.person(enterprise.id, inviter, now).await?;
         let may = inviter.is_some_and(|inviter| {
-            let belongs = inviter.membership(&invitation.organization).is_some();
+            // Ownership comes from who has it (D5); to invite members, it is enough to have stayed.
+            let role = inviter.membership(&invitation.organization).map(|member| member.role);
+            let belongs = role.is_some_and(|role| role >= invitation.role);
             inviter.standing.is_active() && (belongs || enterprise.owners.contains(&inviter.profile.user))
         });
         if may { Ok(()) } else { Err(AcceptError::InviterLeft) }

@@ -104,9 +104,7 @@ impl Directory {
             commit.writes.extend(audit::appends(desk.enterprise, &told));
             if self.store.commit(commit).await? == Committed::Applied {
                 told.iter().for_each(AuditLine::log);
-                if let Some(post) = &self.post {
-                    post.wake.notify_one();
-                }
+                self.wake_outbox();
                 return Ok(changed.result);
             }
         }

@@ -215,7 +215,10 @@ fn decide_invite(
             same.role = invite.role;
         }
         let mut changed = Changed::of(seen, same.clone());
-        changed.replace(same);
+        if same.role != live.role {
+            changed.told.push((AuditAction::InviteMember, same.clone(), Some("role_changed")));
+            changed.replace(same);
+        }
         return Ok(changed);
     }
     let mut changed = Changed::of(seen, fresh(desk, invite, email, draft));

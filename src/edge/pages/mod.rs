@@ -129,7 +129,7 @@ classes! {
     RecoveryThrottled, "recovery_throttled":
         "You are not signed in",
         "There were too many attempts.",
-        "Please wait a minute and try again.",
+        "Please wait a moment and try again.",
         "To the start page";
     SignInRequired, "sign_in_required":
         "Please sign in",

@@ -19,6 +19,8 @@ pub struct Log {
     writes: AtomicUsize,
     /// One-time marks.
     marks: Mutex<Vec<Key>>,
+    /// Until when sets were told to stay.
+    set_ends: Mutex<Vec<Timestamp>>,
     /// Whether another is always faster to take what is taken once.
     pub robbed: AtomicBool,
 }
@@ -26,6 +28,10 @@ pub struct Log {
 impl Log {
     pub fn writes(&self) -> usize {
         self.writes.load(Ordering::SeqCst)
+    }
+
+    pub fn set_ends(&self) -> Vec<Timestamp> {
+        self.set_ends.lock().unwrap().clone()
     }
 
     /// The steps that take every one-time mark away.
@@ -43,6 +49,11 @@ impl Store for Recording {
             _ => None,
         });
         self.log.marks.lock().unwrap().extend(marks);
+        let set_ends = ops.iter().filter_map(|op| match op {
+            Op::Expire(_, end) => Some(*end),
+            _ => None,
+        });
+        self.log.set_ends.lock().unwrap().extend(set_ends);
         let taken = ops.iter().filter_map(|op| match op {
             Op::Take(key) if self.log.robbed.load(Ordering::SeqCst) => Some(Op::Take(*key)),
             _ => None,

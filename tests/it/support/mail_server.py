@@ -31,7 +31,8 @@ class Keeper:
         kept = {
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
-            "tls": session.ssl is not None,
+            # Where TLS begins with the first octet, nothing else is understood.
+            "tls": session.ssl is not None or TLS == "implicit",
             "user": session.auth_data.decode() if session.authenticated else None,
             "data": envelope.content.decode("ascii"),
         }

@@ -73,11 +73,6 @@ impl MailServer {
             Some(Process::start_until("aiosmtpd", command, |server| server.log().contains("ready")));
     }
 
-    /// Listens no more.
-    pub fn end(&mut self) {
-        self.server = None;
-    }
-
     pub fn port(&self) -> u16 {
         self.port
     }
