@@ -435,7 +435,7 @@ mod tests {
             origin_duration: None,
             user: None,
             session: Some(SessionId::from_bytes([0xab; 32])),
-            token: None,
+            token: Some(TokenId::from_bytes([0xcd; 16])),
             decision: "forward",
             reason: None,
         };
@@ -444,6 +444,7 @@ mod tests {
         assert_eq!(json["path"], "/reports");
         assert_eq!(json["duration_us"], 2000);
         assert_eq!(json["session"], "ab".repeat(32));
+        assert_eq!(json["token"], "cd".repeat(16));
         assert!(json.get("user").is_none() && json.get("origin_us").is_none());
         assert!(json.get("reason").is_none());
     }

@@ -1,7 +1,8 @@
 //! What a person has open: sessions, personal access tokens and responses under way, and how each of them ends.
 use std::{
-    io::{Read, Write},
+    io::{Read as _, Write as _},
     net::TcpStream,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -10,10 +11,11 @@ use portcullis::{
     demo::browser::Browser,
     directory::{Cause, Directory, Enterprise, NewToken, TokenError},
     domain::{
-        AccessToken, ActiveSession, EnterpriseId, OrganizationSlug, PersonId, Scope, SessionToken, Timestamp,
-        TokenSecret,
+        AccessToken, ActiveSession, EnterpriseId, OrganizationSlug, Person, PersonId, Scope, SessionToken,
+        Timestamp, TokenSecret,
     },
     edge::cookies::SESSION,
+    store::{Commit, Committed, Key, Note, Op, Reply, Store, Write, records},
     telemetry::Trigger,
 };
 
@@ -35,7 +37,22 @@ struct World {
     gateway: TestGateway,
     origin: RecordingOrigin,
     enterprise: Enterprise,
+    store: Arc<dyn Store>,
 }
+
+/// One for members of an organization, one that takes no tokens.
+const ROUTES: &str = r#"
+[route.octo]
+path = "/octo"
+origin = "http://127.0.0.1:1"
+enterprise = "example"
+organizations = ["octo-org"]
+[route.closed]
+path = "/closed"
+origin = "http://127.0.0.1:1"
+enterprise = "example"
+tokens = false
+"#;
 
 impl World {
     async fn new(backend: Backend) -> Self {
@@ -49,18 +66,34 @@ impl World {
     ) -> Self {
         let url = format!("http://{}", origin.address);
         let mut setup = Setup::new(backend);
+        setup.tables = ROUTES;
         setup.change = Box::new(move |overrides| {
-            change(overrides.set("route.app.origin", &url).set("route.public.origin", &url))
+            let routes = ["app", "public", "octo", "closed"];
+            change(routes.iter().fold(overrides, |o, route| o.set(&format!("route.{route}.origin"), &url)))
         });
-        setup.tables = "[route.closed]\npath = \"/closed\"\norigin = \"http://127.0.0.1:1\"\nenterprise = \"example\"\n\
-            tokens = false\n[route.octo]\npath = \"/octo\"\norigin = \"http://127.0.0.1:1\"\nenterprise = \"example\"\n\
-            organizations = [\"octo-org\"]\n";
-        let octo = format!("http://{}", origin.address);
-        let change = setup.change;
-        setup.change = Box::new(move |overrides| change(overrides).set("route.octo.origin", octo));
+        let opened = Arc::<Mutex<Option<Arc<dyn Store>>>>::default();
+        let kept = opened.clone();
+        setup.wrap = Box::new(move |store| {
+            *kept.lock().unwrap() = Some(store.clone());
+            store
+        });
         let gateway = TestGateway::set_up(setup).await;
         let enterprise = enterprise(&gateway);
-        Self { gateway, origin, enterprise }
+        let store = opened.lock().unwrap().take().unwrap();
+        Self { gateway, origin, enterprise, store }
+    }
+
+    /// Changes a person's record as another gateway would.
+    async fn change_person(&self, id: PersonId, change: impl FnOnce(&mut Person)) {
+        let key = Key::Person(self.enterprise.id, id);
+        let replies = self.store.batch(Timestamp::now(), vec![Op::Get(key)]).await.unwrap();
+        let [Reply::Value(Some(stored))] = replies.as_slice() else { panic!("{replies:?}") };
+        let mut person = records::decode_person(self.enterprise.id, id, &stored.value).unwrap();
+        change(&mut person);
+        let note = Note::Person(self.enterprise.id, id);
+        let writes = vec![Write::Put(key, records::encode_person(&person)), Write::Notify(note)];
+        let commit = Commit { expect: vec![(key, stored.revision)], writes };
+        assert_eq!(self.store.commit(commit).await.unwrap(), Committed::Applied);
     }
 
     fn directory(&self) -> &Directory {

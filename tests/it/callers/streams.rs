@@ -5,7 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use portcullis::{domain::Timestamp, edge::cookies::SESSION};
+use portcullis::{
+    directory::TokenError,
+    domain::{Person, Standing, Timestamp},
+    edge::cookies::SESSION,
+};
 
 use super::{World, bearer, by_owner, cookie, wanted};
 use crate::{
@@ -101,6 +105,44 @@ async fn removal(backend: Backend) {
 async fn v_16_responses_under_way_end_when_the_person_leaves_the_organization() {
     for backend in BACKENDS {
         removal(backend).await;
+    }
+}
+
+/// Whoever is out, or whose link to the IdP was revoked, has nothing open any more: the record says so, and that is enough.
+async fn out(backend: Backend) {
+    let world = World::with(backend, |overrides| overrides, origin()).await;
+    let (alice, session) = world.sign_in("alice", &["octo-org"]).await;
+    let (secret, _) = world.make(&session, wanted(&["octo-org"])).await.unwrap();
+    let by_cookie = format!("Accept: application/json\r\nCookie: {SESSION}={}\r\n", cookie(&alice).expose());
+    let person = session.session.person;
+    let now = Timestamp::now();
+    let linked_at = Some(now);
+    for (standing, link) in [
+        (Standing::Deactivated { since: now }, linked_at),
+        (Standing::Deleted { since: now }, linked_at),
+        (Standing::Active, None),
+    ] {
+        let events = [subscribe(&world, &by_cookie), subscribe(&world, &bearer(&secret))];
+        let set = |standing, link| {
+            move |person: &mut Person| (person.standing, person.linked_at) = (standing, link)
+        };
+        world.change_person(person, set(standing, link)).await;
+        events.into_iter().for_each(expect_cut);
+        assert_eq!(
+            (world.get("/", &by_cookie).0, world.by_token("/", &secret).0),
+            (401, 401),
+            "{standing:?}"
+        );
+        assert!(matches!(world.make(&session, wanted(&[])).await, Err(TokenError::Person)));
+        world.change_person(person, set(Standing::Active, linked_at)).await;
+    }
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn v_16_nothing_is_open_to_a_person_who_is_out() {
+    for backend in BACKENDS {
+        out(backend).await;
     }
 }
 
