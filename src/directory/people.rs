@@ -40,7 +40,7 @@ impl Directory {
     }
 
     /// Lets a person in again: by an owner of the enterprise. What the person had is not given back by that; an assertion that
-    /// was issued before changes nothing (A13).
+    /// was issued before is refused (A13), and the first one after links anew.
     pub async fn reactivate_person(
         &self,
         enterprise: &Enterprise,
@@ -187,6 +187,8 @@ fn put_out(
     if person.standing.is_active() || (is_deleted && !matches!(person.standing, Standing::Deleted { .. })) {
         person.standing = standing;
         person.decided_at = Some(now);
+        // Whatever is open stays closed, also once the person is let in again.
+        person.linked_at = None;
     }
     person.tokens.clear();
     if is_deleted {
@@ -194,7 +196,6 @@ fn put_out(
         person.profile.display_name = None;
         person.profile.preferred_username = None;
         person.last_groups = None;
-        person.linked_at = None;
     }
     Ok(Decision { person, plan: Plan { changes } })
 }

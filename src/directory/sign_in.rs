@@ -429,7 +429,10 @@ impl<'i> Incoming<'i> {
             person.name_id = self.assertion.name_id().clone();
         }
         person.profile = self.profile.clone();
-        person.linked_at.get_or_insert(self.now);
+        if !is_stale {
+            // Of several first sign-ins at once the earliest counts, so that the sessions of all are the link's.
+            person.linked_at = Some(person.linked_at.map_or(self.now, |at| at.min(self.now)));
+        }
         if let Some(groups) = claim.known()
             && !is_stale
         {

@@ -23,7 +23,9 @@ async fn v_18_the_api_does_what_its_document_says() {
     let world = World::new(Backend::Embedded).await;
     let everything = ["api:read", "api:write", "enterprise"];
     for (someone, organizations) in [(&world.boss, &[][..]), (&world.olga, &["octo-org"])] {
-        let client = world.by_token(someone, &everything[..if organizations.is_empty() { 3 } else { 2 }], organizations).await;
+        let client = world
+            .by_token(someone, &everything[..if organizations.is_empty() { 3 } else { 2 }], organizations)
+            .await;
         let Credential::Token(token) = client.credential else { panic!("a token was asked for") };
         let url = format!("{}{PREFIX}/openapi.json", world.gateway.url);
         let run = tokio::task::spawn_blocking(move || run(&url, &token)).await.unwrap();
@@ -40,7 +42,12 @@ fn run(url: &str, token: &str) -> std::process::Output {
     command.current_dir(folder.path()).arg("run").arg(url);
     command.args(["--header", &format!("Authorization: Bearer {token}")]);
     command.args(["--checks", "all", "--exclude-checks", EXCLUDED_CHECKS]);
-    command.args(["--exclude-operation-id", "user/end-session", "--exclude-operation-id", "user/revoke-token"]);
+    command.args([
+        "--exclude-operation-id",
+        "user/end-session",
+        "--exclude-operation-id",
+        "user/revoke-token",
+    ]);
     command.args(["--max-examples", &examples, "--seed", SEED, "--phases", "examples,coverage,fuzzing"]);
     command.args(["--request-timeout", "30", "--no-color"]);
     command.output().unwrap_or_else(|error| {

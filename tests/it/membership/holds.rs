@@ -1,7 +1,7 @@
 //! The removal guard (D7, V-11): what it stops, what owners make of it, whom it spares, and what is undone.
 use portcullis::{
     config::Overrides,
-    directory::{ActError, Hold},
+    directory::{ActError, Hold, Restored},
     domain::{BatchId, Role, Timestamp},
 };
 
@@ -113,9 +113,27 @@ async fn undo(world: &World) {
     let actor = world.actor(ALICE);
     let deactivated = world.id(&user(2));
     directory.deactivate_person(enterprise, operator(), deactivated, now).await.unwrap();
-    let restored = directory.restore_batch(enterprise, actor, &batch, now).await.unwrap();
-    assert_eq!(restored.inactive, [deactivated]);
-    assert!(restored.restored.contains(&(world.id(&user(1)), slug("octo-org"))));
+    // What was removed otherwise stays as it is.
+    let lab = slug("hubot-lab");
+    directory.remove_member(enterprise, actor, &lab, world.id(&user(1)), now).await.unwrap();
+    // One batch, unless the clock struck the hour in between.
+    let mut batches = vec![batch.clone()];
+    for n in [0, 2] {
+        let former = world.person(&user(n)).await.unwrap().former;
+        batches.extend(
+            former.into_iter().map(|former| former.batch).filter(|b| b.as_str().starts_with("saml-")),
+        );
+    }
+    batches.dedup();
+    let mut all = Restored::default();
+    for batch in batches {
+        let restored = directory.restore_batch(enterprise, actor, &batch, now).await.unwrap();
+        all.restored.extend(restored.restored);
+        all.inactive.extend(restored.inactive);
+    }
+    assert_eq!(all.inactive, [deactivated]);
+    assert!(all.restored.contains(&(world.id(&user(1)), slug("octo-org"))));
+    assert_eq!(world.role(&user(1), "hubot-lab").await, "none");
     assert_eq!(world.role(&user(0), "octo-org").await, "member");
     assert_eq!(world.role(&user(0), "hubot-lab").await, "member");
     assert_eq!(world.role(&user(2), "octo-org").await, "none");

@@ -62,7 +62,7 @@ async fn v_15_a_stale_assertion_gives_nothing_back() {
     for backend in BACKENDS {
         let world = world(backend).await;
         world.enter(ALICE, &[]).await;
-        world.enter(BOB, &["octo-org"]).await;
+        let mut before = world.enter(BOB, &["octo-org"]).await;
         let stale = Timestamp::now().to_string();
         deactivate(&world, ALICE, BOB).await.unwrap();
         reactivate(&world, BOB).await.unwrap();
@@ -71,10 +71,13 @@ async fn v_15_a_stale_assertion_gives_nothing_back() {
                 spec.assertion.insert("IssueInstant", stale);
             })
             .await;
-        assert_eq!(page.status, 200, "{}", page.body);
+        assert_eq!(page.status, 403, "{}", page.body);
         assert_eq!(world.role(BOB, "octo-org").await, "none");
-        world.enter(BOB, &["octo-org"]).await;
+        let mut after = world.enter(BOB, &["octo-org"]).await;
         assert_eq!(world.role(BOB, "octo-org").await, "member");
+        // A session of before is not revived with its person.
+        assert!(world.idp.gateway.identity(&mut after).await.is_some());
+        assert!(world.idp.gateway.identity(&mut before).await.is_none());
         world.stop().await;
     }
 }
@@ -127,6 +130,7 @@ async fn a_revoked_link_ends_sessions_and_the_next_sign_in_links_anew() {
         assert_eq!(page.status, 403, "what was on its way links nothing");
         world.enter(BOB, &["octo-org"]).await;
         assert!(world.person(BOB).await.unwrap().linked_at.is_some());
+        assert!(world.idp.gateway.identity(&mut bob).await.is_none(), "of the link that was cut");
         world.stop().await;
     }
 }
