@@ -82,7 +82,9 @@ impl Directory {
             }
             Ok::<_, ActError>(Decision { person, plan: Plan::default() })
         };
-        self.amend(&matter, None, decide).await.map(|amended| amended.person)
+        let amended = self.amend(&matter, None, decide).await?;
+        self.end_sessions_of_person(enterprise, person, &actor.cause(person), now).await?;
+        Ok(amended.person)
     }
 
     /// Up to `limit` (1 to 1,000) people of the enterprise, in the order of their ids.
@@ -156,7 +158,8 @@ impl Directory {
             put_out(person, view, standing, policy, now)
         };
         let amended = self.amend(&matter, None, decide).await?;
-        // What is left of them is refused as it is: a token by the person's record, a session by the standing.
+        // Refused already, by the person's record and standing; but whoever is let in again signs in again.
+        self.end_sessions_of_person(enterprise, id, &actor.cause(id), now).await?;
         let tokens = known.tokens.iter().map(|token| Op::Delete(Key::AccessToken(token.secret))).collect();
         let _ = self.store.batch(now, tokens).await;
         Ok(amended.person)
