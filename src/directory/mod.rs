@@ -32,11 +32,11 @@ pub use crate::store::StoreError;
 pub use amend::Contended;
 pub use audit::Cause;
 pub use invitations::{
-    AcceptError, Accepted, INVITATION_DAYS, InvitationState, Invite, InviteError, RESEND_SECONDS_MIN,
-    SENDS_MAX,
+    AcceptError, Accepted, INVITATION_DAYS, InvitationLink, InvitationPage, InvitationState, Invite,
+    InviteError, RESEND_SECONDS_MIN, SENDS_MAX,
 };
 pub use logout::LogoutError;
-pub use recovery::{RECOVERY_CONTEXT, Recovered, RecoveryError, is_recovery};
+pub use recovery::{RECOVERY_CONTEXT, Recovered, RecoveryClaim, RecoveryError, is_recovery};
 pub use sign_in::{SignInError, SignedIn};
 
 /// What the directory knows of one enterprise.
