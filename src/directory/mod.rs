@@ -50,12 +50,12 @@ pub use audit::Cause;
 use cache::Cache;
 pub use holds::{Hold, HoldCursor, Restored};
 pub use invitations::{
-    AcceptError, Accepted, INVITATION_DAYS, InvitationState, Invite, InviteError, RESEND_SECONDS_MIN,
-    SENDS_MAX,
+    AcceptError, Accepted, INVITATION_DAYS, InvitationLink, InvitationPage, InvitationState, Invite,
+    InviteError, RESEND_SECONDS_MIN, SENDS_MAX,
 };
 pub use logout::LogoutError;
 pub use outlook::Explained;
-pub use recovery::{RECOVERY_CONTEXT, Recovered, RecoveryError, is_recovery};
+pub use recovery::{RECOVERY_CONTEXT, Recovered, RecoveryClaim, RecoveryError, is_recovery};
 pub use registry::{ALIASES_MAX, NewOrganization, ORGANIZATIONS_MAX, OrganizationChange};
 pub use sign_in::{SignInError, SignedIn};
 pub use tokens::{Authorization, KnownToken, NewToken, TOKENS_MAX, TokenError, TokenRefusal, TokenSettings};
