@@ -257,7 +257,7 @@ fn route_report(route: &Route) -> Value {
 fn rule_summary(rule: &Rule) -> String {
     match rule {
         Rule::Public => "public".into(),
-        Rule::Protected { enterprises, organizations, groups, step_up } => {
+        Rule::Protected { enterprises, organizations, groups, step_up, tokens } => {
             let names: Vec<&str> = enterprises.iter().map(|slug| slug.as_str()).collect();
             let mut text = format!("people of {}", names.join(" or "));
             if !organizations.is_empty() {
@@ -272,6 +272,9 @@ fn rule_summary(rule: &Rule) -> String {
             }
             if let Some(seconds) = step_up.age_seconds_max {
                 text = format!("{text}, within the last {}", duration(seconds));
+            }
+            if !tokens {
+                text = format!("{text}, without tokens");
             }
             text
         }

@@ -53,6 +53,7 @@ pub struct Settings {
     pub admin: admin::Settings,
     pub proxy: proxy::Settings,
     pub session: directory::SessionSettings,
+    pub tokens: directory::TokenSettings,
     pub store: store::Settings,
     pub telemetry: telemetry::Settings,
     /// At least one, sorted by account name.
@@ -184,6 +185,7 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
     let admin = server::admin(reader_ref, &ground, &edge);
     let proxy = server::proxy(reader_ref);
     let session = server::session(reader_ref);
+    let tokens = server::tokens(reader_ref);
     let telemetry = server::telemetry(reader_ref);
     let store = backend::store(reader_ref, &ground, &source.folder);
     let mut drafts = enterprise::read(reader_ref, &ground, &source.folder);
@@ -195,8 +197,19 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
     let mode = ground.mode;
     let routes = routes.routes;
     let fingerprint = reader.fingerprint();
-    let settings =
-        Settings { mode, edge, admin, proxy, session, store, telemetry, enterprises, routes, fingerprint };
+    let settings = Settings {
+        mode,
+        edge,
+        admin,
+        proxy,
+        session,
+        tokens,
+        store,
+        telemetry,
+        enterprises,
+        routes,
+        fingerprint,
+    };
     let (settings, warnings) = reader.finish(settings)?;
     Ok(Loaded { settings, warnings })
 }

@@ -50,6 +50,8 @@ pub const KEYS: &[Key] = &[
     key("limits.pending_sign_ins_max", Kind::Integer(1, 64)),
     key("session.idle", Kind::Duration(60, 90 * DAY_SECONDS)),
     key("session.lifetime", Kind::Duration(60, 90 * DAY_SECONDS)),
+    key("tokens.session_age_max", Kind::Duration(60, DAY_SECONDS)),
+    key("tokens.lifetime_max", Kind::Duration(HOUR_SECONDS, 365 * DAY_SECONDS)),
     key("store.kind", Kind::Choice(&["embedded", "redis"])),
     key("store.path", Kind::Text),
     key("store.url", Kind::Text),
@@ -139,6 +141,7 @@ pub const KEYS: &[Key] = &[
     key("route.*.organizations", Kind::Texts),
     key("route.*.groups", Kind::Texts),
     key("route.*.authn_context", Kind::Texts),
+    key("route.*.tokens", Kind::Switch),
     key("route.*.sign_in_age_max", Kind::Duration(60, DAY_SECONDS)),
 ];
 

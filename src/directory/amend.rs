@@ -132,13 +132,14 @@ impl Directory {
             }
             let (mut commit, person) = commit(matter, &records, &decision, organizations);
             let mut told = audit::changes(matter, &decision.plan, &person, records.person.is_none());
+            told.extend(audit::tokens(matter, records.person.as_ref(), &person));
             told.extend(audit::plan(matter, &recorded, &person));
             let stream = Key::Audit(matter.enterprise.id);
             let appends = told.iter().map(|line| Write::Append(stream, line.as_bytes().to_vec()));
             commit.writes.extend(appends);
             commit.writes.push(Write::Notify(Note::Person(matter.enterprise.id, matter.person)));
             if self.store.commit(commit).await.map_err(E::from)? == Committed::Applied {
-                self.cache.forget_person(matter.person);
+                self.forget_person(matter.person);
                 told.iter().for_each(AuditLine::log);
                 for change in &decision.plan.changes {
                     self.metrics.provisioning_change(matter.cause.trigger, change.kind());

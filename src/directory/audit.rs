@@ -1,6 +1,6 @@
 //! What a change did, as the store's audit stream and the log tell it.
 use crate::{
-    domain::{GroupClaim, MembershipSource, Person, PersonId, PinReason},
+    domain::{AccessToken, GroupClaim, MembershipSource, OrganizationSlug, Person, PersonId, PinReason},
     provisioning::{Change, Plan},
     saml::VerifiedAssertion,
     store::{Key, Op},
@@ -88,6 +88,50 @@ pub(super) fn plan(matter: &Matter<'_>, plan: &Plan, person: &Person) -> Vec<Aud
         })
     });
     told.collect()
+}
+
+/// One event for each token and each of its authorisations that came or went. What ran out went by itself and is not told.
+pub(super) fn tokens(matter: &Matter<'_>, before: Option<&Person>, after: &Person) -> Vec<AuditLine> {
+    let id = after.id.to_string();
+    let actor_id = matter.cause.actor.map(|(id, _)| id.to_string());
+    let mut told = vec![];
+    let mut tell = |action, token: &AccessToken, organization: Option<&OrganizationSlug>, reason| {
+        told.push(AuditLine::of(&AuditEvent {
+            user: Some(&after.profile.user),
+            actor_id: actor_id.as_deref(),
+            organization: organization.map(OrganizationSlug::as_str),
+            credential_id: Some(&token.id.to_string()),
+            reason,
+            ..event(matter, &id, action)
+        }));
+    };
+    let known = before.map_or(&[][..], |person| &person.tokens);
+    for token in &after.tokens {
+        let was = known.iter().find(|was| was.id == token.id);
+        if was.is_none() {
+            tell(AuditAction::CreateToken, token, None, None);
+        }
+        let had = was.map_or(&[][..], |was| &was.organizations);
+        for organization in token.organizations.iter().filter(|one| !had.contains(one)) {
+            tell(AuditAction::GrantCredential, token, Some(organization), None);
+        }
+    }
+    let withdrawn = match matter.cause.trigger {
+        Trigger::Owner => AuditAction::RevokeCredential,
+        _ => AuditAction::DeauthorizeCredential,
+    };
+    for was in known.iter().filter(|was| matter.now < was.expires_at) {
+        let token = after.tokens.iter().find(|token| token.id == was.id);
+        let has = token.map_or(&[][..], |token| &token.organizations);
+        for organization in was.organizations.iter().filter(|one| !has.contains(one)) {
+            let left = after.membership(organization).is_none();
+            tell(withdrawn, was, Some(organization), left.then_some("left_organization"));
+        }
+        if token.is_none() {
+            tell(AuditAction::RevokeToken, was, None, matter.cause.rule);
+        }
+    }
+    told
 }
 
 /// One event for the verified response, one for groups that were not known.

@@ -11,7 +11,7 @@ use crate::{
         VerifiedAssertion,
         guard::{Guard, stands},
     },
-    store::{Key, Op, Reply, StoreError, records},
+    store::{Key, Note, Op, Reply, StoreError, records},
     telemetry::{AuditLine, Trigger},
 };
 
@@ -253,12 +253,13 @@ impl Directory {
         let marked_at = ops.len();
         ops.extend(marks.iter().copied().map(Op::Get));
         let replaced = pending.and_then(|pending| pending.replaces);
-        ops.extend(replaced.map(|replaced| Op::Delete(Key::Session(replaced))));
+        let ended = |id| [Op::Delete(Key::Session(id)), Op::Notify(Note::Session(id))];
+        ops.extend(replaced.into_iter().flat_map(ended));
         // Written before the answer: what is told of a response that is refused after all is told after it.
         ops.extend(appends);
         let mut replies = self.store.batch(*now, ops).await?;
         if let Some(replaced) = replaced {
-            self.cache.forget(replaced);
+            self.sessions.forget(replaced.as_bytes());
         }
         if replies.len() < marked_at + marks.len() {
             return Err(unexpected_reply().into());
@@ -286,17 +287,23 @@ impl Directory {
         }
     }
 
-    /// Lets the IdP find the session by its NameID (L-05), for as long as any of the person's sessions may live.
-    fn index(&self, incoming: &Incoming<'_>, session: &Session) -> [Op; 3] {
+    /// Lets the IdP find the session by its NameID (L-05), and the person and its owners by the person, for as long as any of
+    /// the person's sessions may live.
+    fn index(&self, incoming: &Incoming<'_>, session: &Session) -> Vec<Op> {
         let Incoming { assertion, now, .. } = *incoming;
         let name_id = &assertion.name_id().value;
-        let set = Key::SubjectSessions(SubjectId::of(incoming.enterprise.id, assertion.issuer(), name_id));
-        [
-            Op::RemoveBelow(set, records::subject_sessions_before(now).to_vec()),
-            Op::Insert(set, records::encode_subject_session(session.id, session.expires_at)),
-            // As long as the longest-lived session in it, also where later ones are given less.
-            Op::Expire(set, lifetime_end(now, self.lifetime_seconds_seen_max.load(Relaxed))),
-        ]
+        let enterprise = incoming.enterprise.id;
+        let subject = Key::SubjectSessions(SubjectId::of(enterprise, assertion.issuer(), name_id));
+        // As long as the longest-lived session in it, also where later ones are given less.
+        let end = lifetime_end(now, self.lifetime_seconds_seen_max.load(Relaxed));
+        let list = |set| {
+            [
+                Op::RemoveBelow(set, records::subject_sessions_before(now).to_vec()),
+                Op::Insert(set, records::encode_subject_session(session.id, session.expires_at)),
+                Op::Expire(set, end),
+            ]
+        };
+        [subject, Key::PersonSessions(enterprise, incoming.person)].into_iter().flat_map(list).collect()
     }
 
     fn new_session(&self, incoming: &Incoming<'_>, token: &SessionToken) -> Session {

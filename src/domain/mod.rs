@@ -1,15 +1,18 @@
 //! Nouns and newtypes that every other module speaks: who people are, what they belong to, how they signed in.
 //!
 //! Nothing here is serialized, reads a clock or talks to anything: see `store::records` for what lies in the store.
+mod caller;
 mod claims;
 mod ids;
 mod invitation;
 mod membership;
+mod secret;
 mod session;
 mod text;
 mod token;
 pub mod url;
 
+pub use caller::{ActiveToken, Caller, CallerId, TokenHolder};
 pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile, StableId};
 pub use ids::{
     AddressId, BatchId, EnterpriseId, Id, InvitationId, LogoutHandle, MailId, OrganizationId, PersonId,
@@ -21,6 +24,7 @@ pub use membership::{
     FORMER_DAYS, FormerMembership, HeldRemoval, Membership, MembershipSource, Organization, Person, Pin,
     PinReason, Role, Standing,
 };
+pub use secret::{TOKEN_PREFIX, TokenSecret};
 pub use session::{ActiveSession, AuthnDemand, IdpDocument, PendingLogout, PendingSignIn, Session};
 pub use text::{EnterpriseSlug, OrganizationSlug, SlugError};
 pub use token::{AccessToken, Scope};

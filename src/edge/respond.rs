@@ -4,6 +4,7 @@
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::{
+    callers::TokenProblem,
     framing::FramingFault,
     logout,
     pages::{Class, Pages},
@@ -74,6 +75,8 @@ pub enum Problem {
     #[error("{0}")]
     SignInRefused(Refused),
     #[error("{0}")]
+    TokenRefused(#[from] TokenProblem),
+    #[error("{0}")]
     LogoutRefused(logout::Refused),
     #[error("a sign-out was posted from another site")]
     LogoutCrossSite,
@@ -97,6 +100,7 @@ impl Problem {
     pub fn reason(&self) -> String {
         match self {
             Self::SignInRefused(refused) => refused.code().to_owned(),
+            Self::TokenRefused(refused) => refused.code().to_owned(),
             Self::LogoutRefused(refused) => refused.code().to_owned(),
             other => other.to_string(),
         }
@@ -134,6 +138,7 @@ impl Problem {
             Self::SignInRequired { .. } => (StatusCode::UNAUTHORIZED, Class::SignInRequired),
             Self::StepUpRequired { .. } => (StatusCode::UNAUTHORIZED, Class::StepUpRequired),
             Self::Forbidden => (StatusCode::FORBIDDEN, Class::Forbidden),
+            Self::TokenRefused(refused) => refused.answer(),
             Self::SignInRefused(refused) => refused_answer(refused),
             Self::Store(_) | Self::Random(_) | Self::Signing(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, Class::Unavailable)
@@ -230,7 +235,9 @@ fn logout_answer(refused: &logout::Refused) -> (StatusCode, Class) {
 /// The answer: a page for a person's navigation, JSON for everything else.
 pub fn problem(pages: &Pages, problem: &Problem, navigation: bool, request_id: &str) -> Response<Body> {
     let (status, class) = problem.answer();
-    let mut response = if navigation {
+    // Whoever shows a token is a program, whatever it says that it accepts.
+    let is_token = matches!(problem, Problem::TokenRefused(_));
+    let mut response = if navigation && !is_token {
         page(pages, status, class, request_id)
     } else {
         let (code, message) = (class.code(), &pages.texts(class).message);
@@ -244,6 +251,10 @@ pub fn problem(pages: &Pages, problem: &Problem, navigation: bool, request_id: &
         }
         answer(status, "application/json", text.to_string())
     };
+    if let Problem::TokenRefused(refused) = problem {
+        let challenge = HeaderValue::from_static(refused.challenge());
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
     if let Problem::Method { allow } = problem {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
     }

@@ -42,7 +42,7 @@ impl Gates {
 pub struct Serving {
     pub gate: Arc<Gate>,
     pub proxy: Rc<Proxy>,
-    /// Responses that go to signed-in people.
+    /// Responses that go to signed-in people and to their programs.
     pub streams: Streams,
 }
 

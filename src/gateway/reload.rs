@@ -63,6 +63,7 @@ impl Running {
         let kept: HashSet<EnterpriseSlug> = kept.into_keys().collect();
         self.watches.follow(&settings, &gate, &kept, &mut self.metadata).await;
         self.directory.set_session_settings(settings.session.clone());
+        self.directory.set_token_settings(settings.tokens.clone());
         let concerned = newly_deprovisioned(&self.settings, &settings);
         self.watches.tell_outlook(&gate, &concerned);
         self.gates.set(gate);

@@ -89,6 +89,11 @@ impl Watches {
         while self.tasks.try_join_next().is_some() {}
     }
 
+    /// Has another task ended with these.
+    pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
     /// Tells the log what deprovisioning does in these enterprises; nobody waits for it.
     pub fn tell_outlook(&mut self, gate: &Gate, concerned: &[EnterpriseSlug]) {
         let tenants = concerned.iter().filter_map(|slug| gate.enterprises.get(slug));

@@ -31,6 +31,7 @@ struct Inner {
     metadata_refreshes: Family<RefreshLabels, Counter>,
     metadata_ends: Family<EnterpriseLabel, Gauge>,
     metadata_alarms: Family<EnterpriseLabel, Gauge>,
+    push_listening: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -81,6 +82,7 @@ impl Metrics {
             metadata_refreshes: Family::default(),
             metadata_ends: Family::default(),
             metadata_alarms: Family::default(),
+            push_listening: Gauge::default(),
         };
         inner.reload_success.set(1);
         inner.register();
@@ -163,6 +165,11 @@ impl Metrics {
         self.0.metadata_alarms.remove(&label);
     }
 
+    /// Whether what other gateways change is heard at once.
+    pub fn set_push_listening(&self, is_listening: bool) {
+        self.0.push_listening.set(i64::from(is_listening));
+    }
+
     /// Whether the last reading of the configuration succeeded.
     pub fn set_reload_success(&self, success: bool) {
         self.0.reload_success.set(i64::from(success));
@@ -219,6 +226,8 @@ impl Inner {
         registry.register(name, help, self.metadata_ends.clone());
         let help = "How much of its life is over: 0 less than half, 1 half, 2 four fifths, 3 all";
         registry.register("portcullis_metadata_alarm", help, self.metadata_alarms.clone());
+        let help = "Whether what other gateways change is heard at once; else within two seconds";
+        registry.register("portcullis_push_listening", help, self.push_listening.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program that answers", build);
     }
@@ -243,6 +252,7 @@ mod tests {
         metrics.set_removals_held("example", 3);
         metrics.metadata_refreshed("example", "ok");
         metrics.set_metadata_life("example", 7, 2);
+        metrics.set_push_listening(true);
         let text = metrics.render();
         for line in [
             "portcullis_requests_total{route=\"app\",code=\"200\"} 1",
@@ -262,6 +272,7 @@ mod tests {
             "portcullis_removals_held{enterprise=\"example\"} 3",
             "portcullis_metadata_refreshes_total{enterprise=\"example\",result=\"ok\"} 1",
             "portcullis_metadata_valid_until_seconds{enterprise=\"example\"} 7",
+            "portcullis_push_listening 1",
             "portcullis_metadata_alarm{enterprise=\"example\"} 2",
             "build_info{version=\"0.1.0\"} 1",
             "# EOF",

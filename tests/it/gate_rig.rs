@@ -213,6 +213,7 @@ pub fn protected(organizations: &[&str]) -> Rule {
         organizations: organizations.iter().map(|o| OrganizationSlug::parse(o).unwrap()).collect(),
         groups: vec![],
         step_up: StepUp::default(),
+        tokens: true,
     }
 }
 

@@ -3,6 +3,7 @@ mod access;
 mod agreement;
 mod attacks;
 mod browser;
+mod callers;
 mod chooser;
 mod cli;
 mod differential;
