@@ -7,7 +7,7 @@ use crate::{
 };
 
 use super::{
-    ActError, Actor, Directory, Enterprise,
+    ActError, Actor, Cause, Directory, Enterprise,
     acts::Act,
     amend::{Decision, View},
     members::protect,
@@ -82,7 +82,9 @@ impl Directory {
             }
             Ok::<_, ActError>(Decision { person, plan: Plan::default() })
         };
-        self.amend(&matter, None, decide).await.map(|amended| amended.person)
+        let amended = self.amend(&matter, None, decide).await?;
+        self.close(&act, "link_revoked").await;
+        Ok(amended.person)
     }
 
     /// Up to `limit` (1 to 1,000) people of the enterprise, in the order of their ids.
@@ -130,6 +132,15 @@ impl Directory {
         Ok(people)
     }
 
+    /// Takes away what a person has open. None of it opens anything any more, by the person's record: this is for those who
+    /// look at what is there, so that a failure undoes nothing.
+    async fn close(&self, act: &Act<'_>, rule: &'static str) {
+        let cause = Cause { rule: Some(rule), ..act.actor.cause(act.person) };
+        if let Err(error) = self.end_sessions_of_person(act.enterprise, act.person, &cause, act.now).await {
+            tracing::warn!(person = %act.person, %error, "sessions that open nothing any more are left to expire");
+        }
+    }
+
     async fn put_out(
         &self,
         enterprise: &Enterprise,
@@ -156,7 +167,7 @@ impl Directory {
             put_out(person, view, standing, policy, now)
         };
         let amended = self.amend(&matter, None, decide).await?;
-        // What is left of them is refused as it is: a token by the person's record, a session by the standing.
+        self.close(&act, rule).await;
         let tokens = known.tokens.iter().map(|token| Op::Delete(Key::AccessToken(token.secret))).collect();
         let _ = self.store.batch(now, tokens).await;
         Ok(amended.person)
