@@ -8,6 +8,7 @@ mod cli;
 mod differential;
 mod encryption;
 mod error_pages;
+mod faults;
 mod foreign_idp;
 mod foreign_requests;
 mod gate_rig;
