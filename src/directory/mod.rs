@@ -35,7 +35,10 @@ pub use audit::Cause;
 use cache::Cache;
 pub use logout::LogoutError;
 pub use sign_in::{SignInError, SignedIn};
-pub use tokens::{Authorization, KnownToken, NewToken, TOKENS_MAX, TokenError, TokenRefusal, TokenSettings};
+pub use tokens::{
+    Authorization, CredentialId, Grant, KnownToken, NewToken, TOKENS_MAX, TokenError, TokenRefusal,
+    TokenSettings,
+};
 
 /// What the directory knows of one enterprise.
 #[derive(Debug, Clone)]

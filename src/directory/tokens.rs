@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use crate::{
     domain::{
         AccessToken, ActiveToken, EnterpriseId, OrganizationSlug, Person, PersonId, Scope, Timestamp,
-        TokenHolder, TokenSecret,
+        TokenHolder, TokenId, TokenSecret,
     },
     store::{Key, Op, Reply, StoreError, records},
 };
@@ -72,6 +72,20 @@ pub struct Authorization {
     /// The stable id's value.
     pub user: String,
     pub known: KnownToken,
+}
+
+/// A token, and whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CredentialId {
+    pub person: PersonId,
+    pub token: TokenId,
+}
+
+/// What one of a person's own tokens is to be authorised for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant<'a> {
+    pub token: TokenId,
+    pub organization: &'a OrganizationSlug,
 }
 
 /// Why a token opens nothing. Outside, all of them read the same.

@@ -9,7 +9,7 @@ use crate::{
     telemetry::Trigger,
 };
 
-use super::{NAME_CHARS_MAX, NewToken, TOKENS_MAX, TokenError, kept_until, may_come_in};
+use super::{CredentialId, Grant, NAME_CHARS_MAX, NewToken, TOKENS_MAX, TokenError, kept_until, may_come_in};
 use crate::directory::{
     Cause, Directory, Enterprise,
     amend::{Decision, Matter, View},
@@ -66,8 +66,7 @@ impl Directory {
         &self,
         enterprise: &Enterprise,
         session: &ActiveSession,
-        token: TokenId,
-        organization: &OrganizationSlug,
+        Grant { token, organization }: Grant<'_>,
         request_id: &str,
         now: Timestamp,
     ) -> Result<(), TokenError> {
@@ -95,8 +94,7 @@ impl Directory {
         &self,
         enterprise: &Enterprise,
         organization: &OrganizationSlug,
-        person: PersonId,
-        token: TokenId,
+        CredentialId { person, token }: CredentialId,
         cause: &Cause<'_>,
         now: Timestamp,
     ) -> Result<(), TokenError> {
