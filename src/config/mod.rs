@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     access, admin, directory,
-    domain::{EnterpriseSlug, OrganizationSlug, url},
+    domain::{EnterpriseId, EnterpriseSlug, OrganizationSlug, url},
     edge, provisioning, proxy, saml, store, telemetry,
 };
 
@@ -26,6 +26,7 @@ mod enterprise;
 mod fault;
 mod fingerprint;
 mod idp_url;
+mod mail;
 mod metadata;
 mod overrides;
 mod own_key;
@@ -56,6 +57,8 @@ pub struct Settings {
     pub tokens: directory::TokenSettings,
     pub store: store::Settings,
     pub telemetry: telemetry::Settings,
+    /// `None`: no mail is sent, and nobody can be invited.
+    pub mail: Option<crate::mail::Settings>,
     /// At least one, sorted by account name.
     pub enterprises: Vec<EnterpriseSettings>,
     /// Sorted by name; no two of the same host and path.
@@ -104,6 +107,17 @@ impl EnterpriseSettings {
     /// Whether there is single logout, or will be once the IdP's metadata says where.
     fn has_single_logout(&self) -> bool {
         self.saml.slo.is_some() || (self.metadata.is_some() && !self.saml.signing_keys.is_empty())
+    }
+
+    /// What the directory goes by.
+    pub fn tenant(&self) -> directory::Enterprise {
+        directory::Enterprise {
+            slug: self.slug.clone(),
+            id: EnterpriseId::of(&self.slug),
+            owners: self.owners.clone(),
+            organizations: self.organizations.clone(),
+            provisioning: self.provisioning.clone(),
+        }
     }
 
     /// What our own metadata says beside the connection's settings.
@@ -177,6 +191,7 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
     let tokens = server::tokens(reader_ref);
     let telemetry = server::telemetry(reader_ref);
     let store = backend::store(reader_ref, &ground, &source.folder);
+    let mail = mail::read(reader_ref, &ground, &source.folder);
     let mut drafts = enterprise::read(reader_ref, &ground, &source.folder);
     let routes = route::read(reader_ref, &ground, &edge, &drafts);
     connection::set_endpoints(reader_ref, &ground, &mut drafts, &routes);
@@ -195,6 +210,7 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
         tokens,
         store,
         telemetry,
+        mail,
         enterprises,
         routes,
         fingerprint,

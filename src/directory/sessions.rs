@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use crate::{
-    domain::{ActiveSession, Person, SessionId, SessionToken, Timestamp},
+    domain::{ActiveSession, Person, Session, SessionId, SessionToken, Timestamp},
     store::{Key, Note, Op, Reply, StoreError, records},
 };
 
@@ -49,6 +49,9 @@ impl Directory {
         let Some(mut session) = session.filter(|session| session.is_live(now)) else { return Ok(None) };
         let person = self.person(session.enterprise_id, session.person, now).await?;
         let Some(person) = person.filter(may_come_in) else { return Ok(None) };
+        if !is_of_link(&session, &person) {
+            return Ok(None);
+        }
         let unseen = now.as_second() - session.last_seen_at.as_second();
         let resolution = LAST_SEEN_RESOLUTION_SECONDS_MAX.min(i64::from(session.idle_seconds_max) / 10);
         if unseen > resolution {
@@ -69,4 +72,11 @@ impl Directory {
 /// nothing that was handed out before (A12, V-16).
 pub(super) fn may_come_in(person: &Person) -> bool {
     person.standing.is_active() && person.linked_at.is_some()
+}
+
+/// Whether the session was opened by the present link: what was open before a revocation, or before a person was put out,
+/// stays closed when the person is linked anew (section 2.3).
+pub(super) fn is_of_link(session: &Session, person: &Person) -> bool {
+    let linked_at = person.linked_at.map(|at| at.as_millisecond());
+    linked_at.is_some_and(|at| session.created_at.as_millisecond() >= at)
 }

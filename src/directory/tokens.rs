@@ -107,6 +107,8 @@ pub enum TokenRefusal {
 pub enum TokenError {
     #[error("the session is of another enterprise, or has ended")]
     Session,
+    #[error("the session was opened by a recovery code and not by the IdP")]
+    Recovery,
     #[error("the session is older than {0} s: sign in again")]
     SessionAge(u32),
     #[error("a token's name has 1 to {NAME_CHARS_MAX} characters, and no control characters")]
@@ -148,6 +150,7 @@ impl TokenError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Session => "session_ended",
+            Self::Recovery => "session_by_recovery",
             Self::SessionAge(_) => "session_too_old",
             Self::Name => "token_name_invalid",
             Self::Scopes => "token_scopes_missing",

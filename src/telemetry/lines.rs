@@ -20,6 +20,25 @@ pub enum AuditAction {
     UpdateMember,
     #[serde(rename = "org.cancel_invitation")]
     CancelInvitation,
+    #[serde(rename = "org.invite_member")]
+    InviteMember,
+    /// The mail of an invitation goes out again.
+    #[serde(rename = "org.resend_invitation")]
+    ResendInvitation,
+    #[serde(rename = "org.accept_invitation")]
+    AcceptInvitation,
+    /// Somebody could not accept an invitation.
+    #[serde(rename = "org.invitation_refused")]
+    InvitationRefused,
+    /// The mail of an invitation reaches nobody.
+    #[serde(rename = "org.invitation_failed")]
+    InvitationFailed,
+    #[serde(rename = "org.recovery_codes_generated")]
+    RecoveryCodesGenerated,
+    #[serde(rename = "org.recovery_code_used")]
+    RecoveryCodeUsed,
+    #[serde(rename = "org.recovery_code_failed")]
+    RecoveryCodeFailed,
     #[serde(rename = "org.became_unowned")]
     BecameUnowned,
     /// The removal guard stopped a removal.
@@ -73,6 +92,26 @@ pub enum AuditAction {
     /// An owner withdrew it.
     #[serde(rename = "org_credential_authorization.revoke")]
     RevokeCredential,
+    /// An owner, or SCIM, put a person out.
+    #[serde(rename = "external_identity.deprovision")]
+    DeprovisionIdentity,
+    /// An owner let a person in again.
+    #[serde(rename = "external_identity.update")]
+    UpdateIdentity,
+    #[serde(rename = "org.revoke_external_identity")]
+    RevokeExternalIdentity,
+    /// An enterprise's owner took over an organization that had no owner.
+    #[serde(rename = "org.claimed")]
+    Claimed,
+    #[serde(rename = "org.restore_member")]
+    RestoreMember,
+    /// What a dry run would have changed.
+    #[serde(rename = "saml.plan_recorded")]
+    PlanRecorded,
+    #[serde(rename = "org.create")]
+    CreateOrganization,
+    #[serde(rename = "org.update")]
+    UpdateOrganization,
 }
 
 /// What made it happen.
@@ -84,6 +123,10 @@ pub enum Trigger {
     Owner,
     /// The person that the event is about.
     Person,
+    /// The mail server's word.
+    Mail,
+    /// Whoever runs the gateway, at the command line.
+    Operator,
 }
 
 impl Trigger {
@@ -94,6 +137,8 @@ impl Trigger {
             Self::Scim => "scim",
             Self::Owner => "owner",
             Self::Person => "person",
+            Self::Mail => "mail",
+            Self::Operator => "operator",
         }
     }
 }
@@ -121,6 +166,8 @@ pub struct AuditEvent<'a> {
     pub role: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invitation_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invitee_email: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<&'a str>,
     /// The HTTP request's id.
@@ -151,7 +198,7 @@ pub struct AuditEvent<'a> {
     /// The stable code of a refusal, or the rule that fired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
-    /// `absent`, `overage`, `empty` or `present`.
+    /// `absent`, `overage`, `object_ids`, `empty` or `present`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups_state: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -171,6 +218,7 @@ impl<'a> AuditEvent<'a> {
             organization: None,
             role: None,
             invitation_id: None,
+            invitee_email: None,
             issuer: None,
             request_id: None,
             assertion_id: None,

@@ -13,6 +13,7 @@ use super::{CredentialId, Grant, NAME_CHARS_MAX, NewToken, TOKENS_MAX, TokenErro
 use crate::directory::{
     Cause, Directory, Enterprise,
     amend::{Decision, Matter, View},
+    recovery::is_recovery,
 };
 
 impl Directory {
@@ -166,6 +167,10 @@ impl Directory {
         let session = &session.session;
         if session.enterprise_id != enterprise.id || !session.is_live(now) {
             return Err(TokenError::Session);
+        }
+        // What outlasts the hour in which the IdP is down takes the IdP's word.
+        if is_recovery(session) {
+            return Err(TokenError::Recovery);
         }
         let most = self.token_settings.load().session_age_seconds_max;
         let age = now.as_second().saturating_sub(session.created_at.as_second());

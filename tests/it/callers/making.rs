@@ -59,6 +59,9 @@ async fn v_03_a_token_needs_a_young_live_session_of_the_enterprise() {
     let mut old = alice.clone();
     old.session.created_at -= SignedDuration::from_hours(2);
     assert_eq!(made(&old).await, Err("session_too_old"));
+    let mut recovered = alice.clone();
+    recovered.session.authn_context = Some("urn:portcullis:authn-context:recovery-code".into());
+    assert_eq!(made(&recovered).await, Err("session_by_recovery"));
     let known = world.gateway.person("alice@example.com").await.unwrap().tokens;
     let octo = super::slug("octo-org");
     let grant = Grant { token: known[0].id, organization: &octo };
