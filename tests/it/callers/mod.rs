@@ -11,8 +11,8 @@ use portcullis::{
     demo::browser::Browser,
     directory::{Cause, Directory, Enterprise, NewToken, TokenError},
     domain::{
-        AccessToken, ActiveSession, OrganizationSlug, Person, PersonId, Scope, SessionToken,
-        Timestamp, TokenSecret,
+        AccessToken, ActiveSession, OrganizationSlug, Person, PersonId, Scope, SessionToken, Timestamp,
+        TokenSecret,
     },
     edge::cookies::SESSION,
     store::{Commit, Committed, Key, Note, Op, Reply, Store, Write, records},
