@@ -119,7 +119,7 @@ impl Directory {
                 return Ok(Amended { person: decision.person, plan: decision.plan });
             }
             let (mut commit, person) = commit(matter, &records, &decision, organizations);
-            let told = audit::changes(matter, &decision.plan, &person, records.person.is_none());
+            let told = audit::changes(matter, &decision.plan, records.person.as_ref(), &person);
             let stream = Key::Audit(matter.enterprise.id);
             let appends = told.iter().map(|line| Write::Append(stream, line.as_bytes().to_vec()));
             commit.writes.extend(appends);

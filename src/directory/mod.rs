@@ -2,9 +2,10 @@
 //!
 //! `amend` is the one path on which memberships change. `sign_in` turns a verified assertion into memberships and a session,
 //! `sessions` finds a request's session, `logout` ends sessions, `organizations` answers who owns what, `audit` tells what
-//! was done.
+//! was done, `audit_log` reads it.
 mod amend;
 mod audit;
+mod audit_log;
 mod logout;
 mod organizations;
 mod sessions;
@@ -27,6 +28,7 @@ use crate::{
 pub use crate::store::StoreError;
 pub use amend::Contended;
 pub use audit::Cause;
+pub use audit_log::{AuditEntry, AuditFilter, AuditPage, AuditQuery, audit_entries};
 pub use logout::LogoutError;
 pub use sign_in::{SignInError, SignedIn};
 

@@ -6,6 +6,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use crate::domain::Timestamp;
 
+mod chain;
 pub mod embedded;
 mod envelope;
 mod key;
@@ -16,6 +17,7 @@ mod rules;
 pub mod stream;
 mod timed;
 
+pub use chain::{Broken, Chain, verify_stream};
 pub use key::{Key, Kind, Shard};
 pub use note::{Heard, NOTES_QUEUED_MAX, Note, Notes};
 pub use rules::{
