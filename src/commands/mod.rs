@@ -13,16 +13,22 @@ use crate::{
     domain::EnterpriseSlug,
 };
 
+mod audit;
 mod check;
+mod check_store;
 mod demo;
+mod dump;
 mod file_watch;
 mod idp;
 mod inspect;
 mod metadata;
 mod serve;
 
+pub use audit::{Audit, audit};
 pub use check::check;
+pub use check_store::check_store;
 pub use demo::demo;
+pub use dump::{export, import as import_store};
 pub use idp::{Idp, idp};
 pub use inspect::{Inspect, inspect};
 pub use metadata::{Import, import, metadata};

@@ -2,10 +2,12 @@
 //!
 //! `amend` is the one path on which memberships change. `sign_in` turns a verified assertion into memberships and a session,
 //! `sessions` finds a request's session, `logout` ends sessions, `organizations` answers who owns what, `audit` tells what
-//! was done, `audit_log` reads it.
+//! was done, `audit_log` reads it, `integrity` looks whether
+//! all of it agrees.
 mod amend;
 mod audit;
 mod audit_log;
+mod integrity;
 mod logout;
 mod organizations;
 mod sessions;
@@ -29,6 +31,7 @@ pub use crate::store::StoreError;
 pub use amend::Contended;
 pub use audit::Cause;
 pub use audit_log::{AuditEntry, AuditFilter, AuditPage, AuditQuery, audit_entries};
+pub use integrity::{IntegrityFault, IntegrityReport, examine};
 pub use logout::LogoutError;
 pub use sign_in::{SignInError, SignedIn};
 

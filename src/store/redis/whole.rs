@@ -194,7 +194,9 @@ impl Redis {
             Value::Nil => {}
             begun if answers::bytes(begun.clone())? == import.as_bytes() => return Ok(()),
             _ => {
-                return Err(StoreError::Unavailable("another import of it was begun and not finished".into()));
+                return Err(StoreError::Unavailable(
+                    "another import of it was begun and not finished".into(),
+                ));
             }
         }
         for number in 0..self.nodes() {
