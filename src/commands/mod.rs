@@ -20,7 +20,9 @@ mod explain;
 mod file_watch;
 mod idp;
 mod inspect;
+mod look;
 mod metadata;
+mod people;
 mod plan;
 mod serve;
 
@@ -30,6 +32,10 @@ pub use explain::{Explain, explain};
 pub use idp::{Idp, idp};
 pub use inspect::{Inspect, inspect};
 pub use metadata::{Import, import, metadata};
+pub use people::{
+    Hold, InvitationCommand, Org, PersonCommand, SessionCommand, Token, hold, invitation, org, person,
+    session, token,
+};
 pub use plan::{Plan, plan};
 pub use serve::serve;
 

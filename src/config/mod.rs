@@ -26,6 +26,7 @@ mod enterprise;
 mod fault;
 mod fingerprint;
 mod idp_url;
+mod mail;
 mod metadata;
 mod overrides;
 mod own_key;
@@ -56,6 +57,8 @@ pub struct Settings {
     pub tokens: directory::TokenSettings,
     pub store: store::Settings,
     pub telemetry: telemetry::Settings,
+    /// `None`: no mail is sent, and nobody can be invited.
+    pub mail: Option<crate::mail::Settings>,
     /// At least one, sorted by account name.
     pub enterprises: Vec<EnterpriseSettings>,
     /// Sorted by name; no two of the same host and path.
@@ -188,6 +191,7 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
     let tokens = server::tokens(reader_ref);
     let telemetry = server::telemetry(reader_ref);
     let store = backend::store(reader_ref, &ground, &source.folder);
+    let mail = mail::read(reader_ref, &ground, &source.folder);
     let mut drafts = enterprise::read(reader_ref, &ground, &source.folder);
     let routes = route::read(reader_ref, &ground, &edge, &drafts);
     connection::set_endpoints(reader_ref, &ground, &mut drafts, &routes);
@@ -206,6 +210,7 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
         tokens,
         store,
         telemetry,
+        mail,
         enterprises,
         routes,
         fingerprint,

@@ -16,7 +16,7 @@ use crate::{
     telemetry::AuditLine,
 };
 
-use super::{Cause, Directory, Enterprise, audit, unexpected_reply};
+use super::{Cause, Directory, Enterprise, audit, invitations::sent, outbox, unexpected_reply};
 
 /// Attempts at one commit; each failed one means that somebody else's succeeded.
 const COMMIT_ATTEMPTS_MAX: usize = 16;
@@ -130,17 +130,25 @@ impl Directory {
                 }
                 return Ok(Amended { person: decision.person, plan: decision.plan });
             }
+            let taken = self.taken_back(matter, &decision.plan, &decision.person).await?;
             let (mut commit, person) = commit(matter, &records, &decision, organizations);
             let mut told = audit::changes(matter, &decision.plan, &person, records.person.is_none());
-            told.extend(audit::tokens(matter, records.person.as_ref(), &person));
             told.extend(audit::plan(matter, &recorded, &person));
-            let stream = Key::Audit(matter.enterprise.id);
-            let appends = told.iter().map(|line| Write::Append(stream, line.as_bytes().to_vec()));
-            commit.writes.extend(appends);
+            told.extend(audit::tokens(matter, records.person.as_ref(), &person));
+            told.extend(sent::told(matter, &taken));
+            commit.expect.extend(taken.expect);
+            commit.writes.extend(taken.writes);
+            let notices = self.notices(matter, &decision.plan, &person);
+            let has_notices = !notices.is_empty();
+            commit.writes.extend(notices);
+            commit.writes.extend(audit::appends(matter.enterprise, &told));
             commit.writes.push(Write::Notify(Note::Person(matter.enterprise.id, matter.person)));
             if self.store.commit(commit).await.map_err(E::from)? == Committed::Applied {
                 self.forget_person(matter.person);
                 told.iter().for_each(AuditLine::log);
+                if has_notices {
+                    self.wake_outbox();
+                }
                 for change in &decision.plan.changes {
                     self.metrics.provisioning_change(matter.cause.trigger, change.kind());
                 }
@@ -311,14 +319,16 @@ fn set_writes(matter: &Matter<'_>, records: &Records, change: &Change) -> Vec<Wr
         Change::BecomeUnowned { .. } => vec![Write::Insert(Key::Unowned(id), org)],
         Change::Hold { .. } => vec![Write::Insert(Key::HeldRemovals(id), held)],
         Change::Release { .. } => vec![Write::Remove(Key::HeldRemovals(id), held)],
-        Change::CancelInvitation { invitation, .. } => {
+        Change::CancelInvitation { invitation, .. } | Change::AcceptInvitation { invitation, .. } => {
             let reference = [&records.invitee.address.as_bytes()[..], invitation.as_bytes()].concat();
-            let cancelled = records.invitee.invitations.iter().find(|i| i.id == *invitation);
-            let sent = cancelled
-                .and_then(|cancelled| cancelled.inviter)
+            let gone = records.invitee.invitations.iter().find(|i| i.id == *invitation);
+            let sent = gone
+                .and_then(|gone| gone.inviter)
                 .map(|inviter| Write::Remove(Key::SentInvitations(id, inviter), reference.clone()));
+            // A mail that still waits would invite to nothing.
+            let mail = gone.map(|gone| Write::Delete(outbox::key_of(id, gone)));
             let listed = Write::Remove(Key::OrganizationInvitations(id, organization), reference);
-            std::iter::once(listed).chain(sent).collect()
+            std::iter::once(listed).chain(sent).chain(mail).collect()
         }
         Change::Demote { .. } | Change::Pin { .. } | Change::Unpin { .. } => vec![],
     }

@@ -3,7 +3,7 @@ use crate::{
     domain::{AccessToken, GroupClaim, MembershipSource, OrganizationSlug, Person, PersonId, PinReason},
     provisioning::{Change, Plan},
     saml::VerifiedAssertion,
-    store::{Key, Op},
+    store::{Key, Op, Write},
     telemetry::{AuditAction, AuditEvent, AuditLine, Trigger},
 };
 
@@ -59,7 +59,9 @@ pub(super) fn changes(matter: &Matter<'_>, plan: &Plan, person: &Person, is_new:
     let told = plan.changes.iter().map(|change| {
         let (action, rule) = names(change, matter.source);
         let invitation = match change {
-            Change::CancelInvitation { invitation, .. } => Some(invitation.to_string()),
+            Change::CancelInvitation { invitation, .. } | Change::AcceptInvitation { invitation, .. } => {
+                Some(invitation.to_string())
+            }
             _ => None,
         };
         AuditLine::of(&AuditEvent {
@@ -176,6 +178,12 @@ pub(super) fn append(enterprise: &Enterprise, lines: &[AuditLine]) -> Vec<Op> {
     lines.iter().map(append).collect()
 }
 
+/// The same in a commit.
+pub(super) fn appends(enterprise: &Enterprise, lines: &[AuditLine]) -> Vec<Write> {
+    let append = |line: &AuditLine| Write::Append(Key::Audit(enterprise.id), line.as_bytes().to_vec());
+    lines.iter().map(append).collect()
+}
+
 fn event<'a>(matter: &'a Matter<'_>, person: &'a str, action: AuditAction) -> AuditEvent<'a> {
     let Matter { cause, enterprise, now, .. } = matter;
     AuditEvent {
@@ -200,6 +208,7 @@ fn names(change: &Change, source: MembershipSource) -> (AuditAction, &'static st
         Change::Demote { .. } => (AuditAction::UpdateMember, "by_owner"),
         Change::Leave { .. } => (AuditAction::RemoveMember, "not_in_group"),
         Change::CancelInvitation { .. } => (AuditAction::CancelInvitation, "superseded_by_assertion"),
+        Change::AcceptInvitation { .. } => (AuditAction::AcceptInvitation, "invitation_accepted"),
         Change::BecomeUnowned { .. } => (AuditAction::BecameUnowned, "last_owner_left"),
         Change::Hold { reason, .. } => (AuditAction::ProvisionHeld, reason.as_str()),
         Change::Release { .. } => (AuditAction::HoldReleased, "in_group"),

@@ -2,22 +2,27 @@
 //!
 //! `amend` is the one path on which memberships change. `sign_in` turns a verified assertion into memberships and a session,
 //! `sessions` finds a request's session and `tokens` its token, `cache` remembers both for a moment and `push` forgets what other
-//! gateways changed, `person_sessions` lists and ends what a person has open, `logout` ends sessions, `organizations` answers
-//! who owns what, `audit` tells what was done. What owners do (`acts` says who may) is in `members` (roles, removals, claims),
-//! `people` (who may come in at all), `holds` (what the guard stopped, and what is undone) and `registry` (organizations
-//! themselves). `settings` unites the configuration with the store's organizations, `outlook` asks what would be and why.
+//! gateways changed, `person_sessions` lists and ends what a person has open, `logout` ends sessions, `organizations` answers who
+//! owns what, `audit` tells what was done. What owners do (`acts` says who may) is in `members` (roles, removals, claims), `people`
+//! (who may come in at all), `holds` (what the guard stopped, and what is undone) and `registry` (organizations themselves).
+//! `settings` unites the configuration with the store's organizations, `outlook` asks what would be and why. `invitations` are
+//! offers of membership, whose mails wait in the `outbox`; `recovery` lets an enterprise's owner in while the IdP is down.
 mod acts;
 mod amend;
 mod audit;
 mod cache;
 mod holds;
+mod invitations;
+mod listing;
 mod logout;
 mod members;
 mod organizations;
+pub mod outbox;
 mod outlook;
 mod people;
 mod person_sessions;
 mod push;
+mod recovery;
 mod registry;
 mod sessions;
 mod settings;
@@ -38,14 +43,19 @@ use crate::{
     telemetry::Metrics,
 };
 
-pub use crate::store::{Heard, Note, Notes, StoreError};
+pub use crate::store::{Entry, Heard, Note, Notes, StoreError};
 pub use acts::{ActError, Actor};
 pub use amend::Contended;
 pub use audit::Cause;
 use cache::Cache;
 pub use holds::{Hold, HoldCursor, Restored};
+pub use invitations::{
+    AcceptError, Accepted, INVITATION_DAYS, InvitationState, Invite, InviteError, RESEND_SECONDS_MIN,
+    SENDS_MAX,
+};
 pub use logout::LogoutError;
 pub use outlook::Explained;
+pub use recovery::{RECOVERY_CONTEXT, Recovered, RecoveryError, is_recovery};
 pub use registry::{ALIASES_MAX, NewOrganization, ORGANIZATIONS_MAX, OrganizationChange};
 pub use sign_in::{SignInError, SignedIn};
 pub use tokens::{Authorization, KnownToken, NewToken, TOKENS_MAX, TokenError, TokenRefusal, TokenSettings};
@@ -82,6 +92,9 @@ pub struct Directory {
     tokens: Cache<ActiveToken>,
     settings: settings::Cache,
     metrics: Metrics,
+    /// `None` where no mail is sent.
+    post: Option<outbox::Post>,
+    recovery: recovery::Throttle,
 }
 
 impl Directory {
@@ -95,7 +108,17 @@ impl Directory {
             tokens: Cache::default(),
             settings: settings::Cache::default(),
             metrics,
+            post: None,
+            recovery: recovery::Throttle::default(),
         }
+    }
+
+    /// With mail: what is queued from now on, an [`outbox::Outbox`] sends. `notices`: also that people left, and that invitations
+    /// were withdrawn.
+    #[must_use]
+    pub fn with_mail(mut self, notices: bool) -> Self {
+        self.post = Some(outbox::Post { wake: Arc::default(), notices });
+        self
     }
 
     /// How long sessions live that are opened from now on; those that are open keep what they were given.

@@ -200,6 +200,8 @@ pub struct Organization {
     pub unowned_since: Option<Timestamp>,
     /// Removals by automation within the last hour, oldest first, as (when counting began, how many).
     pub removals: Vec<(Timestamp, u32)>,
+    /// Invitations by hand within the last day, oldest first, in the same form.
+    pub invited: Vec<(Timestamp, u32)>,
 }
 
 impl Organization {
@@ -215,6 +217,7 @@ impl Organization {
             owners: BTreeSet::new(),
             unowned_since: None,
             removals: vec![],
+            invited: vec![],
         }
     }
 }

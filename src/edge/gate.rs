@@ -10,9 +10,11 @@ use super::{
     callers::{self, TokenProblem},
     cookies,
     framing::Verdicts,
+    invitations, json_api,
     logout::{self, start::Place},
     metadata::{self, OwnMetadata},
     record::Facts,
+    recovery,
     respond::Problem,
     router::{Endpoint, Own, Router},
     sign_in::{
@@ -23,6 +25,7 @@ use super::{
 };
 use crate::{
     access::{self, CanonicalPath, Decision, Found, RequestFacts, Route, Routes, Rule},
+    api::Api,
     directory::{self, Directory},
     domain::{ActiveSession, AuthnDemand, Caller, EnterpriseSlug, Timestamp},
     proxy::{self, Body, Outgoing, Screened},
@@ -39,6 +42,7 @@ pub struct Gate {
     pub enterprises: HashMap<EnterpriseSlug, Arc<EnterpriseGate>>,
     /// What the chooser knows.
     pub domains: Domains,
+    pub api: Api,
     pub settings: Settings,
     /// What each worker makes its own way to the origin servers of.
     pub proxy: proxy::Settings,
@@ -58,6 +62,9 @@ pub struct EnterpriseGate {
     pub acs_urls: Vec<String>,
     /// What RelayState may say where a sign-in began at the IdP: paths (S-98).
     pub idp_initiated_targets: Vec<String>,
+    /// Who people are, by what a recovery code's owner types: known while the IdP is not.
+    pub idp_entity_id: String,
+    pub subject: saml::SubjectKey,
 }
 
 impl EnterpriseGate {
@@ -132,6 +139,11 @@ impl Serving {
         };
         let screened = self.proxy.screen(request)?;
         match (own, facts.route) {
+            (Own::Endpoint(Endpoint::Api { host }), _) => {
+                facts.decision = "own";
+                let request = screened.into_request();
+                Ok(Box::pin(json_api::serve(&self.gate, host, &path, request, text(request_id), facts)).await)
+            }
             (Own::Endpoint(endpoint), _) => {
                 facts.decision = "own";
                 self.serve(endpoint, screened, text(request_id)).await
@@ -176,10 +188,21 @@ impl Serving {
                 }
                 Box::pin(logout::start::sign_out(&self.gate, &place, request, request_id)).await
             }
+            Endpoint::Invitation { host } => {
+                Box::pin(invitations::serve(&self.gate, host, screened.request(), request_id)).await
+            }
+            Endpoint::RecoveryCodes { host } => {
+                Box::pin(recovery::codes(&self.gate, host, screened.request(), request_id)).await
+            }
+            Endpoint::Recover { host } => {
+                Box::pin(recovery::recover(&self.gate, host, screened.into_request(), request_id)).await
+            }
             Endpoint::Slo { enterprise, url } => {
                 let request = screened.into_request();
                 Box::pin(logout::receive(&self.gate, enterprise, url, request, request_id)).await
             }
+            // Taken by `answer` already.
+            Endpoint::Api { .. } => Err(Problem::NoRoute),
         }
     }
 

@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     access::{HostFault, PathFault},
-    directory::{LogoutError, SignInError, StoreError},
+    api,
+    directory::{AcceptError, LogoutError, RecoveryError, SignInError, StoreError},
     domain::EnterpriseSlug,
     proxy::{Body, ProxyError, RequestFault},
     saml::{self, Check, Reason},
@@ -66,9 +67,9 @@ pub enum Problem {
     NoConnection(#[from] saml::NoConnection),
     #[error("return_to is no path of this host")]
     ReturnTo,
-    #[error("the chooser's form: a field stands in it twice")]
+    #[error("a form: a field stands in it twice")]
     FormFieldTwice,
-    #[error("the chooser's form: {0}")]
+    #[error("a form: {0}")]
     FormTransport(TransportFault),
     #[error("a page could not be written: {0}")]
     Page(#[from] askama::Error),
@@ -80,6 +81,12 @@ pub enum Problem {
     LogoutRefused(logout::Refused),
     #[error("a sign-out was posted from another site")]
     LogoutCrossSite,
+    #[error("a form of ours was posted from another site")]
+    CrossSite,
+    #[error("invitation: {0}")]
+    InvitationRefused(AcceptError),
+    #[error("recovery: {0}")]
+    RecoveryRefused(RecoveryError),
     #[error("a route names the enterprise {0}, which is not configured")]
     NotConfigured(EnterpriseSlug),
     #[error("{0}")]
@@ -146,6 +153,16 @@ impl Problem {
             Self::NoConnection(_) => (StatusCode::SERVICE_UNAVAILABLE, Class::SignInUnavailable),
             Self::LogoutRefused(refused) => logout_answer(refused),
             Self::LogoutCrossSite => (StatusCode::FORBIDDEN, Class::LogoutCrossSite),
+            Self::CrossSite => (StatusCode::FORBIDDEN, Class::CrossSite),
+            Self::InvitationRefused(AcceptError::Store(_) | AcceptError::Contended(_))
+            | Self::RecoveryRefused(RecoveryError::Store(_) | RecoveryError::Random(_)) => {
+                (StatusCode::SERVICE_UNAVAILABLE, Class::Unavailable)
+            }
+            Self::InvitationRefused(_) => (StatusCode::FORBIDDEN, Class::InvitationRefused),
+            Self::RecoveryRefused(RecoveryError::Throttled) => {
+                (StatusCode::TOO_MANY_REQUESTS, Class::RecoveryThrottled)
+            }
+            Self::RecoveryRefused(_) => (StatusCode::FORBIDDEN, Class::RecoveryRefused),
             Self::NotConfigured(_)
             | Self::Page(_)
             | Self::Proxy(
@@ -251,6 +268,12 @@ pub fn problem(pages: &Pages, problem: &Problem, navigation: bool, request_id: &
         }
         answer(status, "application/json", text.to_string())
     };
+    mark(&mut response, problem);
+    response
+}
+
+/// What a problem says in fields.
+fn mark(response: &mut Response<Body>, problem: &Problem) {
     if let Problem::TokenRefused(refused) = problem {
         let challenge = HeaderValue::from_static(refused.challenge());
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
@@ -262,6 +285,14 @@ pub fn problem(pages: &Pages, problem: &Problem, navigation: bool, request_id: &
     if matches!(problem, Problem::Framing(_) | Problem::Request(_)) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+}
+
+/// The answer to what was found wrong before the API was reached, in the API's own form.
+pub fn api_problem(pages: &Pages, problem: &Problem, request_id: &str) -> Response<Body> {
+    let (status, class) = problem.answer();
+    let message = &pages.texts(class).message;
+    let mut response = api::problem(status, class.code(), message, request_id).map(Body::from);
+    mark(&mut response, problem);
     response
 }
 

@@ -2,8 +2,9 @@
 //!
 //! `claims` reads groups and profile out of an assertion's attributes, `correspondence` says which organizations those
 //! groups stand for (`dn` and `pattern` help it to read their names), `doubt` says what is made of a claim that may be no
-//! answer, `plan` compares that with what the person has, and `apply` carries the plan out on records. `guard` counts removals.
-//! `preview` and `explain` ask `plan` what would be and why it is so.
+//! answer, `plan` compares that with what the person has, and `apply` carries the plan out on records. `guard` counts removals,
+//! `allowance` invitations. `preview` and `explain` ask `plan` what would be and why it is so.
+mod allowance;
 mod apply;
 mod claims;
 mod correspondence;
@@ -15,13 +16,14 @@ mod pattern;
 mod plan;
 mod preview;
 
+pub use allowance::{INVITATIONS_PER_DAY_MAX, allows_invitation, count_invitation};
 pub use apply::{Act, apply, needs_records};
 pub use claims::{AttributeNames, Reading, UnusableAttribute};
 pub use correspondence::{Correspondence, GroupMatch, GroupNaming, Mapping, Match};
 pub use doubt::{GroupsMissing, MissingGroups, doubt, settle};
 pub use explain::{Explanation, explain};
 pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternError};
-pub use plan::{Change, Current, HoldReason, Plan, departure, plan};
+pub use plan::{Change, Current, HoldReason, Plan, acceptance, departure, plan};
 pub use preview::{Mover, Movers, Outlook, PREVIEW_NAMES_MAX, Preview, Spared};
 
 use crate::domain::OrganizationSlug;

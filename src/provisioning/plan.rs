@@ -29,6 +29,11 @@ pub enum Change {
         organization: OrganizationSlug,
         invitation: InvitationId,
     },
+    /// The invited person takes it up; the membership that follows is a change of its own.
+    AcceptInvitation {
+        organization: OrganizationSlug,
+        invitation: InvitationId,
+    },
     Join {
         organization: OrganizationSlug,
         role: Role,
@@ -91,6 +96,7 @@ impl Change {
     pub fn organization(&self) -> &OrganizationSlug {
         match self {
             Self::CancelInvitation { organization, .. }
+            | Self::AcceptInvitation { organization, .. }
             | Self::Join { organization, .. }
             | Self::Promote { organization }
             | Self::Demote { organization }
@@ -107,6 +113,7 @@ impl Change {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::CancelInvitation { .. } => "cancel_invitation",
+            Self::AcceptInvitation { .. } => "accept_invitation",
             Self::Join { .. } => "join",
             Self::Promote { .. } => "promote",
             Self::Demote { .. } => "demote",
@@ -126,6 +133,7 @@ impl Change {
             Self::Promote { .. } => Some(Role::Owner),
             Self::Demote { .. } => Some(Role::Member),
             Self::CancelInvitation { .. }
+            | Self::AcceptInvitation { .. }
             | Self::BecomeUnowned { .. }
             | Self::Release { .. }
             | Self::Pin { .. }
@@ -183,6 +191,15 @@ pub fn plan(current: &Current<'_>, claim: &GroupClaim, settings: &Settings) -> P
     cancels.append(&mut adds);
     cancels.append(&mut removes);
     Plan { changes: cancels }
+}
+
+/// What taking up an invitation does: the invitation is gone, and the person is what it offered unless they are more already.
+pub fn acceptance(person_memberships: &[Membership], invitation: &Invitation) -> Plan {
+    let organization = &invitation.organization;
+    let accept = Change::AcceptInvitation { organization: organization.clone(), invitation: invitation.id };
+    let member = person_memberships.iter().find(|m| m.organization == *organization);
+    let addition = addition(organization, member, Some(invitation.role));
+    Plan { changes: std::iter::once(accept).chain(addition).collect() }
 }
 
 /// What an owner's own act does to a membership: no guard holds it and no pin keeps it.

@@ -20,6 +20,25 @@ pub enum AuditAction {
     UpdateMember,
     #[serde(rename = "org.cancel_invitation")]
     CancelInvitation,
+    #[serde(rename = "org.invite_member")]
+    InviteMember,
+    /// The mail of an invitation goes out again.
+    #[serde(rename = "org.resend_invitation")]
+    ResendInvitation,
+    #[serde(rename = "org.accept_invitation")]
+    AcceptInvitation,
+    /// Somebody could not accept an invitation.
+    #[serde(rename = "org.invitation_refused")]
+    InvitationRefused,
+    /// The mail of an invitation reaches nobody.
+    #[serde(rename = "org.invitation_failed")]
+    InvitationFailed,
+    #[serde(rename = "org.recovery_codes_generated")]
+    RecoveryCodesGenerated,
+    #[serde(rename = "org.recovery_code_used")]
+    RecoveryCodeUsed,
+    #[serde(rename = "org.recovery_code_failed")]
+    RecoveryCodeFailed,
     #[serde(rename = "org.became_unowned")]
     BecameUnowned,
     /// The removal guard stopped a removal.
@@ -104,6 +123,8 @@ pub enum Trigger {
     Owner,
     /// The person that the event is about.
     Person,
+    /// The mail server's word.
+    Mail,
     /// Whoever runs the gateway, at the command line.
     Operator,
 }
@@ -116,6 +137,7 @@ impl Trigger {
             Self::Scim => "scim",
             Self::Owner => "owner",
             Self::Person => "person",
+            Self::Mail => "mail",
             Self::Operator => "operator",
         }
     }
@@ -144,6 +166,8 @@ pub struct AuditEvent<'a> {
     pub role: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invitation_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invitee_email: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<&'a str>,
     /// The HTTP request's id.
@@ -194,6 +218,7 @@ impl<'a> AuditEvent<'a> {
             organization: None,
             role: None,
             invitation_id: None,
+            invitee_email: None,
             issuer: None,
             request_id: None,
             assertion_id: None,

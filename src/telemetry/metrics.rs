@@ -24,6 +24,7 @@ struct Inner {
     saml_logouts: Family<SamlLabels, Counter>,
     provisioning_changes: Family<ChangeLabels, Counter>,
     sessions: Counter,
+    mails: Family<ResultLabel, Counter>,
     store_durations: Family<OperationLabel, DurationHistogram>,
     certificate_expiries: Family<UseLabel, Gauge>,
     reload_success: Gauge,
@@ -44,6 +45,11 @@ struct SamlLabels {
 struct ChangeLabels {
     trigger: &'static str,
     change: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -75,6 +81,7 @@ impl Metrics {
             saml_logouts: Family::default(),
             provisioning_changes: Family::default(),
             sessions: Counter::default(),
+            mails: Family::default(),
             store_durations: Family::default(),
             certificate_expiries: Family::default(),
             reload_success: Gauge::default(),
@@ -123,6 +130,11 @@ impl Metrics {
     /// Counts an opened session.
     pub fn session_opened(&self) {
         self.0.sessions.inc();
+    }
+
+    /// Counts what became of one attempt at a mail: `sent`, `deferred`, `failed` or `obsolete`.
+    pub fn mail(&self, result: &'static str) {
+        self.0.mails.get_or_create(&ResultLabel { result }).inc();
     }
 
     /// The durations of one kind of store operation; ask once and keep the answer.
@@ -210,6 +222,7 @@ impl Inner {
         let name = "portcullis_provisioning_changes";
         registry.register(name, "Membership changes by trigger and kind", self.provisioning_changes.clone());
         registry.register("portcullis_sessions", "Sessions opened", self.sessions.clone());
+        registry.register("portcullis_mail", "Attempts at mails by result", self.mails.clone());
         let name = "portcullis_store_duration_seconds";
         registry.register(name, "Time that the store took", self.store_durations.clone());
         let name = "portcullis_certificate_expiry_seconds";
@@ -247,6 +260,7 @@ mod tests {
         metrics.logout_refused("logout_replayed");
         metrics.provisioning_change(Trigger::Saml, "org.add_member");
         metrics.session_opened();
+        metrics.mail("sent");
         metrics.store_operation("commit").observe(Duration::from_millis(1));
         metrics.set_certificate_expiries([("idp/example".to_owned(), 2_000_000_000)]);
         metrics.set_removals_held("example", 3);
@@ -266,6 +280,7 @@ mod tests {
             "portcullis_saml_logouts_total{result=\"refused\",reason=\"logout_replayed\"} 1",
             "portcullis_provisioning_changes_total{trigger=\"saml\",change=\"org.add_member\"} 1",
             "portcullis_sessions_total 1",
+            "portcullis_mail_total{result=\"sent\"} 1",
             "portcullis_store_duration_seconds_count{operation=\"commit\"} 1",
             "portcullis_certificate_expiry_seconds{use=\"idp/example\"} 2000000000",
             "config_last_reload_success 1",

@@ -75,6 +75,7 @@ fn known(memberships: &[(&str, Role)], invitations: &[&str]) -> Known {
         secret: [0; 32],
         sent: 1,
         sent_at: at(0),
+        undeliverable_since: None,
     };
     let mut memberships: Vec<_> = memberships.iter().map(membership).collect();
     memberships.sort_by(|a, b| a.organization.cmp(&b.organization));

@@ -294,7 +294,7 @@ fn deliver(delivery: &Delivery) -> Result<Response<Body>, Problem> {
 }
 
 /// L-08: whether a form of this very origin sent the request. What says neither of itself is taken for a stranger.
-fn is_same_origin(fields: &HeaderMap, origin: &str) -> bool {
+pub(super) fn is_same_origin(fields: &HeaderMap, origin: &str) -> bool {
     let field = |name: &str| fields.get(name).map(|value| value.to_str().unwrap_or_default());
     match field("sec-fetch-site") {
         Some(site) => site == "same-origin",
