@@ -31,6 +31,9 @@ enum Command {
     Check {
         #[command(flatten)]
         config: ConfigFile,
+        /// Look into the store too, whether everything in it agrees
+        #[arg(long)]
+        store: bool,
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
@@ -69,6 +72,22 @@ enum Command {
     Token(commands::Token),
     #[command(subcommand)]
     Hold(commands::Hold),
+    Audit(commands::Audit),
+    /// Write the whole store to a file, as JSON lines with a checksum
+    Export {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// A file that is not there yet
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Fill an empty store with what `export` wrote, from whichever kind of store
+    Import {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Look into SAML messages
     #[command(subcommand)]
     Saml(SamlCommand),
@@ -98,7 +117,11 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<Outcome, Failure> {
     match command {
         Command::Serve { config } => commands::serve(&config.path()),
-        Command::Check { config, format } => commands::check(&config.path(), format),
+        Command::Check { config, store: false, format } => commands::check(&config.path(), format),
+        Command::Check { config, store: true, format } => commands::check_store(&config.path(), format),
+        Command::Audit(arguments) => commands::audit(arguments),
+        Command::Export { config, file } => commands::export(&config.path(), &file),
+        Command::Import { config, file } => commands::import_store(&config.path(), &file),
         Command::Demo { check, folder } => commands::demo(&folder, check),
         Command::Idp(arguments) => commands::idp(arguments),
         Command::Metadata { command: Some(MetadataCommand::Import(arguments)), .. } => {

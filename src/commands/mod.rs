@@ -13,9 +13,12 @@ use crate::{
     domain::EnterpriseSlug,
 };
 
+mod audit;
 mod check;
+mod check_store;
 mod demo;
 mod directory;
+mod dump;
 mod explain;
 mod file_watch;
 mod idp;
@@ -26,8 +29,11 @@ mod people;
 mod plan;
 mod serve;
 
+pub use audit::{Audit, audit};
 pub use check::check;
+pub use check_store::check_store;
 pub use demo::demo;
+pub use dump::{export, import as import_store};
 pub use explain::{Explain, explain};
 pub use idp::{Idp, idp};
 pub use inspect::{Inspect, inspect};

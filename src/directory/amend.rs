@@ -132,7 +132,7 @@ impl Directory {
             }
             let taken = self.taken_back(matter, &decision.plan, &decision.person).await?;
             let (mut commit, person) = commit(matter, &records, &decision, organizations);
-            let mut told = audit::changes(matter, &decision.plan, &person, records.person.is_none());
+            let mut told = audit::changes(matter, &decision.plan, records.person.as_ref(), &person);
             told.extend(audit::plan(matter, &recorded, &person));
             told.extend(audit::tokens(matter, records.person.as_ref(), &person));
             told.extend(sent::told(matter, &taken));

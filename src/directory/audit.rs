@@ -4,7 +4,7 @@ use crate::{
     provisioning::{Change, Plan},
     saml::VerifiedAssertion,
     store::{Key, Op, Write},
-    telemetry::{AuditAction, AuditEvent, AuditLine, Trigger},
+    telemetry::{AuditAction, AuditEvent, AuditLine, MembershipState, Trigger},
 };
 
 use super::{Enterprise, amend::Matter};
@@ -45,7 +45,12 @@ impl<'a> Cause<'a> {
 }
 
 /// One event for a new person, one for each change.
-pub(super) fn changes(matter: &Matter<'_>, plan: &Plan, person: &Person, is_new: bool) -> Vec<AuditLine> {
+pub(super) fn changes(
+    matter: &Matter<'_>,
+    plan: &Plan,
+    before: Option<&Person>,
+    person: &Person,
+) -> Vec<AuditLine> {
     let id = person.id.to_string();
     let actor_id = matter.cause.actor.map(|(id, _)| id.to_string());
     let event = |action| AuditEvent {
@@ -53,7 +58,7 @@ pub(super) fn changes(matter: &Matter<'_>, plan: &Plan, person: &Person, is_new:
         actor_id: actor_id.as_deref(),
         ..event(matter, &id, action)
     };
-    let new = is_new.then(|| AuditLine::of(&event(AuditAction::ProvisionIdentity)));
+    let new = before.is_none().then(|| AuditLine::of(&event(AuditAction::ProvisionIdentity)));
     let act =
         matter.cause.act.map(|act| AuditLine::of(&AuditEvent { reason: matter.cause.rule, ..event(act) }));
     let told = plan.changes.iter().map(|change| {
@@ -67,6 +72,8 @@ pub(super) fn changes(matter: &Matter<'_>, plan: &Plan, person: &Person, is_new:
         AuditLine::of(&AuditEvent {
             organization: Some(change.organization().as_str()),
             role: change.role().map(|role| role.as_str()),
+            before: before.and_then(|person| state(person, change)),
+            after: state(person, change),
             invitation_id: invitation.as_deref(),
             reason: Some(matter.cause.rule.unwrap_or(rule)),
             batch: matches!(change, Change::Leave { .. } | Change::Hold { .. })
@@ -134,6 +141,13 @@ pub(super) fn tokens(matter: &Matter<'_>, before: Option<&Person>, after: &Perso
         }
     }
     told
+}
+
+/// The membership that a change is about; invitations and flags are about none.
+fn state(person: &Person, change: &Change) -> Option<MembershipState> {
+    let is_of_membership = !matches!(change, Change::CancelInvitation { .. } | Change::BecomeUnowned { .. });
+    let membership = is_of_membership.then(|| person.membership(change.organization())).flatten();
+    membership.map(MembershipState::from)
 }
 
 /// One event for the verified response, one for groups that were not known.

@@ -79,7 +79,7 @@ impl Directory {
             let Some(value) = value else { continue };
             found.push(match id {
                 CallerId::Session(id) => match records::decode_session(*id, &value)? {
-                    Some(session) => Found::Session(session),
+                    Some(session) => Found::Session(session.into()),
                     // Of an older version: none here.
                     None => continue,
                 },
@@ -118,7 +118,7 @@ impl Directory {
 
 /// What was found behind what a caller showed.
 enum Found {
-    Session(Session),
+    Session(Box<Session>),
     Token([u8; 32], TokenHolder),
 }
 
@@ -134,7 +134,7 @@ impl Found {
         match self {
             Self::Session(session) => {
                 let opens = session.is_live(now) && may_come_in(&person) && is_of_link(&session, &person);
-                let active = ActiveSession { session, memberships: person.memberships };
+                let active = ActiveSession { session: *session, memberships: person.memberships };
                 opens.then(|| Caller::Session(active.into()))
             }
             Self::Token(secret, holder) => {

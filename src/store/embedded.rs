@@ -7,6 +7,7 @@
 //! enabled.
 mod streams;
 mod tables;
+mod whole;
 mod writer;
 
 use std::{
@@ -24,6 +25,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use super::{
     BoxFuture, Commit, Committed, Entry, Heard, Key, NOTES_QUEUED_MAX, Notes, Op, Reply, Store, StoreError,
     StreamHead, Timestamp, rules,
+    stream::Link,
+    whole::{Next, Visit, Whole},
 };
 use tables::unavailable;
 use writer::{Done, Job, Work};
@@ -160,6 +163,25 @@ impl Store for Embedded {
     /// Writes and flushes: a full or broken disk refuses just that.
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move { self.write(Work::Ready).await.map(drop) })
+    }
+}
+
+impl Whole for Embedded {
+    fn walk<'a>(
+        &'a self,
+        _now: Timestamp,
+        visit: &'a mut Visit<'a>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { whole::walk(&self.database, visit) })
+    }
+
+    fn restore<'a>(
+        &'a self,
+        _now: Timestamp,
+        _import: Link,
+        next: &'a mut Next<'a>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { whole::restore(&self.database, next) })
     }
 }
 

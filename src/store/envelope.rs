@@ -23,6 +23,11 @@ pub(super) fn millis(at: Timestamp) -> u64 {
     u64::try_from(at.as_millisecond()).unwrap_or(0)
 }
 
+/// The point in time that [`millis`] wrote.
+pub(super) fn at(millis: u64) -> Timestamp {
+    i64::try_from(millis).ok().and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or(Timestamp::MAX)
+}
+
 pub(super) fn record(revision: Revision, value: &[u8]) -> Vec<u8> {
     seal('r', revision.min(REVISION_MAX), value)
 }

@@ -6,16 +6,21 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use crate::domain::Timestamp;
 
+mod chain;
+pub mod dump;
 pub mod embedded;
 mod envelope;
 mod key;
+mod key_text;
 mod note;
 pub mod records;
 pub mod redis;
 mod rules;
 pub mod stream;
 mod timed;
+pub mod whole;
 
+pub use chain::{Broken, Chain, verify_stream};
 pub use key::{Key, Kind, Shard};
 pub use note::{Heard, NOTES_QUEUED_MAX, Note, Notes};
 pub use rules::{
@@ -24,6 +29,7 @@ pub use rules::{
 };
 pub use stream::{Entry, StreamHead};
 pub use timed::Timed;
+pub use whole::{Piece, Whole, open_whole};
 
 /// Which backend, with exactly its own settings.
 #[derive(Debug, Clone, PartialEq)]

@@ -23,6 +23,7 @@ mod node;
 mod sentinel;
 mod slot;
 mod topology;
+mod whole;
 
 use std::sync::Arc;
 

@@ -6,7 +6,10 @@ use std::{cell::RefCell, fmt::Display, net::IpAddr, time::Duration};
 
 use serde::{Serialize, Serializer};
 
-use super::log::{ACCESS, AUDIT};
+use super::{
+    audit_line::{MembershipState, Told},
+    log::{ACCESS, AUDIT},
+};
 use crate::domain::{SessionId, Timestamp, TokenId};
 
 /// What happened, by its name in the audit log.
@@ -114,6 +117,16 @@ pub enum AuditAction {
     UpdateOrganization,
 }
 
+impl AuditAction {
+    /// Its name in the log and in the store.
+    pub fn name(self) -> String {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::String(name)) => name,
+            _ => String::new(),
+        }
+    }
+}
+
 /// What made it happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -154,7 +167,7 @@ pub struct AuditEvent<'a> {
     #[serde(rename = "business")]
     pub enterprise: &'a str,
     /// The person's id, as hexadecimal digits.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "user_id", skip_serializing_if = "Option::is_none")]
     pub person: Option<&'a str>,
     /// The stable id's value: the NameID's, or that of the attribute that identifies people.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -164,6 +177,11 @@ pub struct AuditEvent<'a> {
     /// `member` or `owner`.
     #[serde(rename = "permission", skip_serializing_if = "Option::is_none")]
     pub role: Option<&'a str>,
+    /// The membership that changed, as it was and as it is; `None` where there was or is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<MembershipState>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<MembershipState>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invitation_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -201,7 +219,8 @@ pub struct AuditEvent<'a> {
     /// `absent`, `overage`, `object_ids`, `empty` or `present`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups_state: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    /// What does not fit is counted instead.
+    #[serde(skip)]
     pub groups: &'a [String],
 }
 
@@ -217,6 +236,8 @@ impl<'a> AuditEvent<'a> {
             user: None,
             organization: None,
             role: None,
+            before: None,
+            after: None,
             invitation_id: None,
             invitee_email: None,
             issuer: None,
@@ -279,7 +300,7 @@ pub struct AuditLine(String);
 impl AuditLine {
     pub fn of(event: &AuditEvent<'_>) -> Self {
         // Texts, numbers and lists of texts: serde_json has nothing to refuse.
-        Self(serde_json::to_string(event).unwrap_or_default())
+        Self(serde_json::to_string(&Told::of(event)).unwrap_or_default())
     }
 
     pub fn as_bytes(&self) -> &[u8] {
@@ -296,7 +317,7 @@ impl AuditLine {
 /// Writes an audit event to the log.
 pub fn audit(event: &AuditEvent<'_>) {
     if tracing::enabled!(target: AUDIT, tracing::Level::INFO) {
-        write(event, |line| tracing::info!(target: AUDIT, line));
+        write(&Told::of(event), |line| tracing::info!(target: AUDIT, line));
     }
 }
 

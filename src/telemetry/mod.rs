@@ -1,10 +1,12 @@
 //! Logs, metrics and audit events: names and fields in one place.
+mod audit_line;
 mod histogram;
 mod lines;
 mod log;
 mod metrics;
 mod traffic;
 
+pub use audit_line::MembershipState;
 pub use histogram::DurationHistogram;
 pub use lines::{AccessLine, AuditAction, AuditEvent, AuditLine, Trigger, access_log, audit};
 pub use log::{InitError, check_level, init};

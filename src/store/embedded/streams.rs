@@ -5,9 +5,9 @@ use super::tables::unavailable;
 use crate::store::{Entry, Key, StoreError, StreamHead};
 
 /// A stream's text and a sequence to the link and the value.
-const ENTRIES: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("entries");
+pub(super) const ENTRIES: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("entries");
 /// A stream's text to its head.
-const HEADS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("heads");
+pub(super) const HEADS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("heads");
 
 /// The tables within a write transaction.
 pub(super) struct Streams<'t> {
@@ -53,7 +53,14 @@ impl<'t> Streams<'t> {
         Ok(true)
     }
 
-    fn write_head(&mut self, text: &str, head: &StreamHead) -> Result<(), StoreError> {
+    /// For an import.
+    pub fn write_entry(&mut self, text: &str, entry: &Entry) -> Result<(), StoreError> {
+        let row = [&entry.link[..], &entry.value].concat();
+        self.entries.insert((text, entry.sequence), row.as_slice()).map_err(unavailable)?;
+        Ok(())
+    }
+
+    pub fn write_head(&mut self, text: &str, head: &StreamHead) -> Result<(), StoreError> {
         self.heads.insert(text, head.encode().as_slice()).map_err(unavailable)?;
         Ok(())
     }
@@ -92,7 +99,7 @@ fn head_in(
     }
 }
 
-fn entry(sequence: u64, row: &[u8]) -> Result<Entry, StoreError> {
+pub(super) fn entry(sequence: u64, row: &[u8]) -> Result<Entry, StoreError> {
     let (link, value) =
         row.split_first_chunk::<32>().ok_or_else(|| StoreError::Corrupt("an entry".into()))?;
     Ok(Entry { sequence, link: *link, value: value.to_vec() })

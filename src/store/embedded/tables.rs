@@ -17,7 +17,7 @@ use super::streams::Streams;
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 pub(super) const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
 pub(super) const EXPIRIES: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("expiries");
-const SETS: TableDefinition<'_, (&str, &[u8]), ()> = TableDefinition::new("sets");
+pub(super) const SETS: TableDefinition<'_, (&str, &[u8]), ()> = TableDefinition::new("sets");
 
 const FORMAT_ROW: &str = "format";
 const FORMAT: u64 = 1;
@@ -78,7 +78,7 @@ pub(super) struct Tables<'t> {
     values: Table<'t, &'static str, &'static [u8]>,
     expiries: Table<'t, (u64, &'static str), ()>,
     sets: Table<'t, (&'static str, &'static [u8]), ()>,
-    streams: Streams<'t>,
+    pub(super) streams: Streams<'t>,
     /// Whether anything was written.
     pub changed: bool,
     /// To be told once the transaction is durable.
@@ -229,14 +229,19 @@ impl<'t> Tables<'t> {
         }
     }
 
-    fn put_expiring(&mut self, key: &str, value: &[u8], expires_at: Timestamp) -> Result<(), StoreError> {
+    pub(super) fn put_expiring(
+        &mut self,
+        key: &str,
+        value: &[u8],
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
         self.put(key, &envelope::expiring(expires_at, value))?;
         self.expiries.insert((envelope::millis(expires_at), key), ()).map_err(unavailable)?;
         Ok(())
     }
 
     /// Writes a value with its head; takes away what an earlier value had in the table of expiries.
-    fn put(&mut self, key: &str, stored: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn put(&mut self, key: &str, stored: &[u8]) -> Result<(), StoreError> {
         let old = self.values.insert(key, stored).map_err(unavailable)?;
         let expiry = old.and_then(|old| expiry(old.value()));
         self.changed = true;
@@ -287,7 +292,7 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    fn insert(&mut self, key: &Key, member: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn insert(&mut self, key: &Key, member: &[u8]) -> Result<(), StoreError> {
         let text = key.text();
         self.changed |= self.sets.insert((text.as_str(), member), ()).map_err(unavailable)?.is_none();
         Ok(())

@@ -40,7 +40,7 @@ pub(super) fn members(answer: Result<Value, RedisError>) -> Result<Vec<Vec<u8>>,
     array(answer.map_err(|error| store_error(&error))?)?.into_iter().map(bytes).collect()
 }
 
-fn bytes(answer: Value) -> Result<Vec<u8>, StoreError> {
+pub(super) fn bytes(answer: Value) -> Result<Vec<u8>, StoreError> {
     match answer {
         Value::BulkString(bytes) => Ok(bytes),
         _ => Err(corrupt_reply()),
@@ -75,7 +75,7 @@ fn exactly<const N: usize>(answer: Value) -> Result<[Value; N], StoreError> {
     array(answer)?.try_into().map_err(|_| corrupt_reply())
 }
 
-fn array(answer: Value) -> Result<Vec<Value>, StoreError> {
+pub(super) fn array(answer: Value) -> Result<Vec<Value>, StoreError> {
     match answer {
         Value::Array(values) => Ok(values),
         _ => Err(corrupt_reply()),

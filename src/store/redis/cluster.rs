@@ -107,6 +107,13 @@ impl Cluster {
         Arc::clone(&self.shared)
     }
 
+    /// The nodes that have slots, each once.
+    pub fn primaries(&self) -> Vec<Arc<Node>> {
+        let map = self.shared.map.load();
+        let has_slots = |node: &&Arc<Node>| map.ranges.iter().any(|(_, _, of)| Arc::ptr_eq(of, node));
+        map.nodes.values().filter(has_slots).cloned().collect()
+    }
+
     /// Runs the steps in order.
     pub async fn run(&self, steps: Vec<Step>, deadline: Deadline) -> Result<Answers, StoreError> {
         deadline.limit(self.follow(steps, deadline)).await?

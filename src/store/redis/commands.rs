@@ -7,7 +7,7 @@ use crate::store::{Key, Op, Revision, Timestamp, Write, envelope, stream};
 
 /// How long a value outlives its expiry on the server, so that a server whose clock runs ahead of ours does not
 /// forget a mark that we still rely on. Reads judge the expiry by our clock.
-const EXPIRY_MARGIN_MILLIS: u64 = 60_000;
+pub(super) const EXPIRY_MARGIN_MILLIS: u64 = 60_000;
 /// Where notes are told; `commit.lua` has it too.
 pub(super) const CHANNEL: &str = "pc:notes";
 
@@ -142,7 +142,7 @@ pub(super) fn command(op: &Op, now: Timestamp) -> Cmd {
 }
 
 /// How long the server keeps a value: what remains by our clock, and the margin.
-fn kept_millis(expires_at: Timestamp, now: Timestamp) -> u64 {
+pub(super) fn kept_millis(expires_at: Timestamp, now: Timestamp) -> u64 {
     envelope::millis(expires_at).saturating_sub(envelope::millis(now)) + EXPIRY_MARGIN_MILLIS
 }
 

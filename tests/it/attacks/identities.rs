@@ -59,7 +59,7 @@ async fn s_96_a_look_alike_is_another_person_or_nobody() {
         if seen.answer.status == 303 {
             assert_eq!(seen.audit[0]["user"], *look_alike);
             let person = world.gateway.person_id_at(forge::IDP, look_alike).to_string();
-            assert_eq!(seen.audit[0]["person"], person.as_str(), "{look_alike:?}");
+            assert_eq!(seen.audit[0]["user_id"], person.as_str(), "{look_alike:?}");
             assert_ne!(person, alice, "{look_alike:?}");
             let user = world.forwarded_with(&seen).values("x-forwarded-user").concat();
             assert_eq!(told(&user), *look_alike);
@@ -97,7 +97,7 @@ async fn s_97_names_that_are_code_to_somebody() {
         assert!(request.head.is_ascii(), "{}", request.head);
         // Found again by exactly this name.
         let person = world.gateway.person_id_at(forge::IDP, name);
-        assert_eq!(seen.audit[0]["person"], person.to_string());
+        assert_eq!(seen.audit[0]["user_id"], person.to_string());
     }
     for name in ["a\r\nX-Evil: 1", "a\nb", "a\u{1b}[31m", "a\u{7f}", "a\u{85}b"] {
         world.rewind().await;

@@ -119,7 +119,7 @@ async fn s_92_nobody_is_found_by_name_across_enterprises() {
     let globex = EnterpriseId::of(&EnterpriseSlug::parse("globex").unwrap());
     let other = PersonId::of(globex, GLOBEX_IDP, &name_id("alice"));
     assert_ne!(other, alice);
-    assert_eq!(seen.audit[0]["person"], other.to_string());
+    assert_eq!(seen.audit[0]["user_id"], other.to_string());
     assert_eq!(world.gateway.members("octo-org").await, [alice], "the other alice joined here");
     world.stop().await;
 }
