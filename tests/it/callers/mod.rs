@@ -150,8 +150,7 @@ fn cookie(browser: &Browser) -> SessionToken {
 
 fn enterprise(gateway: &TestGateway) -> Enterprise {
     let loaded = config::load(&Source::file(&gateway.config).unwrap(), &gateway.overrides).unwrap();
-    let settings = loaded.settings.enterprises.into_iter().next().unwrap();
-    settings.tenant()
+    loaded.settings.enterprises[0].tenant()
 }
 
 fn slug(name: &str) -> OrganizationSlug {

@@ -116,7 +116,8 @@ async fn out(backend: Backend) {
     let by_cookie = format!("Accept: application/json\r\nCookie: {SESSION}={}\r\n", cookie(&alice).expose());
     let person = session.session.person;
     let now = Timestamp::now();
-    let linked_at = Some(now);
+    // Put back as it was: a later link would be another one, and close what the one before it opened.
+    let linked_at = Some(session.session.created_at);
     for (standing, link) in [
         (Standing::Deactivated { since: now }, linked_at),
         (Standing::Deleted { since: now }, linked_at),
