@@ -116,7 +116,7 @@ async fn out(backend: Backend) {
     let by_cookie = format!("Accept: application/json\r\nCookie: {SESSION}={}\r\n", cookie(&alice).expose());
     let person = session.session.person;
     let now = Timestamp::now();
-    let linked_at = Some(now);
+    let linked_at = Some(session.session.created_at);
     for (standing, link) in [
         (Standing::Deactivated { since: now }, linked_at),
         (Standing::Deleted { since: now }, linked_at),
