@@ -17,11 +17,16 @@ mod audit;
 mod check;
 mod check_store;
 mod demo;
+mod directory;
 mod dump;
+mod explain;
 mod file_watch;
 mod idp;
 mod inspect;
+mod look;
 mod metadata;
+mod people;
+mod plan;
 mod serve;
 
 pub use audit::{Audit, audit};
@@ -29,9 +34,15 @@ pub use check::check;
 pub use check_store::check_store;
 pub use demo::demo;
 pub use dump::{export, import as import_store};
+pub use explain::{Explain, explain};
 pub use idp::{Idp, idp};
 pub use inspect::{Inspect, inspect};
 pub use metadata::{Import, import, metadata};
+pub use people::{
+    Hold, InvitationCommand, Org, PersonCommand, SessionCommand, Token, hold, invitation, org, person,
+    session, token,
+};
+pub use plan::{Plan, plan};
 pub use serve::serve;
 
 /// How a command ended that said on standard output what there is to say.

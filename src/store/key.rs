@@ -204,4 +204,32 @@ mod tests {
         texts.dedup();
         assert_eq!(texts.len(), keys.len(), "same ids in different roles are different keys");
     }
+
+    /// Whatever ids are made of, a key is letters, digits and its one tag, and has one length for its kind.
+    #[test]
+    fn r_02_keys_are_made_of_ids_of_one_length() {
+        let hostile = ["a:b", "a}{b", "*", "\r\nFLUSHALL\r\n", "\0", ""];
+        let mut texts = vec![];
+        for (n, value) in hostile.iter().enumerate() {
+            let enterprise = EnterpriseId::derived(&[value.as_bytes()]);
+            let person = PersonId::derived(&[value.as_bytes(), b"c"]);
+            let shifted = PersonId::derived(&[value.split_at(value.len().min(1)).0.as_bytes(), b":c"]);
+            let digest = [n as u8; 32];
+            texts.extend(
+                [Key::Person(enterprise, person), Key::Person(enterprise, shifted)].map(|key| key.text()),
+            );
+            texts.extend([Key::UsedAssertion(digest), Key::LoggedOut(digest)].map(|key| key.text()));
+        }
+        for text in &texts {
+            let is_plain =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b":{}".contains(&byte);
+            assert!(text.bytes().all(is_plain), "{text}");
+            assert_eq!((text.matches('{').count(), text.matches('}').count()), (1, 1), "{text}");
+            assert!([71, 72].contains(&text.len()), "{text} {}", text.len());
+        }
+        let all = texts.len();
+        texts.sort();
+        texts.dedup();
+        assert_eq!(texts.len(), all);
+    }
 }

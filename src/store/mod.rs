@@ -100,7 +100,7 @@ pub enum Write {
     Insert(Key, Vec<u8>),
     /// Takes out of a set; absent already is fine.
     Remove(Key, Vec<u8>),
-    /// Appends an entry to a stream; several to one stream keep their order.
+    /// Appends an entry to a stream, the only one in the commit; several keep their order.
     Append(Key, Vec<u8>),
     /// Tells all gateways, this one too, once the commit is visible; a commit that conflicts tells nothing.
     Notify(Note),
@@ -156,7 +156,8 @@ pub enum StoreError {
 /// Every call ends within a bound. After an error nothing may be assumed: a batch may have run in part, a commit that
 /// timed out may have been applied or may still be. Who retries a commit loads the records again first.
 pub trait Store: Send + Sync {
-    /// Runs the steps in order, in one round trip, each atomic for itself; answers one reply for each.
+    /// Runs the steps in order, in one round trip, each atomic for itself; answers one reply for each. A Redis Cluster takes one
+    /// round trip for each change of node from one step to the next.
     ///
     /// Steps may touch any number of shards. A set, a record and a key with an expiry are different [`Kind`]s of keys,
     /// and a step that does not fit its key's kind is refused with [`StoreError::Misuse`] before anything runs.

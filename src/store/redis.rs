@@ -1,18 +1,17 @@
-//! The Redis store: one multiplexed connection, one pipeline per batch, one script per commit.
+//! The Redis store: one multiplexed connection to each primary, one pipeline per batch and node, one script per commit.
 //!
 //! Layout. A record or a value with an expiry is a string: the envelope's head, then the bytes. A set is a sorted set
-//! whose members all score 0, so that Redis keeps them in byte order and a page costs no more than its size. Nothing
-//! but ids of fixed length stands in a key, and everything else travels as a bulk argument.
+//! whose members all score 0, so that Redis keeps them in byte order and a page costs no more than its size. A stream is a
+//! stream whose ids are `SEQUENCE-0`, with the head in a string beside it. Nothing but ids of fixed length stands in a key, and
+//! everything else travels as a bulk argument.
 //!
 //! Threads. [`Redis::connect`] is called on the runtime that lives as long as the process: the connection's task and
 //! the task that reconnects run there. Calls may come from any thread and any runtime that has its timer enabled.
 //!
-//! Rights. An ACL user needs `~pc:* &pc:notes +get +getdel +set +unlink +zadd +zrem +zcard +zrangebylex +zremrangebylex
-//! +pexpire +getrange +xadd +xrange +xtrim +publish +subscribe +ping +evalsha +script|load +info`; without `+info` the
-//! checks of the server's version and eviction policy are left out.
+//! Rights. `docs/REDIS.md` has them; the tests run with those, and `fitness` tries each one at every connection.
 //!
 //! Durability and atomicity are the server's: a commit is one script on one node. What `appendfsync` and replication
-//! lose in a failover is lost.
+//! lose in a failover is lost, unless [`Replicas`] are waited for.
 mod answers;
 mod cluster;
 mod commands;

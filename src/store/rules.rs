@@ -47,6 +47,7 @@ pub(super) fn check_batch(ops: &[Op]) -> Result<(), StoreError> {
 pub(super) fn check_commit(change: &Commit) -> Result<(), StoreError> {
     require(change.expect.len() + change.writes.len() <= COMMIT_STEPS_MAX, "too many steps in a commit")?;
     check_shard(change)?;
+    check_streams(&change.writes)?;
     for (key, _) in &change.expect {
         require(key.kind() == Kind::Record, "only records have revisions")?;
     }
@@ -94,6 +95,13 @@ fn check_shard(change: &Commit) -> Result<(), StoreError> {
         shard @ Shard::Enterprise(_) => key.shard() == shard,
     };
     require(keys.all(together), "a commit spans more than one shard")
+}
+
+/// What `commit.lua` relies on: only the first append can be refused.
+fn check_streams(writes: &[Write]) -> Result<(), StoreError> {
+    let mut streams = writes.iter().filter(|write| matches!(write, Write::Append(..))).map(Write::key);
+    let first = streams.next();
+    require(streams.all(|stream| Some(stream) == first), "a commit appends to one stream only")
 }
 
 pub(super) fn check_entries(key: &Key, limit: usize) -> Result<(), StoreError> {
@@ -169,6 +177,13 @@ mod tests {
         assert!(writes(vec![note, Write::Append(Key::Audit(e()), vec![])]).is_ok());
         let change = Commit { expect: vec![(person(f()), 1)], writes: vec![Write::Put(person(e()), vec![])] };
         assert!(check_commit(&change).is_err());
+    }
+
+    #[test]
+    fn commits_append_to_one_stream() {
+        let append = |enterprise| Write::Append(Key::Audit(enterprise), vec![]);
+        assert!(check_streams(&[append(e()), Write::Delete(session(1)), append(e())]).is_ok());
+        assert!(check_streams(&[append(e()), append(f())]).is_err());
     }
 
     #[test]

@@ -51,7 +51,7 @@ macro_rules! conformance {
 conformance! {
     take_has_one_winner
     put_once_has_one_winner
-    values_expire_by_our_clock
+    r_09_values_expire_by_our_clock
     what_was_deleted_is_not_replaced
     steps_run_in_order
     revisions_count_changes
@@ -61,9 +61,9 @@ conformance! {
     sets_are_paged_in_byte_order
     sets_are_kept_apart
     sets_are_trimmed_and_told_when_to_go
-    bytes_come_back_as_they_were
+    r_01_bytes_come_back_as_they_were
     large_values_fit
-    no_update_is_lost
+    r_15_no_update_is_lost
     a_conflict_spoils_no_other_commit
     it_is_ready
     entries_are_numbered_and_linked
@@ -186,7 +186,7 @@ async fn put_once_has_one_winner(store: Arc<dyn Store>) {
     }
 }
 
-async fn values_expire_by_our_clock(store: Arc<dyn Store>) {
+async fn r_09_values_expire_by_our_clock(store: Arc<dyn Store>) {
     // The server's clock stands years before this, or after it: only ours counts.
     for base in [-1_500_000_000_000, 0] {
         one(&store, at(base), put(session(1), b"x", at(base + 1_000))).await;
@@ -361,7 +361,7 @@ async fn sets_are_trimmed_and_told_when_to_go(store: Arc<dyn Store>) {
     assert_eq!(store.members(set(1), None, 10).await.unwrap(), [vec![7]]);
 }
 
-async fn bytes_come_back_as_they_were(store: Arc<dyn Store>) {
+async fn r_01_bytes_come_back_as_they_were(store: Arc<dyn Store>) {
     let mut runner = TestRunner::deterministic();
     let mut sample = || vec(any::<u8>(), 0..200).new_tree(&mut runner).unwrap().current();
     // What would hurt if it were ever pasted into a command, a script or a pattern.
@@ -390,7 +390,7 @@ async fn large_values_fit(store: Arc<dyn Store>) {
     assert!(matches!(refused, Err(StoreError::Misuse(_))));
 }
 
-async fn no_update_is_lost(store: Arc<dyn Store>) {
+async fn r_15_no_update_is_lost(store: Arc<dyn Store>) {
     const TASKS: u64 = 8;
     const UPDATES: u64 = 25;
     let mut tasks = JoinSet::new();

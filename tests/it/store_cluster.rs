@@ -110,6 +110,7 @@ async fn a_slot_that_moves_is_followed() {
     // The record has moved, the stream has not: what is in one place can be read, and what needs both is refused.
     assert_eq!(get(&store, at(0), person_of(1)).await, versioned(1, &[1]), "asked for where it is going");
     assert!(store.commit(put_person(1)).await.is_err());
+    out_of_order_is_refused(&store, &cluster, from).await;
     let audit = Key::Audit(EnterpriseId::from_bytes([1; 16]));
     assert_eq!(store.entries(audit, 0, 9).await.unwrap().len(), 1);
     for key in [audit.text(), format!("{}:head", audit.text())] {
@@ -131,6 +132,25 @@ async fn a_slot_that_moves_is_followed() {
     .await;
     assert_eq!(cluster.nodes[to].run::<i64>(&["EXISTS", &key]).await, 1);
     assert_eq!(store.entries(audit, 0, 9).await.unwrap().len(), 2);
+}
+
+/// A step that is sent elsewhere, before one that has run already: that batch fails, and its steps one by one do not.
+async fn out_of_order_is_refused(store: &Arc<dyn Store>, cluster: &RedisCluster, from: usize) {
+    let mut beside = None;
+    for n in 0..=255 {
+        if cluster.owner(&session(n).text()).await == from {
+            beside = Some(session(n));
+            break;
+        }
+    }
+    let beside = put(beside.expect("some session lies there"), b"x", at(1_000));
+    let batch = store.batch(at(0), vec![Op::Get(person_of(1)), beside.clone()]).await;
+    match batch {
+        Err(StoreError::Unavailable(why)) => assert!(why.contains("moving"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    let in_order = store.batch(at(0), vec![beside, Op::Get(person_of(1))]).await.unwrap();
+    assert_eq!(in_order, [Reply::Done, Reply::Value(versioned(1, &[1]))]);
 }
 
 /// What lies on the others goes on; what lies on it fails at once, and comes back with it.

@@ -58,7 +58,7 @@ async fn forgotten_scripts_are_loaded_again() {
 
 /// what finds a person's sessions goes with the last of them.
 #[tokio::test]
-async fn a_set_that_is_told_when_to_go_has_a_time_to_live() {
+async fn r_07_a_set_that_is_told_when_to_go_has_a_time_to_live() {
     let server = RedisServer::start();
     let store = redis(&server).await;
     let (key, millis) = (set(1).text(), async |key: &str| server.run::<i64>(&["PTTL", key]).await);
@@ -72,7 +72,7 @@ async fn a_set_that_is_told_when_to_go_has_a_time_to_live() {
 }
 
 #[tokio::test]
-async fn a_broken_line_fails_at_once_and_comes_back() {
+async fn r_13_a_broken_line_fails_at_once_and_comes_back() {
     let redis = BreakableRedis::start().await;
     let store = connect(redis.url(), PATIENT_MILLIS).await.unwrap();
     assert_eq!(store.commit(change(&[], &put_person())).await.unwrap(), Committed::Applied);
@@ -89,7 +89,7 @@ async fn a_broken_line_fails_at_once_and_comes_back() {
 }
 
 #[tokio::test]
-async fn a_line_that_breaks_under_way_is_an_error() {
+async fn r_13_a_line_that_breaks_under_way_is_an_error() {
     let redis = BreakableRedis::start().await;
     let store = connect(redis.url(), PATIENT_MILLIS).await.unwrap();
     redis.set(Network::Stalled);
@@ -105,7 +105,7 @@ async fn a_line_that_breaks_under_way_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_is_a_timeout_and_then_an_open_circuit() {
+async fn r_13_a_server_that_hangs_is_a_timeout_and_then_an_open_circuit() {
     let redis = BreakableRedis::start().await;
     let store = connect(redis.url(), HASTY_MILLIS).await.unwrap();
     redis.set(Network::Stalled);
@@ -117,6 +117,40 @@ async fn a_server_that_hangs_is_a_timeout_and_then_an_open_circuit() {
     unavailable(store.batch(at(0), vec![Op::Get(person(1))]).await);
     redis.set(Network::Works);
     recovers(&store).await;
+}
+
+/// What a sick server says in place of its answer: refused, never taken for one, and over when the server is well again.
+#[tokio::test]
+async fn r_13_what_a_sick_server_says_is_an_error() {
+    let redis = BreakableRedis::start().await;
+    let store = connect(redis.url(), HASTY_MILLIS).await.unwrap();
+    for said in [
+        &b"-LOADING Redis is loading the dataset in memory\r\n"[..],
+        b"-BUSY Redis is busy running a script\r\n",
+        b"-READONLY You can't write against a read only replica.\r\n",
+        b"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+        b"-MOVED 3999 127.0.0.1:1\r\n",
+        b"-ASK 3999 127.0.0.1:1\r\n",
+        b"-CLUSTERDOWN The cluster is down\r\n",
+        b"-NOSCRIPT No matching script\r\n",
+        b"-MISCONF Redis is configured to save RDB snapshots\r\n",
+        b"+OK\r\n",
+        b":7\r\n",
+        b"_\r\n",
+        b"$3\r\nabc\r\n",
+        b"$100\r\ncut short",
+        b"$536870912\r\nand never more",
+        b"*3\r\n:1\r\n",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\x15\x03\x01\x00\x02\x02\x46",
+    ] {
+        redis.set(Network::Says(said));
+        let commit = store.commit(change(&[(person(1), 0)], &put_person())).await;
+        assert!(commit.is_err(), "{}: {commit:?}", String::from_utf8_lossy(said));
+        redis.set(Network::Works);
+        recovers(&store).await;
+        store.commit(change(&[], &[Write::Delete(person(1))])).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -148,7 +182,7 @@ async fn a_line_that_breaks_while_nobody_talks_is_back_before_anybody_does() {
 }
 
 #[tokio::test]
-async fn after_a_lost_answer_the_revision_tells() {
+async fn r_12_after_a_lost_answer_the_revision_tells() {
     let redis = BreakableRedis::start().await;
     let store = connect(redis.url(), HASTY_MILLIS).await.unwrap();
     redis.set(Network::AnswersLost);
@@ -296,7 +330,7 @@ async fn r_03_the_documented_rights_are_the_least() {
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_writes_is_not_ready() {
+async fn r_13_a_server_that_refuses_writes_is_not_ready() {
     let server = RedisServer::start();
     let store = redis(&server).await;
     // Without enough replicas, out of memory, demoted: reads still work, and writes say why they do not.
@@ -317,6 +351,8 @@ async fn a_server_that_refuses_writes_is_not_ready() {
         let is_replica = word == "READONLY";
         if is_replica {
             unavailable(store.batch(at(0), vec![Op::Get(person(1))]).await);
+            let anew = unavailable(connect(server.url(), PATIENT_MILLIS).await.map(drop));
+            assert!(anew.contains("it is a replica"), "{anew}");
         } else {
             recovers_to_read(&store).await;
         }
@@ -373,7 +409,7 @@ async fn r_08_a_server_that_may_drop_keys_is_refused() {
 }
 
 #[tokio::test]
-async fn the_server_forgets_what_expired_a_while_ago() {
+async fn r_07_and_r_09_the_server_forgets_what_expired_a_while_ago() {
     let server = RedisServer::start();
     let store = redis(&server).await;
     let once = Op::PutOnce { key: session(2), value: vec![], expires_at: at(5_000) };

@@ -10,13 +10,14 @@ use tokio::task::JoinSet;
 
 use crate::{
     store::{at, change, enterprise, get, one, person, redis, session, versioned},
-    support::redis::RedisServer,
+    support::{
+        redis::{BreakableRedis, Network, RedisServer},
+        redis_sets::eventually,
+    },
 };
 
 /// A note that does not come within this does not come.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// At 20 ms each.
-const RECOVERY_ATTEMPTS_MAX: usize = 1_000;
 
 fn audit(n: u8) -> Key {
     Key::Audit(enterprise(n))
@@ -228,6 +229,21 @@ async fn r_14_a_lost_subscription_is_a_gap_and_comes_back() {
     assert_eq!(next(&mut notes).await, Heard::Gap);
 }
 
+/// A line that says nothing any more is told from a quiet channel.
+#[tokio::test]
+async fn r_14_a_subscription_that_hangs_is_noticed() {
+    let redis = BreakableRedis::start().await;
+    let settings = portcullis::store::redis::Settings::single(redis.url(), 1_000);
+    let store = portcullis::store::redis::Redis::connect(&settings).await.unwrap();
+    let mut notes = store.notes();
+    assert!(store.is_listening());
+    redis.set(Network::Stalled);
+    eventually("it is noticed", async || !store.is_listening()).await;
+    redis.set(Network::Works);
+    assert_eq!(next(&mut notes).await, Heard::Gap);
+    eventually("it listens again", async || store.is_listening()).await;
+}
+
 #[tokio::test]
 async fn r_14_whether_notes_arrive_is_known() {
     let rights = "on >s3cret ~pc:* &pc:notes +@all -subscribe";
@@ -239,12 +255,7 @@ async fn r_14_whether_notes_arrive_is_known() {
     assert!(!store.is_listening(), "it may not subscribe");
     store.ready().await.unwrap();
     server.run::<()>(&["ACL", "SETUSER", "gateway", "+subscribe"]).await;
-    let mut attempts = 0;
-    while !store.is_listening() {
-        attempts += 1;
-        assert!(attempts < RECOVERY_ATTEMPTS_MAX, "it does not subscribe by itself");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually("it subscribes by itself", async || store.is_listening()).await;
 }
 
 /// FIPS 180-4's own examples, and every length around the borders of a block, through the server's Lua.

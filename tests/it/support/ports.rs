@@ -1,29 +1,35 @@
 //! Free TCP ports on loopback.
 use std::{
-    collections::HashSet,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    sync::{LazyLock, Mutex, PoisonError},
+    ops::Range,
+    process,
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
-/// Ports given out by this process, so that two tests never get the same one.
-static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
-
-/// How many ports the system may offer again before the search is given up.
-const ATTEMPTS_MAX: usize = 100;
+/// Below the ports that the system hands out by itself: nobody's outgoing connection and nobody's listener on port 0 takes
+/// one between our look and the start of whoever it is for.
+const RANGE: Range<u16> = 12_000..32_000;
+/// Ports that other processes may hold.
+const ATTEMPTS_MAX: usize = 1_000;
 const CONNECT_MS_MAX: u64 = 500;
 
-/// A port that nothing listened on a moment ago. Another process may still take it: start through
+/// How many were looked at by this process, so that two tests never get the same one.
+static LOOKED_AT: AtomicU32 = AtomicU32::new(0);
+
+/// A port that nothing listened on a moment ago. Another run of the tests may still take it: start through
 /// `process::Process::start`, which tries again.
 pub fn free() -> u16 {
+    // Runs at the same time begin at different places.
+    let first = process::id().wrapping_mul(619);
     for _ in 0..ATTEMPTS_MAX {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port of the system's choice");
-        let port = listener.local_addr().expect("the port just bound").port();
-        if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port) {
+        let at = first.wrapping_add(LOOKED_AT.fetch_add(1, Ordering::Relaxed)) % RANGE.len() as u32;
+        let port = RANGE.start + u16::try_from(at).expect("less than the range is long");
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return port;
         }
     }
-    panic!("no fresh port in {ATTEMPTS_MAX} attempts");
+    panic!("no free port in {ATTEMPTS_MAX} attempts");
 }
 
 /// Whether something accepts connections on `port`.

@@ -3,7 +3,7 @@
 //! There is no skipping: where `redis-server` is missing, the tests that need it fail. `scripts/test` installs it.
 use std::{
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener as StdListener, TcpStream as StdStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream as StdStream},
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -22,6 +22,8 @@ use tokio::{
     sync::watch,
     task::JoinHandle,
 };
+
+pub use super::ports::free as free_port;
 
 /// Ports may be taken between being found and being used.
 const START_ATTEMPTS_MAX: usize = 10;
@@ -126,11 +128,6 @@ impl Drop for RedisServer {
     }
 }
 
-/// A port that nobody listened on a moment ago.
-pub fn free_port() -> u16 {
-    StdListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
-
 fn answers(port: u16) -> bool {
     const EXPECTED: &[u8] = b"+OK\r\n+PONG\r\n";
     let Ok(mut stream) = StdStream::connect((Ipv4Addr::LOCALHOST, port)) else { return false };
@@ -149,6 +146,8 @@ pub enum Network {
     Stalled,
     /// Requests arrive, and their answers are dropped.
     AnswersLost,
+    /// Requests arrive, and instead of each answer comes this.
+    Says(&'static [u8]),
     /// Connections are closed, new ones at once.
     Cut,
 }
@@ -235,7 +234,11 @@ async fn pump(
             Ok(0) | Err(_) => return,
             Ok(_) if answers && state == Network::AnswersLost => {}
             Ok(bytes) => {
-                if to.write_all(&buffer[..bytes]).await.is_err() {
+                let bytes = match state {
+                    Network::Says(said) if answers => said,
+                    _ => &buffer[..bytes],
+                };
+                if to.write_all(bytes).await.is_err() {
                     return;
                 }
             }
