@@ -58,6 +58,20 @@ enum Command {
         #[command(subcommand)]
         command: Option<MetadataCommand>,
     },
+    Plan(commands::Plan),
+    Explain(commands::Explain),
+    #[command(subcommand)]
+    Org(commands::Org),
+    #[command(subcommand)]
+    Person(commands::PersonCommand),
+    #[command(subcommand)]
+    Invitation(commands::InvitationCommand),
+    #[command(subcommand)]
+    Session(commands::SessionCommand),
+    #[command(subcommand)]
+    Token(commands::Token),
+    #[command(subcommand)]
+    Hold(commands::Hold),
     Audit(commands::Audit),
     /// Write the whole store to a file, as JSON lines with a checksum
     Export {
@@ -74,20 +88,6 @@ enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    Plan(commands::Plan),
-    Explain(commands::Explain),
-    #[command(subcommand)]
-    Org(commands::Org),
-    #[command(subcommand)]
-    Person(commands::PersonCommand),
-    #[command(subcommand)]
-    Invitation(commands::InvitationCommand),
-    #[command(subcommand)]
-    Session(commands::SessionCommand),
-    #[command(subcommand)]
-    Token(commands::Token),
-    #[command(subcommand)]
-    Hold(commands::Hold),
     /// Look into SAML messages
     #[command(subcommand)]
     Saml(SamlCommand),

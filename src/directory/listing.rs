@@ -1,7 +1,7 @@
 //! Reads for those who list: several people at once, and whether there is such an organization.
 use crate::{
     domain::{EnterpriseId, OrganizationSlug, Person, PersonId, Timestamp},
-    store::{Entry, Key, StoreError},
+    store::StoreError,
 };
 
 use super::{Directory, Enterprise};
@@ -25,15 +25,5 @@ impl Directory {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         Ok(self.effective(enterprise, now).await?.knows(enterprise, slug))
-    }
-
-    /// Up to `limit` entries of an enterprise's audit stream that come after a sequence.
-    pub async fn audit_entries(
-        &self,
-        enterprise: EnterpriseId,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<Entry>, StoreError> {
-        self.store.entries(Key::Audit(enterprise), after, limit).await
     }
 }

@@ -7,6 +7,7 @@
 //! (who may come in at all), `holds` (what the guard stopped, and what is undone) and `registry` (organizations themselves).
 //! `settings` unites the configuration with the store's organizations, `outlook` asks what would be and why. `invitations` are
 //! offers of membership, whose mails wait in the `outbox`; `recovery` lets an enterprise's owner in while the IdP is down.
+//! `audit_log` reads what `audit` told, `integrity` looks whether all of it agrees.
 mod acts;
 mod amend;
 mod audit;
@@ -45,7 +46,7 @@ use crate::{
     telemetry::Metrics,
 };
 
-pub use crate::store::{Entry, Heard, Note, Notes, StoreError};
+pub use crate::store::{Heard, Note, Notes, StoreError};
 pub use acts::{ActError, Actor};
 pub use amend::Contended;
 pub use audit::Cause;
@@ -54,15 +55,18 @@ use cache::Cache;
 pub use holds::{Hold, HoldCursor, Restored};
 pub use integrity::{IntegrityFault, IntegrityReport, examine};
 pub use invitations::{
-    AcceptError, Accepted, INVITATION_DAYS, InvitationState, Invite, InviteError, RESEND_SECONDS_MIN,
-    SENDS_MAX,
+    AcceptError, Accepted, INVITATION_DAYS, InvitationLink, InvitationPage, InvitationState, Invite,
+    InviteError, RESEND_SECONDS_MIN, SENDS_MAX,
 };
 pub use logout::LogoutError;
 pub use outlook::Explained;
-pub use recovery::{RECOVERY_CONTEXT, Recovered, RecoveryError, is_recovery};
+pub use recovery::{RECOVERY_CONTEXT, Recovered, RecoveryClaim, RecoveryError, is_recovery};
 pub use registry::{ALIASES_MAX, NewOrganization, ORGANIZATIONS_MAX, OrganizationChange};
 pub use sign_in::{SignInError, SignedIn};
-pub use tokens::{Authorization, KnownToken, NewToken, TOKENS_MAX, TokenError, TokenRefusal, TokenSettings};
+pub use tokens::{
+    Authorization, CredentialId, Grant, KnownToken, NewToken, TOKENS_MAX, TokenError, TokenRefusal,
+    TokenSettings,
+};
 
 /// What the directory knows of one enterprise.
 #[derive(Debug, Clone)]

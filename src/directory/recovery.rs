@@ -32,6 +32,15 @@ const FAILURES_PER_MINUTE_MAX: u32 = 5;
 const PEOPLE_MAX: usize = 10_000;
 const COMMIT_ATTEMPTS_MAX: usize = 16;
 
+/// Who somebody says they are, and the code that shall prove it.
+#[derive(Debug, Clone, Copy)]
+pub struct RecoveryClaim<'a> {
+    pub person: PersonId,
+    /// The stable id's value, which the person's id was made of.
+    pub user: &'a str,
+    pub code: &'a str,
+}
+
 /// A session that a code opened.
 #[derive(Debug)]
 pub struct Recovered {
@@ -136,9 +145,7 @@ impl Directory {
     pub async fn recover(
         &self,
         enterprise: &Enterprise,
-        person: PersonId,
-        user: &str,
-        typed: &str,
+        RecoveryClaim { person, user, code }: RecoveryClaim<'_>,
         request_id: &str,
         now: Timestamp,
     ) -> Result<Recovered, RecoveryError> {
@@ -151,7 +158,7 @@ impl Directory {
             return Err(RecoveryError::NotOwner);
         }
         let used = line(enterprise, AuditAction::RecoveryCodeUsed, person, user, None, (request_id, now));
-        let recovered = self.try_code(enterprise, person, typed, &used, now).await;
+        let recovered = self.try_code(enterprise, person, code, &used, now).await;
         match &recovered {
             Ok(_) => {
                 used.log();

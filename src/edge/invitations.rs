@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     access,
-    directory::{AcceptError, Enterprise},
+    directory::{AcceptError, Enterprise, InvitationLink},
     domain::{
         ActiveSession, AuthnDemand, EnterpriseSlug, InvitationReference, InvitationSecret, OrganizationSlug,
     },
@@ -88,9 +88,8 @@ pub async fn serve(
         };
         return sign_in::start(gate, ask, request.headers()).await;
     };
-    let secret = secret(&named, request)?;
-    let offered =
-        gate.directory.offered(&tenant.enterprise, &active.session, named.reference, &secret, (gate.now)());
+    let link = link(&named, request)?;
+    let offered = gate.directory.offered(&tenant.enterprise, &active.session, &link, (gate.now)());
     let offered = offered.await.map_err(Problem::InvitationRefused)?;
     let scheme = &gate.settings.public_url.scheme;
     let user = &active.session.profile.user;
@@ -109,12 +108,11 @@ async fn accept(
     // A second click on the same button: what it wants is done.
     let organization = organization.and_then(|slug| OrganizationSlug::parse(slug).ok());
     let belongs = organization.is_some_and(|slug| active.memberships.iter().any(|m| m.organization == slug));
-    let Ok(secret) = secret(named, request) else {
+    let Ok(link) = link(named, request) else {
         return if belongs { Ok(()) } else { Err(Problem::InvitationRefused(AcceptError::Secret)) };
     };
     let (session, now) = (&active.session, (gate.now)());
-    let accepted =
-        gate.directory.accept_invitation(enterprise, session, named.reference, &secret, request_id, now);
+    let accepted = gate.directory.accept_invitation(enterprise, session, &link, request_id, now);
     match accepted.await {
         Ok(_) => Ok(()),
         Err(AcceptError::NotFound) if belongs => Ok(()),
@@ -133,9 +131,11 @@ async fn session(
     Ok(session.filter(|active| active.session.enterprise == *enterprise))
 }
 
-fn secret(named: &Named, request: &Request<Incoming>) -> Result<InvitationSecret, Problem> {
+/// What the browser kept of the link.
+fn link(named: &Named, request: &Request<Incoming>) -> Result<InvitationLink, Problem> {
     let kept = cookies::invitation(request.headers()).filter(|(of, _)| *of == named.reference);
-    kept.map(|(_, secret)| secret).ok_or(Problem::InvitationRefused(AcceptError::Secret))
+    let (reference, secret) = kept.ok_or(Problem::InvitationRefused(AcceptError::Secret))?;
+    Ok(InvitationLink { reference, secret })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::{
     transport::redirect,
 };
 use crate::{
-    directory::RecoveryError,
+    directory::{RecoveryClaim, RecoveryError},
     domain::{AuthnDemand, EnterpriseSlug, PersonId, StableId},
     proxy::Body,
     saml::SubjectKey,
@@ -57,8 +57,8 @@ pub async fn recover(
     let tenant = tenant.filter(|tenant| gate.acs_url(&tenant.enterprise.slug, host).is_some());
     let refused = |error| Problem::RecoveryRefused(error);
     let tenant = tenant.filter(|_| user.len() <= USER_BYTES_MAX).ok_or(refused(RecoveryError::NotOwner))?;
-    let (person, now) = (tenant.person(user), (gate.now)());
-    let recovered = gate.directory.recover(&tenant.enterprise, person, user, code, request_id, now);
+    let claim = RecoveryClaim { person: tenant.person(user), user, code };
+    let recovered = gate.directory.recover(&tenant.enterprise, claim, request_id, (gate.now)());
     let recovered = recovered.await.map_err(refused)?;
     let mut response = redirect(StatusCode::SEE_OTHER, &format!("{scheme}://{host}/"))?;
     let fields = response.headers_mut();

@@ -5,6 +5,7 @@ use crate::{
         problem::Problem,
         shape::{AuditEntryShape, PlanShape, RestoredShape},
     },
+    directory::AuditQuery,
     domain::BatchId,
 };
 
@@ -24,11 +25,10 @@ pub async fn plan(call: &Call<'_>) -> Result<Answer, Problem> {
 
 /// What was done in the enterprise, from the oldest entry that is kept on, with the chain that shows whether any is missing.
 pub async fn audit(call: &Call<'_>) -> Result<Answer, Problem> {
-    let after = call.query.parsed("after", |text| text.parse().ok())?.unwrap_or(0);
-    let per_page = call.query.per_page();
-    let mut entries = call.directory.audit_entries(call.tenant.id, after, per_page + 1).await?;
-    let more = super::cut(&mut entries, per_page);
-    let next = entries.last().filter(|_| more).map(|entry| entry.sequence.to_string());
-    let shown: Vec<AuditEntryShape> = entries.iter().map(AuditEntryShape::of).collect();
+    let after = call.query.parsed("after", |text| text.parse().ok())?;
+    let query = AuditQuery { after, limit: call.query.per_page(), ..AuditQuery::default() };
+    let page = call.directory.audit_entries(call.tenant.id, &query).await?;
+    let next = (!page.is_end).then(|| page.reached.to_string());
+    let shown: Vec<AuditEntryShape> = page.entries.into_iter().map(AuditEntryShape::of).collect();
     Ok(Answer::page(&shown, next))
 }

@@ -8,7 +8,7 @@ use crate::{
         problem::Problem,
         shape::InvitationShape,
     },
-    directory::{Cause, InvitationState, Invite},
+    directory::{Cause, InvitationPage, InvitationState, Invite},
     domain::{InvitationId, InvitationReference, InvitationSource, Role},
     telemetry::Trigger,
 };
@@ -32,8 +32,8 @@ pub async fn failed(call: &Call<'_>) -> Result<Answer, Problem> {
 async fn list(call: &Call<'_>, state: InvitationState) -> Result<Answer, Problem> {
     let after = call.query.parsed("after", InvitationReference::parse)?;
     let (organization, per_page) = (call.organization()?, call.query.per_page());
-    let found =
-        call.directory.invitations(call.tenant.id, organization, state, after, per_page + 1, call.now);
+    let page = InvitationPage { state, after, limit: per_page + 1 };
+    let found = call.directory.invitations(call.tenant.id, organization, page, call.now);
     let mut found = found.await?;
     let more = cut(&mut found, per_page);
     let next = found.last().filter(|_| more).map(|(reference, _)| reference.to_string());

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::time;
 use crate::{
-    directory::{self, Entry, Hold, Restored},
+    directory::{self, AuditEntry, Hold, Restored},
     provisioning::{Movers, Preview},
 };
 
@@ -69,14 +69,13 @@ pub struct AuditEntryShape {
 }
 
 impl AuditEntryShape {
-    pub fn of(entry: &Entry) -> Self {
+    pub fn of(entry: AuditEntry) -> Self {
         let mut link = String::with_capacity(64);
         for byte in entry.link {
             // Writing to a String cannot fail.
             let _ = write!(link, "{byte:02x}");
         }
-        let event = serde_json::from_slice(&entry.value).unwrap_or_default();
-        Self { sequence: entry.sequence, link, event }
+        Self { sequence: entry.sequence, link, event: entry.event.into() }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
         Failure, Outcome,
         look::{Desk, Look, OrganizationArgument, PAGE, Shown, id},
     },
-    directory::InvitationState,
+    directory::{InvitationPage, InvitationState},
     domain::{InvitationId, OrganizationSlug},
 };
 
@@ -56,7 +56,10 @@ pub fn invitation(command: InvitationCommand) -> Result<Outcome, Failure> {
 async fn list(desk: &Desk, slug: &OrganizationSlug, state: InvitationState) -> Result<Shown, Failure> {
     let (mut shown, mut after) = (vec![], None);
     loop {
-        let page = desk.directory.invitations(desk.tenant.id, slug, state, after, PAGE, desk.now).await?;
+        let page = {
+            let page = InvitationPage { state, after, limit: PAGE };
+            desk.directory.invitations(desk.tenant.id, slug, page, desk.now).await?
+        };
         shown.extend(page.iter().map(|(_, invitation)| InvitationShape::of(invitation, desk.now)));
         match page.last() {
             Some((last, _)) if page.len() == PAGE => after = Some(*last),

@@ -14,6 +14,13 @@ use crate::{
     telemetry::{AuditAction, AuditEvent, Trigger, audit},
 };
 
+/// What a mail's link says: which invitation, and that whoever opens it has the mail.
+#[derive(Debug, Clone)]
+pub struct InvitationLink {
+    pub reference: InvitationReference,
+    pub secret: InvitationSecret,
+}
+
 /// An invitation that was taken up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
@@ -72,12 +79,11 @@ impl Directory {
         &self,
         enterprise: &Enterprise,
         session: &Session,
-        reference: InvitationReference,
-        secret: &InvitationSecret,
+        link: &InvitationLink,
         now: Timestamp,
     ) -> Result<Invitation, AcceptError> {
-        let invitations = self.invitee(enterprise.id, reference.address, now).await?.invitations;
-        let invitation = check(enterprise, session, reference, secret, &invitations, now)?;
+        let invitations = self.invitee(enterprise.id, link.reference.address, now).await?.invitations;
+        let invitation = check(enterprise, session, link, &invitations, now)?;
         self.check_inviter(enterprise, invitation, now).await?;
         Ok(invitation.clone())
     }
@@ -88,14 +94,13 @@ impl Directory {
         &self,
         enterprise: &Enterprise,
         session: &Session,
-        reference: InvitationReference,
-        secret: &InvitationSecret,
+        link: &InvitationLink,
         request_id: &str,
         now: Timestamp,
     ) -> Result<Accepted, AcceptError> {
-        let accepted = self.accept(enterprise, session, reference, secret, request_id, now).await;
+        let accepted = self.accept(enterprise, session, link, request_id, now).await;
         if let Err(error) = &accepted {
-            let (id, person) = (reference.invitation.to_string(), session.person.to_string());
+            let (id, person) = (link.reference.invitation.to_string(), session.person.to_string());
             audit(&AuditEvent {
                 person: Some(&person),
                 user: Some(&session.profile.user),
@@ -117,17 +122,16 @@ impl Directory {
         &self,
         enterprise: &Enterprise,
         session: &Session,
-        reference: InvitationReference,
-        secret: &InvitationSecret,
+        link: &InvitationLink,
         request_id: &str,
         now: Timestamp,
     ) -> Result<Accepted, AcceptError> {
-        let offered = self.offered(enterprise, session, reference, secret, now).await?;
+        let offered = self.offered(enterprise, session, link, now).await?;
         let actor: Option<(PersonId, &str)> = Some((session.person, &session.profile.user));
         let matter = Matter {
             enterprise,
             person: session.person,
-            address: Some(reference.address),
+            address: Some(link.reference.address),
             source: MembershipSource::Invitation,
             is_automatic: false,
             batch: BatchId::of_hour("invitation", now),
@@ -138,7 +142,7 @@ impl Directory {
             now,
         };
         let decide = |view: &View<'_>| {
-            let invitation = check(enterprise, session, reference, secret, view.invitations, now)?;
+            let invitation = check(enterprise, session, link, view.invitations, now)?;
             let person = view.person.filter(|person| person.standing.is_active());
             let mut person = person.ok_or(AcceptError::Deactivated)?.clone();
             let plan = provisioning::acceptance(&person.memberships, invitation);
@@ -174,8 +178,7 @@ impl Directory {
 fn check<'i>(
     enterprise: &Enterprise,
     session: &Session,
-    reference: InvitationReference,
-    secret: &InvitationSecret,
+    InvitationLink { reference, secret }: &InvitationLink,
     invitations: &'i [Invitation],
     now: Timestamp,
 ) -> Result<&'i Invitation, AcceptError> {

@@ -22,15 +22,23 @@ pub enum InvitationState {
     Failed,
 }
 
+/// A part of an organization's invitations.
+#[derive(Debug, Clone, Copy)]
+pub struct InvitationPage {
+    pub state: InvitationState,
+    /// Those that come after this one in the order of their references.
+    pub after: Option<InvitationReference>,
+    /// So many at most.
+    pub limit: usize,
+}
+
 impl Directory {
-    /// Up to `limit` invitations of an organization in a state, that come after `after` in the order of their references.
+    /// Invitations of an organization, in the order of their references.
     pub async fn invitations(
         &self,
         enterprise: EnterpriseId,
         organization: &OrganizationSlug,
-        state: InvitationState,
-        after: Option<InvitationReference>,
-        limit: usize,
+        InvitationPage { state, after, limit }: InvitationPage,
         now: Timestamp,
     ) -> Result<Vec<(InvitationReference, Invitation)>, StoreError> {
         let set = Key::OrganizationInvitations(enterprise, OrganizationId::of(enterprise, organization));

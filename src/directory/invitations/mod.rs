@@ -24,8 +24,8 @@ mod lists;
 pub(super) mod sent;
 mod tell;
 
-pub use accept::{AcceptError, Accepted};
-pub use lists::InvitationState;
+pub use accept::{AcceptError, Accepted, InvitationLink};
+pub use lists::{InvitationPage, InvitationState};
 pub(super) use tell::invitation as tell;
 
 use change::{Changed, Desk, Seen};

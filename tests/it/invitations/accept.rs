@@ -1,7 +1,7 @@
 //! From the mail's link to the membership.
 use portcullis::{
     demo::browser::Browser,
-    directory::{AcceptError, InvitationState},
+    directory::{AcceptError, InvitationLink, InvitationState},
     domain::{InvitationReference, InvitationSecret, MembershipSource, Role, Session, Standing, Timestamp},
 };
 
@@ -11,11 +11,11 @@ use crate::support::{
     webdriver,
 };
 
-/// What a link names.
-fn parts(link: &str) -> (InvitationReference, InvitationSecret) {
+/// What a link says.
+fn parts(link: &str) -> InvitationLink {
     let (path, secret) = link.split_once("?secret=").unwrap();
     let reference = InvitationReference::parse(path.rsplit('/').next().unwrap()).unwrap();
-    (reference, InvitationSecret::parse(secret).unwrap())
+    InvitationLink { reference, secret: InvitationSecret::parse(secret).unwrap() }
 }
 
 async fn accepted(backend: Backend) {
@@ -41,7 +41,7 @@ async fn accepted(backend: Backend) {
     let members = world.gateway.members("docs-team").await;
     assert_eq!(members, [world.gateway.person_id(&name_id("bob"))]);
     assert!(world.pending("docs-team").await.is_empty());
-    let (directory, address) = (world.directory(), parts(&link).0.address);
+    let (directory, address) = (world.directory(), parts(&link).reference.address);
     let invitee = directory.invitee(world.enterprise.id, address, Timestamp::now());
     assert!(invitee.await.unwrap().invitations.is_empty());
 
@@ -123,36 +123,36 @@ async fn refusals_are_told_apart_inside() {
     let world = World::start(Backend::Embedded).await;
     let now = Timestamp::now();
     world.invite("docs-team", "bob@example.com").await.unwrap();
-    let (reference, secret) = parts(&world.mail.wait_for(1).await[0].link());
+    let link = parts(&world.mail.wait_for(1).await[0].link());
     let (bob, alice) = (session_of(&world, "bob").await, session_of(&world, "alice").await);
     let directory = world.directory();
-    let accept = async |session: &Session, reference, secret: &InvitationSecret, now| {
-        directory.accept_invitation(&world.enterprise, session, reference, secret, "t", now).await
+    let accept = async |session: &Session, link: &InvitationLink, now| {
+        directory.accept_invitation(&world.enterprise, session, link, "t", now).await
     };
-    let other = InvitationReference::from_bytes([1; 32]);
-    let wrong = InvitationSecret::from_random([1; 32]);
-    assert!(matches!(accept(&bob, other, &secret, now).await, Err(AcceptError::NotFound)));
-    assert!(matches!(accept(&bob, reference, &wrong, now).await, Err(AcceptError::Secret)));
-    assert!(matches!(accept(&alice, reference, &secret, now).await, Err(AcceptError::OfAnother)));
+    let other = InvitationLink { reference: InvitationReference::from_bytes([1; 32]), ..link.clone() };
+    let wrong = InvitationLink { secret: InvitationSecret::from_random([1; 32]), ..link.clone() };
+    assert!(matches!(accept(&bob, &other, now).await, Err(AcceptError::NotFound)));
+    assert!(matches!(accept(&bob, &wrong, now).await, Err(AcceptError::Secret)));
+    assert!(matches!(accept(&alice, &link, now).await, Err(AcceptError::OfAnother)));
     let without = Session { profile: Default::default(), ..bob.clone() };
-    assert!(matches!(accept(&without, reference, &secret, now).await, Err(AcceptError::OfAnother)));
+    assert!(matches!(accept(&without, &link, now).await, Err(AcceptError::OfAnother)));
     // Another tenant's session opens nothing here (V-02).
     let foreign =
         Session { enterprise_id: portcullis::domain::EnterpriseId::from_bytes([9; 16]), ..bob.clone() };
-    assert!(matches!(accept(&foreign, reference, &secret, now).await, Err(AcceptError::NotFound)));
+    assert!(matches!(accept(&foreign, &link, now).await, Err(AcceptError::NotFound)));
     // Statement 14: seven days, to the second.
     let end = now + jiff::SignedDuration::from_hours(7 * 24 + 1);
-    assert!(matches!(accept(&bob, reference, &secret, end).await, Err(AcceptError::Failed("expired"))));
+    assert!(matches!(accept(&bob, &link, end).await, Err(AcceptError::Failed("expired"))));
     let nobody = Session { person: portcullis::domain::PersonId::from_bytes([3; 16]), ..bob.clone() };
-    assert!(matches!(accept(&nobody, reference, &secret, now).await, Err(AcceptError::Deactivated)));
+    assert!(matches!(accept(&nobody, &link, now).await, Err(AcceptError::Deactivated)));
     let recovered = portcullis::directory::RECOVERY_CONTEXT.to_owned();
     let recovered = Session { authn_context: Some(recovered), ..bob.clone() };
-    assert!(matches!(accept(&recovered, reference, &secret, now).await, Err(AcceptError::RecoverySession)));
+    assert!(matches!(accept(&recovered, &link, now).await, Err(AcceptError::RecoverySession)));
     assert_eq!(world.pending("docs-team").await.len(), 1);
     assert!(world.gateway.members("docs-team").await.is_empty());
     // And the right one.
-    assert!(accept(&bob, reference, &secret, now).await.is_ok());
-    assert!(matches!(accept(&bob, reference, &secret, now).await, Err(AcceptError::NotFound)));
+    assert!(accept(&bob, &link, now).await.is_ok());
+    assert!(matches!(accept(&bob, &link, now).await, Err(AcceptError::NotFound)));
     world.stop().await;
 }
 
@@ -162,15 +162,14 @@ async fn many_clicks_at_once_join_once() {
     for backend in BACKENDS {
         let world = World::start(backend).await;
         world.invite("docs-team", "bob@example.com").await.unwrap();
-        let (reference, secret) = parts(&world.mail.wait_for(1).await[0].link());
+        let link = parts(&world.mail.wait_for(1).await[0].link());
         let bob = session_of(&world, "bob").await;
         let clicks = (0..8).map(|_| {
             let (directory, enterprise) = (world.directory(), world.enterprise.clone());
-            let (bob, secret) = (bob.clone(), secret.clone());
+            let (bob, link) = (bob.clone(), link.clone());
             tokio::spawn(async move {
                 let now = Timestamp::now();
-                let accepted =
-                    directory.accept_invitation(&enterprise, &bob, reference, &secret, "t", now).await;
+                let accepted = directory.accept_invitation(&enterprise, &bob, &link, "t", now).await;
                 match accepted {
                     Ok(_) => 1,
                     Err(AcceptError::NotFound) => 0,
@@ -218,14 +217,13 @@ async fn statement_05_06_and_12_a_sign_in_settles_invitations_of_managed_organiz
 async fn v_14_a_deactivated_person_accepts_nothing() {
     let world = World::start(Backend::Redis).await;
     world.invite("docs-team", "bob@example.com").await.unwrap();
-    let (reference, secret) = parts(&world.mail.wait_for(1).await[0].link());
+    let link = parts(&world.mail.wait_for(1).await[0].link());
     let bob = session_of(&world, "bob").await;
     let mut record = world.gateway.person(&name_id("bob")).await.unwrap();
     record.standing = Standing::Deactivated { since: Timestamp::now() };
     world.put_person(&record).await;
     let now = Timestamp::now();
-    let accepted =
-        world.directory().accept_invitation(&world.enterprise, &bob, reference, &secret, "t", now).await;
+    let accepted = world.directory().accept_invitation(&world.enterprise, &bob, &link, "t", now).await;
     assert!(matches!(accepted, Err(AcceptError::Deactivated)), "{accepted:?}");
     assert_eq!(world.listed("docs-team", InvitationState::Pending, now).await.len(), 1);
     world.stop().await;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use portcullis::{
     config::{self, Overrides, Source},
     demo::browser::{Browser, Page},
-    directory::{Cause, Directory, Enterprise, InvitationState, Invite, InviteError},
+    directory::{Cause, Directory, Enterprise, InvitationPage, InvitationState, Invite, InviteError},
     domain::{Invitation, InvitationSource, OrganizationSlug, Role, Timestamp},
     telemetry::Trigger,
 };
@@ -108,7 +108,14 @@ impl World {
         now: Timestamp,
     ) -> Vec<Invitation> {
         let (directory, organization) = (self.directory(), slug(organization));
-        let found = directory.invitations(self.enterprise.id, &organization, state, None, 1_000, now).await;
+        let found = directory
+            .invitations(
+                self.enterprise.id,
+                &organization,
+                InvitationPage { state, after: None, limit: 1_000 },
+                now,
+            )
+            .await;
         found.unwrap().into_iter().map(|(_, invitation)| invitation).collect()
     }
 

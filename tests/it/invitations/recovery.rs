@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use portcullis::{
     config::Overrides,
     demo::browser::{Browser, Form, Page},
-    directory::{Directory, Enterprise, RECOVERY_CONTEXT, RecoveryError},
+    directory::{Directory, Enterprise, RECOVERY_CONTEXT, RecoveryClaim, RecoveryError},
     domain::{PersonId, SessionToken, Timestamp},
     edge::cookies::SESSION,
 };
@@ -160,7 +160,8 @@ struct Asked {
 impl Asked {
     async fn try_code(&self, code: &str, now: Timestamp) -> Result<SessionToken, RecoveryError> {
         let Self { directory, enterprise, person, user } = self;
-        directory.recover(enterprise, *person, user, code, "test", now).await.map(|recovered| recovered.token)
+        let claim = RecoveryClaim { person: *person, user, code };
+        directory.recover(enterprise, claim, "test", now).await.map(|recovered| recovered.token)
     }
 }
 
