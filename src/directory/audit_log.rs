@@ -106,7 +106,7 @@ impl AuditEntry {
 
 impl Directory {
     /// A page of the audit stream of an enterprise.
-    pub async fn audit_page(
+    pub async fn audit_entries(
         &self,
         enterprise: EnterpriseId,
         query: &AuditQuery,
@@ -132,7 +132,7 @@ impl Directory {
     }
 }
 
-/// [`Directory::audit_page`] for whoever has a store and no gateway.
+/// [`Directory::audit_entries`] for whoever has a store and no gateway.
 pub async fn audit_entries(
     store: &dyn Store,
     enterprise: EnterpriseId,

@@ -24,7 +24,7 @@ async fn world(backend: Backend) -> TestGateway {
 
 async fn read(gateway: &TestGateway, query: AuditQuery) -> Vec<Value> {
     let directory = &gateway.running.as_ref().unwrap().directory;
-    let page = directory.audit_page(gateway.enterprise(), &query).await.unwrap();
+    let page = directory.audit_entries(gateway.enterprise(), &query).await.unwrap();
     page.entries.into_iter().map(|entry| entry.into_json()).collect()
 }
 
@@ -106,7 +106,7 @@ async fn pages_filters_and_both_directions_agree() {
         let (mut after, mut found) = (None, vec![]);
         loop {
             let query = AuditQuery { after, newest_first, limit: 3, filter: AuditFilter::default() };
-            let page = directory.audit_page(gateway.enterprise(), &query).await.unwrap();
+            let page = directory.audit_entries(gateway.enterprise(), &query).await.unwrap();
             after = Some(page.reached);
             found.extend(page.entries.into_iter().map(|entry| entry.into_json()));
             if page.is_end {
