@@ -5,6 +5,7 @@ mod hear;
 mod holds;
 mod outlook;
 mod reload;
+mod retention;
 mod watches;
 
 use std::{
@@ -119,6 +120,8 @@ pub async fn start_at(
     let mut metadata = HashMap::new();
     watches.follow(settings, &gate, &HashSet::new(), &mut metadata).await;
     let gates = Arc::new(Gates::new(gate));
+    let days = settings.audit_retention_days;
+    watches.spawn(retention::retain(directory.clone(), gates.clone(), days, now));
     let outbox = mailer.map(|mailer| build::outbox(mailer, &lasting, &gates).run(stopping.clone()));
     let outbox = outbox.map(tokio::spawn);
     let workers = public.serve(&gates, &stopping)?;

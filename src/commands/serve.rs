@@ -20,7 +20,7 @@ pub fn serve(config: &Path) -> Result<Outcome, Failure> {
     let Loaded { settings, warnings } = load(config)?;
     files.also(settings.fingerprint.files());
     telemetry::init(&settings.telemetry)
-        .map_err(|error| failure("log", &error, "mend [log] in the configuration"))?;
+        .map_err(|error| failure("log", &error, "mend [log] or [audit] in the configuration"))?;
     for warning in &warnings {
         tracing::warn!("{warning}");
     }

@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod attributes;
+mod audit;
 mod backend;
 mod certificate;
 mod connection;
@@ -57,6 +58,8 @@ pub struct Settings {
     pub tokens: directory::TokenSettings,
     pub store: store::Settings,
     pub telemetry: telemetry::Settings,
+    /// How many days the audit stream goes back.
+    pub audit_retention_days: u32,
     /// `None`: no mail is sent, and nobody can be invited.
     pub mail: Option<crate::mail::Settings>,
     /// At least one, sorted by account name.
@@ -189,7 +192,9 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
     let proxy = server::proxy(reader_ref);
     let session = server::session(reader_ref);
     let tokens = server::tokens(reader_ref);
-    let telemetry = server::telemetry(reader_ref);
+    let mut telemetry = server::telemetry(reader_ref);
+    let (audit_retention_days, sink) = audit::audit(reader_ref, &source.folder);
+    telemetry.audit = sink;
     let store = backend::store(reader_ref, &ground, &source.folder);
     let mail = mail::read(reader_ref, &ground, &source.folder);
     let mut drafts = enterprise::read(reader_ref, &ground, &source.folder);
@@ -210,6 +215,7 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
         tokens,
         store,
         telemetry,
+        audit_retention_days,
         mail,
         enterprises,
         routes,

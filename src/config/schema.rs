@@ -80,6 +80,8 @@ pub const KEYS: &[Key] = &[
     key("mail.notices", Kind::Switch),
     key("log.format", Kind::Choice(&["text", "json"])),
     key("log.level", Kind::Text),
+    key("audit.retention_days", Kind::Integer(1, 36_500)),
+    key("audit.sink", Kind::Text),
     key("proxy.connect_ms_max", Kind::Integer(10, 120_000)),
     key("proxy.response_head_ms_max", Kind::Integer(10, 3_600_000)),
     key("proxy.idle_connections_max", Kind::Integer(0, 65_536)),

@@ -181,7 +181,7 @@ pub fn telemetry(reader: &mut Reader) -> telemetry::Settings {
             "use error, warn, info, debug or trace, or directives such as \"info,portcullis::saml=debug\"";
         reader.fault(&level.place, "log.level", format!("{:?} is no log level ({why})", level.value), hint);
     }
-    telemetry::Settings { format, level: level.value }
+    telemetry::Settings { format, level: level.value, audit: telemetry::AuditSink::Log }
 }
 
 /// Reads `[proxy]` and `[proxy.identity]`.

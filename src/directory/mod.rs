@@ -3,7 +3,7 @@
 //! `amend` is the one path on which memberships change. `sign_in` turns a verified assertion into memberships and a session,
 //! `sessions` finds a request's session and `tokens` its token, `cache` remembers both for a moment and `push` forgets what other
 //! gateways changed, `person_sessions` lists and ends what a person has open, `logout` ends sessions, `organizations` answers who
-//! owns what, `audit` tells what was done. What owners do (`acts` says who may) is in `members` (roles, removals, claims), `people`
+//! owns what, `audit` tells what was done and `audit_log` reads it, `integrity` looks whether all that lies in the store agrees. What owners do (`acts` says who may) is in `members` (roles, removals, claims), `people`
 //! (who may come in at all), `holds` (what the guard stopped, and what is undone) and `registry` (organizations themselves).
 //! `settings` unites the configuration with the store's organizations, `outlook` asks what would be and why. `invitations` are
 //! offers of membership, whose mails wait in the `outbox`; `recovery` lets an enterprise's owner in while the IdP is down.

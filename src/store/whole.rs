@@ -27,7 +27,7 @@ pub enum Piece {
         key: Key,
         members: Vec<Vec<u8>>,
     },
-    /// When a set goes.
+    /// When a set goes; behind its members.
     Until {
         key: Key,
         at: Timestamp,
@@ -53,7 +53,8 @@ pub type Next<'n> = dyn FnMut() -> Result<Option<Piece>, StoreError> + Send + 'n
 
 /// A backend that can be read and filled as a whole.
 pub trait Whole: Store {
-    /// Shows everything once, in no order but that a stream's head comes before its entries; stops at the first error of
+    /// Shows everything once, in no order but that a stream's head comes before its entries and a set's
+    /// time behind its members; stops at the first error of
     /// `visit`. The embedded store shows one moment; Redis shows what is there for the whole time, and of what changes meanwhile
     /// the one or the other.
     fn walk<'a>(&'a self, now: Timestamp, visit: &'a mut Visit<'a>) -> BoxFuture<'a, Result<(), StoreError>>;

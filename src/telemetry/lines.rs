@@ -401,7 +401,8 @@ mod tests {
     fn logged(format: LogFormat, level: &str, log: impl FnOnce()) -> String {
         let sink = Sink::default();
         let writer = sink.clone();
-        let settings = Settings { format, level: level.into() };
+        let audit = crate::telemetry::AuditSink::Log;
+        let settings = Settings { format, level: level.into(), audit };
         let subscriber = subscriber(&settings, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, log);
         let bytes = sink.0.lock().unwrap().clone();

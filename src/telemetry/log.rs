@@ -12,7 +12,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::{LogFormat, Settings};
+use super::{LogFormat, Settings, sink::Outlets};
 
 /// The targets whose events are ready-made JSON lines, and the one field that holds the line.
 pub(super) const AUDIT: &str = "audit";
@@ -25,13 +25,16 @@ const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 pub enum InitError {
     #[error("the log level is not understood: {0}")]
     Level(String),
+    #[error("the audit sink cannot be opened: {0}")]
+    Audit(std::io::Error),
     #[error("a log was set up before")]
     Twice,
 }
 
-/// Sends the log of this process to standard error. Once in a process.
+/// Sends the log of this process to standard error, and audit lines to their sink. Once in a process.
 pub fn init(settings: &Settings) -> Result<(), InitError> {
-    let subscriber = subscriber(settings, std::io::stderr)?;
+    let outlets = Outlets::open(&settings.audit).map_err(InitError::Audit)?;
+    let subscriber = subscriber(settings, outlets)?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| InitError::Twice)
 }
 

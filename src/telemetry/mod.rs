@@ -4,6 +4,7 @@ mod histogram;
 mod lines;
 mod log;
 mod metrics;
+mod sink;
 mod traffic;
 
 pub use audit_line::MembershipState;
@@ -11,6 +12,7 @@ pub use histogram::DurationHistogram;
 pub use lines::{AccessLine, AuditAction, AuditEvent, AuditLine, Trigger, access_log, audit};
 pub use log::{InitError, check_level, init};
 pub use metrics::Metrics;
+pub use sink::AuditSink;
 pub use traffic::{InFlight, Recorder, RouteMetrics};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +20,7 @@ pub struct Settings {
     pub format: LogFormat,
     /// A `tracing_subscriber::filter::Targets` list: `info`, `portcullis=debug`.
     pub level: String,
+    pub audit: AuditSink,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -145,7 +145,7 @@ async fn nothing_is_overwritten_and_nothing_is_half_imported() {
     let server = RedisServer::start();
     let third = redis(&server).await;
     assert!(restore(&third, &text, 150).await.is_err());
-    assert!(restore(&third, &text, 600).await.is_err());
+    assert!(restore(&third, &text, 300).await.is_err());
     let mut foreign = vec![];
     let mut visit = |piece: Piece| {
         if let Piece::Foreign { key, .. } = piece {

@@ -13,11 +13,17 @@ use crate::store::{
 
 pub(super) fn walk(database: &Database, visit: &mut Visit<'_>) -> Result<(), StoreError> {
     let at = database.begin_read().map_err(unavailable)?;
+    let mut times = vec![];
     for row in at.open_table(VALUES).map_err(unavailable)?.iter().map_err(unavailable)? {
         let (key, stored) = row.map_err(unavailable)?;
-        visit(value(key.value(), stored.value()))?;
+        match value(key.value(), stored.value()) {
+            // Redis tells a set when to go only once it is there.
+            time @ Piece::Until { .. } => times.push(time),
+            piece => visit(piece)?,
+        }
     }
     walk_sets(&at, visit)?;
+    times.into_iter().try_for_each(&mut *visit)?;
     for row in at.open_table(HEADS).map_err(unavailable)?.iter().map_err(unavailable)? {
         let (key, stored) = row.map_err(unavailable)?;
         let head = StreamHead::decode(stored.value());
