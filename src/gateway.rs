@@ -1,6 +1,9 @@
 //! The composition root: settings in, a running gateway out.
 mod build;
 mod certificates;
+mod hear;
+mod holds;
+mod outlook;
 mod reload;
 mod watches;
 
@@ -110,7 +113,9 @@ pub async fn start_at(
     let public = listener::bind(&settings.edge).map_err(listen(settings.edge.listen))?;
     let public_address = public.local_addr();
     let (stop, stopping) = watch::channel(false);
+    directory.set_token_settings(settings.tokens.clone());
     let mut watches = Watches::new(store, metrics.clone(), stopping.clone());
+    watches.spawn(hear::notes(directory.clone(), directory.notes(), metrics.clone()));
     let mut metadata = HashMap::new();
     watches.follow(settings, &gate, &HashSet::new(), &mut metadata).await;
     let gates = Arc::new(Gates::new(gate));

@@ -31,6 +31,9 @@ pub mod metadata;
 // What the network sees.
 pub mod proxy;
 
+/// The JSON API.
+pub mod api;
+
 pub mod edge;
 
 pub mod admin;

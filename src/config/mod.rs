@@ -54,6 +54,7 @@ pub struct Settings {
     pub admin: admin::Settings,
     pub proxy: proxy::Settings,
     pub session: directory::SessionSettings,
+    pub tokens: directory::TokenSettings,
     pub store: store::Settings,
     pub telemetry: telemetry::Settings,
     /// `None`: no mail is sent, and nobody can be invited.
@@ -187,6 +188,7 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
     let admin = server::admin(reader_ref, &ground, &edge);
     let proxy = server::proxy(reader_ref);
     let session = server::session(reader_ref);
+    let tokens = server::tokens(reader_ref);
     let telemetry = server::telemetry(reader_ref);
     let store = backend::store(reader_ref, &ground, &source.folder);
     let mail = mail::read(reader_ref, &ground, &source.folder);
@@ -205,6 +207,7 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
         admin,
         proxy,
         session,
+        tokens,
         store,
         telemetry,
         mail,

@@ -50,6 +50,8 @@ pub const KEYS: &[Key] = &[
     key("limits.pending_sign_ins_max", Kind::Integer(1, 64)),
     key("session.idle", Kind::Duration(60, 90 * DAY_SECONDS)),
     key("session.lifetime", Kind::Duration(60, 90 * DAY_SECONDS)),
+    key("tokens.session_age_max", Kind::Duration(60, DAY_SECONDS)),
+    key("tokens.lifetime_max", Kind::Duration(HOUR_SECONDS, 365 * DAY_SECONDS)),
     key("store.kind", Kind::Choice(&["embedded", "redis"])),
     key("store.path", Kind::Text),
     key("store.url", Kind::Text),
@@ -92,6 +94,9 @@ pub const KEYS: &[Key] = &[
     key("enterprise.*.deprovisioning", Kind::Switch),
     key("enterprise.*.max_removals", Kind::Integer(0, 1_000_000)),
     key("enterprise.*.break_glass", Kind::Texts),
+    key("enterprise.*.missing_groups", Kind::Choice(&["ignore", "deny", "treat_as_empty"])),
+    key("enterprise.*.last_owner", Kind::Choice(&["allow", "protect"])),
+    key("enterprise.*.dry_run", Kind::Switch),
     key("enterprise.*.owners", Kind::Texts),
     key("enterprise.*.organizations", Kind::Texts),
     key("enterprise.*.managed", Kind::TextsOrAll),
@@ -148,6 +153,7 @@ pub const KEYS: &[Key] = &[
     key("route.*.organizations", Kind::Texts),
     key("route.*.groups", Kind::Texts),
     key("route.*.authn_context", Kind::Texts),
+    key("route.*.tokens", Kind::Switch),
     key("route.*.sign_in_age_max", Kind::Duration(60, DAY_SECONDS)),
 ];
 

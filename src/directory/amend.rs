@@ -4,9 +4,11 @@
 //! everything else happens here.
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
+
 use crate::{
     domain::{
-        AddressId, BatchId, Invitation, Invitee, MembershipSource, Organization, OrganizationId,
+        AddressId, BatchId, FORMER_DAYS, Invitation, Invitee, MembershipSource, Organization, OrganizationId,
         OrganizationSlug, Person, PersonId, Role, Timestamp, digest,
     },
     provisioning::{self, Act, Change, Plan},
@@ -114,13 +116,25 @@ impl Directory {
         };
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             let records = Records::read(matter, &loaded)?;
-            let (decision, organizations) = self.decide(matter, &records, &decide).await?;
+            let (mut decision, mut organizations) = self.decide(matter, &records, &decide).await?;
+            let mut recorded = Plan::default();
+            if matter.cause.is_dry_run {
+                recorded = std::mem::take(&mut decision.plan);
+                organizations = Organizations::default();
+            }
             if decision.plan.is_empty() && records.person.as_ref() == Some(&decision.person) {
+                let told = audit::plan(matter, &recorded, &decision.person);
+                if !told.is_empty() {
+                    self.store.batch(matter.now, audit::append(matter.enterprise, &told)).await?;
+                    told.iter().for_each(AuditLine::log);
+                }
                 return Ok(Amended { person: decision.person, plan: decision.plan });
             }
             let taken = self.taken_back(matter, &decision.plan, &decision.person).await?;
             let (mut commit, person) = commit(matter, &records, &decision, organizations);
             let mut told = audit::changes(matter, &decision.plan, &person, records.person.is_none());
+            told.extend(audit::plan(matter, &recorded, &person));
+            told.extend(audit::tokens(matter, records.person.as_ref(), &person));
             told.extend(sent::told(matter, &taken));
             commit.expect.extend(taken.expect);
             commit.writes.extend(taken.writes);
@@ -130,7 +144,7 @@ impl Directory {
             commit.writes.extend(audit::appends(matter.enterprise, &told));
             commit.writes.push(Write::Notify(Note::Person(matter.enterprise.id, matter.person)));
             if self.store.commit(commit).await.map_err(E::from)? == Committed::Applied {
-                self.cache.forget_person(matter.person);
+                self.forget_person(matter.person);
                 told.iter().for_each(AuditLine::log);
                 if has_notices {
                     self.wake_outbox();
@@ -138,11 +152,27 @@ impl Directory {
                 for change in &decision.plan.changes {
                     self.metrics.provisioning_change(matter.cause.trigger, change.kind());
                 }
+                self.follow_up(matter, &decision.plan, records.person.as_ref()).await;
                 return Ok(Amended { person, plan: decision.plan });
             }
             loaded = self.load(matter).await?;
         }
         Err(Contended.into())
+    }
+
+    /// What may also be done later, or by another gateway: the change itself is made.
+    async fn follow_up(&self, matter: &Matter<'_>, plan: &Plan, before: Option<&Person>) {
+        if plan.changes.iter().any(|change| matches!(change, Change::Leave { .. })) {
+            // A batch is of no use longer than the former memberships that it names.
+            let end = matter.now.checked_add(SignedDuration::from_hours((FORMER_DAYS + 1) * 24));
+            let expire =
+                Op::Expire(batch_key(matter.enterprise, &matter.batch), end.unwrap_or(Timestamp::MAX));
+            let _ = self.store.batch(matter.now, vec![expire]).await;
+        }
+        let waited = before.is_some_and(|person| person.memberships.iter().any(|m| m.held.is_some()));
+        if waited || plan.changes.iter().any(|change| matches!(change, Change::Hold { .. })) {
+            self.export_holds(matter.enterprise).await;
+        }
     }
 
     async fn load(&self, matter: &Matter<'_>) -> Result<Loaded, StoreError> {

@@ -7,7 +7,7 @@ use crate::{
         ISSUE_AGE_SECONDS_MAX, VerifiedLogoutRequest,
         guard::{Guard, stands},
     },
-    store::{Key, Op, Reply, StoreError, records},
+    store::{Key, Note, Op, Reply, StoreError, records},
 };
 
 use super::{Directory, Enterprise, unexpected_reply};
@@ -140,7 +140,7 @@ impl Directory {
                 None => {}
                 Some(Some(session)) if !named(&session) => continue,
                 Some(Some(_)) => {
-                    deletions.push(Op::Delete(Key::Session(id)));
+                    deletions.extend([Op::Delete(Key::Session(id)), Op::Notify(Note::Session(id))]);
                     ended.push(id);
                 }
                 // Of an older version: none here, but perhaps one to a gateway that still runs that version.
@@ -149,7 +149,7 @@ impl Directory {
             deletions.push(Op::Remove(set, member));
         }
         let deleted = self.store.batch(now, deletions).await;
-        ended.iter().for_each(|id| self.cache.forget(*id));
+        ended.iter().for_each(|id| self.sessions.forget(id.as_bytes()));
         deleted.map(|_| ended)
     }
 }

@@ -118,6 +118,14 @@ pub struct FormerMembership {
     pub batch: BatchId,
 }
 
+impl FormerMembership {
+    /// Whether it ended within the last [`FORMER_DAYS`].
+    pub fn is_restorable(&self, now: Timestamp) -> bool {
+        let age = now.as_second().saturating_sub(self.ended_at.as_second());
+        age < FORMER_DAYS * 24 * 60 * 60
+    }
+}
+
 /// How long a membership that ended can be restored, in days (section 2.10).
 pub const FORMER_DAYS: i64 = 90;
 

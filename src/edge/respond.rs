@@ -4,6 +4,7 @@
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::{
+    callers::TokenProblem,
     framing::FramingFault,
     logout,
     pages::{Class, Pages},
@@ -12,6 +13,7 @@ use super::{
 };
 use crate::{
     access::{HostFault, PathFault},
+    api,
     directory::{AcceptError, LogoutError, RecoveryError, SignInError, StoreError},
     domain::EnterpriseSlug,
     proxy::{Body, ProxyError, RequestFault},
@@ -74,6 +76,8 @@ pub enum Problem {
     #[error("{0}")]
     SignInRefused(Refused),
     #[error("{0}")]
+    TokenRefused(#[from] TokenProblem),
+    #[error("{0}")]
     LogoutRefused(logout::Refused),
     #[error("a sign-out was posted from another site")]
     LogoutCrossSite,
@@ -103,6 +107,7 @@ impl Problem {
     pub fn reason(&self) -> String {
         match self {
             Self::SignInRefused(refused) => refused.code().to_owned(),
+            Self::TokenRefused(refused) => refused.code().to_owned(),
             Self::LogoutRefused(refused) => refused.code().to_owned(),
             other => other.to_string(),
         }
@@ -140,6 +145,7 @@ impl Problem {
             Self::SignInRequired { .. } => (StatusCode::UNAUTHORIZED, Class::SignInRequired),
             Self::StepUpRequired { .. } => (StatusCode::UNAUTHORIZED, Class::StepUpRequired),
             Self::Forbidden => (StatusCode::FORBIDDEN, Class::Forbidden),
+            Self::TokenRefused(refused) => refused.answer(),
             Self::SignInRefused(refused) => refused_answer(refused),
             Self::Store(_) | Self::Random(_) | Self::Signing(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, Class::Unavailable)
@@ -190,7 +196,10 @@ fn refused_answer(refused: &Refused) -> (StatusCode, Class) {
             SignInError::RequestConsumed | SignInError::AssertionReplayed | SignInError::LoggedOut,
         ) => (StatusCode::FORBIDDEN, Class::SignInExpired),
         Refused::SignIn(SignInError::Deactivated) => (StatusCode::FORBIDDEN, Class::SignInDenied),
-        Refused::SignIn(SignInError::Attribute(_)) => (StatusCode::FORBIDDEN, Class::SignInNotSetUp),
+        Refused::SignIn(SignInError::Unlinked) => (StatusCode::FORBIDDEN, Class::SignInExpired),
+        Refused::SignIn(SignInError::Attribute(_) | SignInError::GroupsMissing(_)) => {
+            (StatusCode::FORBIDDEN, Class::SignInNotSetUp)
+        }
         Refused::RelayState | Refused::SecondOpinion(_) => (StatusCode::FORBIDDEN, Class::SignInRefused),
         Refused::Saml(refusal) => (StatusCode::FORBIDDEN, saml_class(refusal.reason)),
     }
@@ -243,7 +252,9 @@ fn logout_answer(refused: &logout::Refused) -> (StatusCode, Class) {
 /// The answer: a page for a person's navigation, JSON for everything else.
 pub fn problem(pages: &Pages, problem: &Problem, navigation: bool, request_id: &str) -> Response<Body> {
     let (status, class) = problem.answer();
-    let mut response = if navigation {
+    // Whoever shows a token is a program, whatever it says that it accepts.
+    let is_token = matches!(problem, Problem::TokenRefused(_));
+    let mut response = if navigation && !is_token {
         page(pages, status, class, request_id)
     } else {
         let (code, message) = (class.code(), &pages.texts(class).message);
@@ -257,6 +268,16 @@ pub fn problem(pages: &Pages, problem: &Problem, navigation: bool, request_id: &
         }
         answer(status, "application/json", text.to_string())
     };
+    mark(&mut response, problem);
+    response
+}
+
+/// What a problem says in fields.
+fn mark(response: &mut Response<Body>, problem: &Problem) {
+    if let Problem::TokenRefused(refused) = problem {
+        let challenge = HeaderValue::from_static(refused.challenge());
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
     if let Problem::Method { allow } = problem {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
     }
@@ -264,6 +285,14 @@ pub fn problem(pages: &Pages, problem: &Problem, navigation: bool, request_id: &
     if matches!(problem, Problem::Framing(_) | Problem::Request(_)) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+}
+
+/// The answer to what was found wrong before the API was reached, in the API's own form.
+pub fn api_problem(pages: &Pages, problem: &Problem, request_id: &str) -> Response<Body> {
+    let (status, class) = problem.answer();
+    let message = &pages.texts(class).message;
+    let mut response = api::problem(status, class.code(), message, request_id).map(Body::from);
+    mark(&mut response, problem);
     response
 }
 

@@ -11,12 +11,14 @@
 //! | of an `acs_url` | below `/.portcullis/invitations/` | GET, POST | the link of an invitation's mail |
 //! | of an `acs_url` | `/.portcullis/recovery-codes` | GET, POST | an owner's recovery codes |
 //! | of an `acs_url` | `/.portcullis/recover` | GET, POST | signs an owner in by one |
+//! | of an `acs_url` | under [`api::PREFIX`] | by `api::ROUTES` | the JSON API |
 //! | any | under [`RESERVED`] | | 404: never forwarded, whatever routes say (P-24) |
 use std::collections::HashMap;
 
 use super::{invitations, recovery, sign_in::chooser};
 use crate::{
     access::{CanonicalPath, HostFault, PathFault, canonical_host, canonical_path, covers},
+    api,
     domain::EnterpriseSlug,
 };
 
@@ -24,7 +26,7 @@ use crate::{
 pub const RESERVED: [&str; 4] = ["/saml", "/scim", "/.portcullis", "/.well-known/portcullis"];
 
 /// Endpoints that serve everything below their path.
-const FOLDERS: [&str; 1] = [invitations::PATH];
+const FOLDERS: [&str; 2] = [invitations::PATH, api::PREFIX];
 
 /// An endpoint of our own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub enum Endpoint {
     Recover { host: String },
     /// Our own metadata.
     Metadata { enterprise: EnterpriseSlug },
+    /// The JSON API, whose table knows its own paths and methods.
+    Api { host: String },
 }
 
 impl Endpoint {
@@ -62,6 +66,7 @@ impl Endpoint {
             | Self::RecoveryCodes { .. }
             | Self::Recover { .. } => "GET, POST",
             Self::Metadata { .. } => "GET, HEAD",
+            Self::Api { .. } => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
         }
     }
 
@@ -133,6 +138,7 @@ impl Router {
                 let common = [
                     (invitations::PATH, Endpoint::Invitation { host: at() }),
                     (recovery::CODES, Endpoint::RecoveryCodes { host: at() }),
+                    (api::PREFIX, Endpoint::Api { host: at() }),
                     (recovery::RECOVER, Endpoint::Recover { host: at() }),
                 ];
                 let scheme = url.split("://").next().unwrap_or_default();
@@ -215,6 +221,9 @@ mod tests {
             ("b.example.com", "/SAML;x/acs", "Reserved"),
             ("b.example.com", "/samlet", "NotOurs"),
             ("b.example.com", "/.portcullis/x", "Reserved"),
+            ("b.example.com", "/.portcullis/api/v1/user", "Reserved"),
+            ("app.example.com", "/.portcullis/api/v2/user", "Reserved"),
+            ("app.example.com", "/.portcullis/API/v1/user", "Reserved"),
         ] {
             assert_eq!(find(host, path), expected, "{host}{path}");
         }

@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::StartError;
 use crate::{
     access::Routes,
+    api::Api,
     config::{self, EnterpriseSettings},
     directory::{
         Directory,
@@ -49,7 +50,13 @@ pub fn gate(
     let homes: Vec<_> = homes.map(|e| Home { enterprise: &e.slug, acs_urls: &e.acs_urls }).collect();
     // Each worker makes its own of the same settings.
     Proxy::new(&settings.proxy).map_err(ServeError::from)?;
+    let api = Api::new(
+        lasting.directory.clone(),
+        settings.enterprises.iter().map(EnterpriseSettings::tenant),
+        lasting.now,
+    );
     Ok(Gate {
+        api,
         directory: lasting.directory.clone(),
         routes: Routes::new(settings.routes.clone()).map_err(StartError::Routes)?,
         own: Router::new(&homes)?,

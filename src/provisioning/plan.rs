@@ -6,7 +6,7 @@ use crate::domain::{
     Role, Timestamp,
 };
 
-use super::{Correspondence, Settings, guard};
+use super::{Correspondence, LastOwner, Settings, guard};
 
 /// What a person has at this moment.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +58,7 @@ pub enum Change {
     Hold {
         organization: OrganizationSlug,
         role: Role,
+        reason: HoldReason,
     },
     /// A removal that waited is wanted no more.
     Release {
@@ -70,6 +71,25 @@ pub enum Change {
     Unpin {
         organization: OrganizationSlug,
     },
+}
+
+/// Why a removal waits for an owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldReason {
+    /// The organization has lost as many people within the hour as it may (D7).
+    MaxRemovals,
+    /// Nobody else owns the organization, and last owners are protected (A8).
+    LastOwner,
+}
+
+impl HoldReason {
+    /// The rule that fired, as the audit log tells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MaxRemovals => "max_removals",
+            Self::LastOwner => "last_owner",
+        }
+    }
 }
 
 impl Change {
@@ -207,14 +227,26 @@ fn removal(member: &Membership, current: &Current<'_>, settings: &Settings) -> V
     if current.is_break_glass || member.held.is_some() || is_pinned(member, current.person, organization) {
         return vec![];
     }
-    if organization.is_some_and(|o| !guard::allows(o, settings.max_removals, current.now)) {
-        return vec![Change::Hold { organization: member.organization.clone(), role: member.role }];
+    let is_last = organization.is_some_and(|o| is_last_owner(member, current.person, o));
+    let is_one_too_many = organization.is_some_and(|o| !guard::allows(o, settings.max_removals, current.now));
+    let hold =
+        |reason| vec![Change::Hold { organization: member.organization.clone(), role: member.role, reason }];
+    if is_last && settings.last_owner == LastOwner::Protect {
+        return hold(HoldReason::LastOwner);
+    }
+    if is_one_too_many {
+        return hold(HoldReason::MaxRemovals);
     }
     leave(current.person, member, organization)
 }
 
+/// Whether the organization would have no owner without this member.
+pub(super) fn is_last_owner(member: &Membership, person: PersonId, organization: &Organization) -> bool {
+    member.role == Role::Owner && !organization.owners.iter().any(|owner| *owner != person)
+}
+
 /// A claim keeps its owner until somebody else owns the organization too (A9).
-fn is_pinned(member: &Membership, person: PersonId, organization: Option<&Organization>) -> bool {
+pub(super) fn is_pinned(member: &Membership, person: PersonId, organization: Option<&Organization>) -> bool {
     match member.pin.map(|pin| pin.reason) {
         None => false,
         Some(PinReason::Owner) => true,

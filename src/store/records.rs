@@ -13,6 +13,7 @@ use super::StoreError;
 use crate::domain::{
     AddressId, EnterpriseId, IdpDocument, Invitee, MailId, Organization, OrganizationId, PendingLogout,
     PendingSignIn, Person, PersonId, QueuedMail, RecoveryCodes, RequestId, Session, SessionId, Timestamp,
+    TokenHolder,
 };
 
 /// For `Key::Person`.
@@ -92,7 +93,16 @@ pub fn decode_logged_out(stored: &[u8]) -> Result<Timestamp, StoreError> {
     at.ok_or_else(|| StoreError::Corrupt("a logout whose time is unreadable".into()))
 }
 
-/// A member of `Key::SubjectSessions`. In byte order sessions that end earlier come first.
+/// For `Key::AccessToken`. Holds the hash of the token nowhere: it is the key.
+pub fn encode_token_holder(holder: &TokenHolder) -> Vec<u8> {
+    encode(&wire::TokenHolder::from(holder))
+}
+
+pub fn decode_token_holder(stored: &[u8]) -> Result<TokenHolder, StoreError> {
+    decode::<wire::TokenHolder>(stored, "token")?.into_domain()
+}
+
+/// A member of `Key::SubjectSessions` and of `Key::PersonSessions`. In byte order sessions that end earlier come first.
 pub fn encode_subject_session(id: SessionId, expires_at: Timestamp) -> Vec<u8> {
     [&subject_sessions_before(expires_at)[..], id.as_bytes()].concat()
 }

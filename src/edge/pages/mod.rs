@@ -141,6 +141,11 @@ classes! {
         "This part asks for another sign-in than yours, so what you sent did not get through.",
         "Please open the page again, sign in once more, and send it again.",
         "To the start page";
+    TokenRefused, "token_refused":
+        "This token opens nothing",
+        "The token is not one that can be used here.",
+        "It may have run out or been revoked, or it is for another application: make a new one, or ask your administrator and give the request id below.",
+        "To the start page";
     Forbidden, "forbidden":
         "No access",
         "You are signed in, but this part is not open to you.",

@@ -93,7 +93,11 @@ pub(super) fn own_path(target: &str) -> Result<String, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{directory::Contended, provisioning::UnusableAttribute, saml::Reason};
+    use crate::{
+        directory::Contended,
+        provisioning::{GroupsMissing, UnusableAttribute},
+        saml::Reason,
+    };
 
     #[test]
     fn every_refusal_of_our_own_is_documented() {
@@ -110,6 +114,8 @@ mod tests {
             SignInError::from(UnusableAttribute::NotText { name: "email".into() }).into(),
             SignInError::Contended(Contended).into(),
             SignInError::Deactivated.into(),
+            SignInError::Unlinked.into(),
+            SignInError::GroupsMissing(GroupsMissing).into(),
             SignInError::Random(getrandom::Error::UNSUPPORTED).into(),
             SignInError::Store(StoreError::Timeout(1)).into(),
         ];
@@ -129,6 +135,8 @@ mod tests {
                     | SignInError::Attribute(_)
                     | SignInError::Contended(_)
                     | SignInError::Deactivated
+                    | SignInError::Unlinked
+                    | SignInError::GroupsMissing(_)
                     | SignInError::Random(_)
                     | SignInError::Store(_),
                 ) => {}

@@ -6,7 +6,7 @@ mod people;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub(super) use mail::{QueuedMail, RecoveryCodes};
-pub(super) use people::{Invitee, Organization, Person};
+pub(super) use people::{Invitee, Organization, Person, TokenHolder};
 
 use crate::{
     domain::{

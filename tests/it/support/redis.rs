@@ -3,7 +3,7 @@
 //! There is no skipping: where `redis-server` is missing, the tests that need it fail. `scripts/test` installs it.
 use std::{
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener as StdListener, TcpStream as StdStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream as StdStream},
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -22,6 +22,8 @@ use tokio::{
     sync::watch,
     task::JoinHandle,
 };
+
+pub use super::ports::free as free_port;
 
 /// Ports may be taken between being found and being used.
 const START_ATTEMPTS_MAX: usize = 10;
@@ -124,11 +126,6 @@ impl Drop for RedisServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A port that nobody listened on a moment ago.
-pub fn free_port() -> u16 {
-    StdListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn answers(port: u16) -> bool {

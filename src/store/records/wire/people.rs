@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Name, Shown, V, V1, V2, corrupt, millis, time};
+use super::{Name, Shown, V, V1, V2, corrupt, enterprise, millis, time};
 use crate::{
     domain::{
         self, AddressId, BatchId, EnterpriseId, InvitationId, InvitationSource, MembershipSource,
@@ -91,6 +91,17 @@ struct Token {
     last_eight: String,
     created: i64,
     expires: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::store::records) struct TokenHolder {
+    v: V1,
+    enterprise: String,
+    enterprise_id: String,
+    person: String,
+    token: String,
+    used: Option<i64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -339,6 +350,32 @@ impl Token {
             last_eight: self.last_eight,
             created_at: time(self.created)?,
             expires_at: time(self.expires)?,
+        })
+    }
+}
+
+impl From<&domain::TokenHolder> for TokenHolder {
+    fn from(holder: &domain::TokenHolder) -> Self {
+        Self {
+            v: V,
+            enterprise: holder.enterprise.to_string(),
+            enterprise_id: holder.enterprise_id.to_string(),
+            person: holder.person.to_string(),
+            token: holder.token.to_string(),
+            used: holder.last_used_at.map(millis),
+        }
+    }
+}
+
+impl TokenHolder {
+    pub fn into_domain(self) -> Result<domain::TokenHolder, StoreError> {
+        Ok(domain::TokenHolder {
+            enterprise: enterprise(&self.enterprise)?,
+            enterprise_id: EnterpriseId::parse(&self.enterprise_id)
+                .ok_or_else(|| corrupt("an enterprise id"))?,
+            person: person(&self.person)?,
+            token: TokenId::parse(&self.token).ok_or_else(|| corrupt("a token's id"))?,
+            last_used_at: self.used.map(time).transpose()?,
         })
     }
 }
