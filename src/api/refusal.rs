@@ -41,7 +41,7 @@ impl From<TokenError> for Problem {
             TokenError::Contended(_) => return Code::Contended.into(),
             TokenError::NotFound => return Code::NotFound.into(),
             TokenError::Session => return Self::inside(Code::CredentialInvalid, error.code()),
-            TokenError::SessionAge(_) | TokenError::Person => StatusCode::FORBIDDEN,
+            TokenError::Recovery | TokenError::SessionAge(_) | TokenError::Person => StatusCode::FORBIDDEN,
             TokenError::TooMany => StatusCode::CONFLICT,
             TokenError::Name | TokenError::Scopes | TokenError::Expiry(_) | TokenError::NotMember(_) => {
                 StatusCode::UNPROCESSABLE_ENTITY

@@ -141,7 +141,8 @@ impl Directory {
             let is_last = page.len() < BATCH_PAGE_PEOPLE;
             after = page.last().cloned();
             for id in page {
-                self.restore_of(enterprise, actor, batch, person_id(id)?, now, &mut outcome).await?;
+                let act = Act { enterprise, actor, person: person_id(id)?, now };
+                self.restore_of(&act, batch, &mut outcome).await?;
             }
             if is_last {
                 break;
@@ -152,14 +153,11 @@ impl Directory {
 
     async fn restore_of(
         &self,
-        enterprise: &Enterprise,
-        actor: Actor<'_>,
+        act: &Act<'_>,
         batch: &BatchId,
-        person: PersonId,
-        now: Timestamp,
         outcome: &mut Restored,
     ) -> Result<(), ActError> {
-        let act = Act { enterprise, actor, person, now };
+        let (id, now) = (act.person, act.now);
         let matter = act.matter(MembershipSource::Manual, Some("restored"));
         let decide = |view: &View<'_>| {
             let person = view.person.cloned().ok_or(ActError::UnknownPerson)?;
@@ -171,11 +169,10 @@ impl Directory {
         };
         match self.amend(&matter, None, decide).await {
             Ok(amended) => {
-                let joined =
-                    amended.plan.changes.iter().map(|change| (person, change.organization().clone()));
+                let joined = amended.plan.changes.iter().map(|change| (id, change.organization().clone()));
                 outcome.restored.extend(joined);
             }
-            Err(ActError::Inactive) => outcome.inactive.push(person),
+            Err(ActError::Inactive) => outcome.inactive.push(id),
             Err(ActError::UnknownPerson) => {}
             Err(error) => return Err(error),
         }

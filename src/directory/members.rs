@@ -14,6 +14,7 @@ impl Directory {
     /// Makes a member an owner, or an owner a member (D5): by an owner of the organization or of the enterprise, never one's
     /// own role. An organization that loses its last owner so is flagged as unowned, or the act is refused with
     /// `last_owner = "protect"`. Where the role is what it should be, nothing happens.
+    #[expect(clippy::too_many_arguments, reason = "who makes whom what, where and when")]
     pub async fn set_role(
         &self,
         enterprise: &Enterprise,
@@ -112,6 +113,7 @@ impl Directory {
 
     /// Keeps a membership against removal by automation, or no longer (A10): by an owner of the organization or of the
     /// enterprise.
+    #[expect(clippy::too_many_arguments, reason = "who keeps whom, where and when, or no longer")]
     pub async fn set_pin(
         &self,
         enterprise: &Enterprise,

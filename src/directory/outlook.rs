@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    domain::{Organization, OrganizationSlug, Person, PersonId, Timestamp},
+    domain::{Organization, OrganizationId, OrganizationSlug, Person, PersonId, Timestamp},
     provisioning::{self, Explanation, Preview},
     store::StoreError,
 };
@@ -34,10 +34,14 @@ impl Directory {
         settings: &provisioning::Settings,
         now: Timestamp,
     ) -> Result<Preview, StoreError> {
-        let mut records = BTreeMap::new();
+        let ids = settings.managed.iter().map(|slug| OrganizationId::of(enterprise.id, slug));
+        let stored =
+            self.organizations_of(enterprise.id, ids.map(|id| id.as_bytes().to_vec()).collect(), now);
+        let mut records: BTreeMap<_, _> =
+            stored.await?.into_iter().map(|record| (record.slug.clone(), record)).collect();
         for slug in &settings.managed {
-            let record = self.organization(enterprise.id, slug, now).await?;
-            records.insert(slug.clone(), record);
+            let unwritten = || Organization::new(OrganizationId::of(enterprise.id, slug), slug.clone());
+            records.entry(slug.clone()).or_insert_with(unwritten);
         }
         let mut preview = Preview::new(settings, records);
         let mut after: Option<PersonId> = None;

@@ -7,7 +7,7 @@ use crate::{
 };
 
 use super::{
-    ActError, Actor, Directory, Enterprise,
+    ActError, Actor, Cause, Directory, Enterprise,
     acts::Act,
     amend::{Decision, View},
     members::protect,
@@ -83,7 +83,7 @@ impl Directory {
             Ok::<_, ActError>(Decision { person, plan: Plan::default() })
         };
         let amended = self.amend(&matter, None, decide).await?;
-        self.end_sessions_of_person(enterprise, person, &actor.cause(person), now).await?;
+        self.close(&act, "link_revoked").await;
         Ok(amended.person)
     }
 
@@ -132,6 +132,15 @@ impl Directory {
         Ok(people)
     }
 
+    /// Takes away what a person has open. None of it opens anything any more, by the person's record: this is for those who
+    /// look at what is there, so that a failure undoes nothing.
+    async fn close(&self, act: &Act<'_>, rule: &'static str) {
+        let cause = Cause { rule: Some(rule), ..act.actor.cause(act.person) };
+        if let Err(error) = self.end_sessions_of_person(act.enterprise, act.person, &cause, act.now).await {
+            tracing::warn!(person = %act.person, %error, "sessions that open nothing any more are left to expire");
+        }
+    }
+
     async fn put_out(
         &self,
         enterprise: &Enterprise,
@@ -158,8 +167,7 @@ impl Directory {
             put_out(person, view, standing, policy, now)
         };
         let amended = self.amend(&matter, None, decide).await?;
-        // Refused already, by the person's record and standing; but whoever is let in again signs in again.
-        self.end_sessions_of_person(enterprise, id, &actor.cause(id), now).await?;
+        self.close(&act, rule).await;
         let tokens = known.tokens.iter().map(|token| Op::Delete(Key::AccessToken(token.secret))).collect();
         let _ = self.store.batch(now, tokens).await;
         Ok(amended.person)

@@ -11,7 +11,11 @@ use crate::{
     store::{BATCH_STEPS_MAX, Heard, Key, Note, Notes, Op, Reply, StoreError, records},
 };
 
-use super::{Directory, sessions::may_come_in, tokens, unexpected_reply};
+use super::{
+    Directory,
+    sessions::{is_of_link, may_come_in},
+    tokens, unexpected_reply,
+};
 
 impl Directory {
     /// Hears what this gateway and others change, from now on.
@@ -29,11 +33,11 @@ impl Directory {
         match heard {
             Heard::Note(Note::Person(_, person)) => self.forget_person(person),
             Heard::Note(Note::Session(session)) => self.sessions.forget(session.as_bytes()),
-            // An enterprise's settings are in neither cache.
-            Heard::Note(Note::Enterprise(_)) => {}
+            Heard::Note(Note::Enterprise(enterprise)) => self.settings.forget(enterprise),
             Heard::Gap => {
                 self.sessions.forget_all();
                 self.tokens.forget_all();
+                self.settings.forget_all();
             }
         }
     }
@@ -75,7 +79,7 @@ impl Directory {
             let Some(value) = value else { continue };
             found.push(match id {
                 CallerId::Session(id) => match records::decode_session(*id, &value)? {
-                    Some(session) => Found::Session(session),
+                    Some(session) => Found::Session(session.into()),
                     // Of an older version: none here.
                     None => continue,
                 },
@@ -114,7 +118,7 @@ impl Directory {
 
 /// What was found behind what a caller showed.
 enum Found {
-    Session(Session),
+    Session(Box<Session>),
     Token([u8; 32], TokenHolder),
 }
 
@@ -129,8 +133,8 @@ impl Found {
     fn caller(self, person: Person, now: Timestamp) -> Option<Caller> {
         match self {
             Self::Session(session) => {
-                let opens = session.is_live(now) && may_come_in(&person);
-                let active = ActiveSession { session, memberships: person.memberships };
+                let opens = session.is_live(now) && may_come_in(&person) && is_of_link(&session, &person);
+                let active = ActiveSession { session: *session, memberships: person.memberships };
                 opens.then(|| Caller::Session(active.into()))
             }
             Self::Token(secret, holder) => {

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    domain::{EnterpriseId, GroupName, Organization, OrganizationSlug, Timestamp},
+    domain::{EnterpriseId, GroupName, Organization, OrganizationId, OrganizationSlug, Timestamp},
     store::{Commit, Committed, Key, Note, StoreError, Write, records},
     telemetry::{AuditAction, AuditEvent, AuditLine, Trigger},
 };
@@ -40,6 +40,15 @@ pub struct OrganizationChange {
     pub managed: Option<bool>,
 }
 
+/// Something done to an organization itself.
+struct Deed<'a> {
+    enterprise: &'a Enterprise,
+    actor: Actor<'a>,
+    slug: &'a OrganizationSlug,
+    action: AuditAction,
+    now: Timestamp,
+}
+
 impl Directory {
     /// Creates an organization: by an owner of the enterprise. It has no owner until one claims it. A name that the
     /// configuration once listed comes with the members who are still in the store.
@@ -69,7 +78,8 @@ impl Directory {
                 ..record.clone()
             }),
         };
-        self.register(enterprise, actor, &new.slug, AuditAction::CreateOrganization, create, now).await
+        let action = AuditAction::CreateOrganization;
+        self.register(&Deed { enterprise, actor, slug: &new.slug, action, now }, create).await
     }
 
     /// Changes an organization: by an owner of the enterprise. Of one that the configuration lists only the display name: what
@@ -103,7 +113,8 @@ impl Directory {
                 ..record.clone()
             })
         };
-        self.register(enterprise, actor, slug, AuditAction::UpdateOrganization, apply, now).await
+        let action = AuditAction::UpdateOrganization;
+        self.register(&Deed { enterprise, actor, slug, action, now }, apply).await
     }
 
     /// Every organization of the enterprise, the configuration's and those that were created, by name. `managed` says of each
@@ -117,11 +128,11 @@ impl Directory {
         let ids = enterprise
             .organizations
             .iter()
-            .map(|slug| crate::domain::OrganizationId::of(enterprise.id, slug).as_bytes().to_vec());
+            .map(|slug| OrganizationId::of(enterprise.id, slug).as_bytes().to_vec());
         let stored = self.organizations_of(enterprise.id, ids.collect(), now).await?;
         let configured = enterprise.organizations.iter().map(|slug| {
             let known = stored.iter().find(|record| record.slug == *slug).cloned();
-            let id = crate::domain::OrganizationId::of(enterprise.id, slug);
+            let id = OrganizationId::of(enterprise.id, slug);
             known.unwrap_or_else(|| Organization::new(id, slug.clone()))
         });
         // Owners change more often than what is kept for a second: those of the others are read anew too.
@@ -150,13 +161,10 @@ impl Directory {
 
     async fn register(
         &self,
-        enterprise: &Enterprise,
-        actor: Actor<'_>,
-        slug: &OrganizationSlug,
-        action: AuditAction,
+        deed: &Deed<'_>,
         change: impl Fn(&Organization) -> Result<Organization, ActError>,
-        now: Timestamp,
     ) -> Result<Organization, ActError> {
+        let Deed { enterprise, slug, now, .. } = *deed;
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             let (revision, before) = self.load_organization(enterprise.id, slug, now).await?;
             let after = change(&before)?;
@@ -164,7 +172,7 @@ impl Directory {
                 return Ok(after);
             }
             let key = Key::Organization(enterprise.id, after.id);
-            let told = line(enterprise, actor, slug, action, now);
+            let told = deed.line();
             let mut commit = Commit::default();
             commit.expect.push((key, revision));
             commit.writes.push(Write::Put(key, records::encode_organization(&after)));
@@ -184,22 +192,19 @@ impl Directory {
     }
 }
 
-fn line(
-    enterprise: &Enterprise,
-    actor: Actor<'_>,
-    slug: &OrganizationSlug,
-    action: AuditAction,
-    now: Timestamp,
-) -> AuditLine {
-    let trigger = if actor.id().is_some() { Trigger::Owner } else { Trigger::Operator };
-    let actor_id = actor.id().map(|id| id.to_string());
-    AuditLine::of(&AuditEvent {
-        organization: Some(slug.as_str()),
-        actor: actor.user(),
-        actor_id: actor_id.as_deref(),
-        request_id: Some(actor.request_id()),
-        ..AuditEvent::new(now, action, trigger, enterprise.slug.as_str())
-    })
+impl Deed<'_> {
+    fn line(&self) -> AuditLine {
+        let Self { enterprise, actor, slug, action, now } = *self;
+        let trigger = if actor.id().is_some() { Trigger::Owner } else { Trigger::Operator };
+        let actor_id = actor.id().map(|id| id.to_string());
+        AuditLine::of(&AuditEvent {
+            organization: Some(slug.as_str()),
+            actor: actor.user(),
+            actor_id: actor_id.as_deref(),
+            request_id: Some(actor.request_id()),
+            ..AuditEvent::new(now, action, trigger, enterprise.slug.as_str())
+        })
+    }
 }
 
 fn check_display_name(name: Option<&str>) -> Result<(), ActError> {

@@ -80,6 +80,13 @@ impl Cache {
         inner.entries.remove(&enterprise);
         inner.generation += 1;
     }
+
+    /// For changes that nobody told of.
+    pub fn forget_all(&self) {
+        let mut inner = self.lock();
+        inner.entries.clear();
+        inner.generation += 1;
+    }
 }
 
 impl Directory {
@@ -107,11 +114,6 @@ impl Directory {
         let effective = Effective { provisioning, created: Arc::new(created) };
         self.settings.put(enterprise, effective.clone(), generation, now);
         Ok(effective)
-    }
-
-    /// Another gateway changed an enterprise's organizations.
-    pub fn forget_settings(&self, enterprise: EnterpriseId) {
-        self.settings.forget(enterprise);
     }
 }
 

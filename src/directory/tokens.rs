@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use crate::{
     domain::{
         AccessToken, ActiveToken, EnterpriseId, OrganizationSlug, Person, PersonId, Scope, Timestamp,
-        TokenHolder, TokenSecret,
+        TokenHolder, TokenId, TokenSecret,
     },
     store::{Key, Op, Reply, StoreError, records},
 };
@@ -74,6 +74,20 @@ pub struct Authorization {
     pub known: KnownToken,
 }
 
+/// A token, and whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CredentialId {
+    pub person: PersonId,
+    pub token: TokenId,
+}
+
+/// What one of a person's own tokens is to be authorised for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant<'a> {
+    pub token: TokenId,
+    pub organization: &'a OrganizationSlug,
+}
+
 /// Why a token opens nothing. Outside, all of them read the same.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum TokenRefusal {
@@ -93,6 +107,8 @@ pub enum TokenRefusal {
 pub enum TokenError {
     #[error("the session is of another enterprise, or has ended")]
     Session,
+    #[error("the session was opened by a recovery code and not by the IdP")]
+    Recovery,
     #[error("the session is older than {0} s: sign in again")]
     SessionAge(u32),
     #[error("a token's name has 1 to {NAME_CHARS_MAX} characters, and no control characters")]
@@ -134,6 +150,7 @@ impl TokenError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Session => "session_ended",
+            Self::Recovery => "session_by_recovery",
             Self::SessionAge(_) => "session_too_old",
             Self::Name => "token_name_invalid",
             Self::Scopes => "token_scopes_missing",

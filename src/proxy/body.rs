@@ -203,8 +203,10 @@ mod tests {
 
     use http::HeaderMap;
     use http_body_util::BodyExt as _;
+    use hyper::body::Body as _;
 
     use super::*;
+    use crate::domain::{CallerId, PersonId};
 
     /// Gives its frames one by one.
     struct Frames(Vec<Frame<Bytes>>);
@@ -218,6 +220,32 @@ mod tests {
         ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
             Poll::Ready((!self.0.is_empty()).then(|| Ok(self.0.remove(0))))
         }
+    }
+
+    /// A response that never waits is looked after all the same, once it is long.
+    #[test]
+    fn v_16_long_responses_are_listed_and_break_off() {
+        let person = PersonId::from_bytes([1; 16]);
+        let caller = CallerId::Token([1; 32]);
+        let streams = Streams::default();
+        let recipient = || Recipient { caller, person, organizations: vec![] };
+        let body = |bytes: u64| {
+            let bytes = vec![b'x'; usize::try_from(bytes).unwrap()];
+            let mut body = Body::from(bytes).watched(&streams, recipient());
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            assert!(matches!(Pin::new(&mut body).poll_frame(&mut cx), Poll::Ready(Some(Ok(_)))));
+            body
+        };
+        let short = body(LISTED_BYTES - 1);
+        assert!(streams.callers(|_| true).is_empty());
+        let mut long = body(LISTED_BYTES);
+        assert_eq!(streams.callers(|_| true), [caller].into());
+        streams.cut(|_| true);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let next = Pin::new(&mut long).poll_frame(&mut cx);
+        assert!(matches!(next, Poll::Ready(Some(Err(BodyError::AccessEnded)))));
+        drop((short, long));
+        assert!(streams.callers(|_| true).is_empty());
     }
 
     #[test]

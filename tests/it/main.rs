@@ -11,6 +11,7 @@ mod commands;
 mod differential;
 mod encryption;
 mod error_pages;
+mod faults;
 mod foreign_idp;
 mod foreign_requests;
 mod gate_rig;

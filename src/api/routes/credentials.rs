@@ -5,6 +5,7 @@ use crate::{
         problem::Problem,
         shape::{CredentialShape, read_credential_id},
     },
+    directory::CredentialId,
     domain::PersonId,
 };
 
@@ -22,6 +23,8 @@ pub async fn list(call: &Call<'_>) -> Result<Answer, Problem> {
 pub async fn revoke(call: &Call<'_>) -> Result<Answer, Problem> {
     let (person, token) = call.id("credential", read_credential_id)?;
     let (organization, cause) = (call.organization()?, call.cause(person));
-    call.directory.withdraw_token(call.tenant, organization, person, token, &cause, call.now).await?;
+    call.directory
+        .withdraw_token(call.tenant, organization, CredentialId { person, token }, &cause, call.now)
+        .await?;
     Ok(Answer::done())
 }

@@ -7,7 +7,7 @@ use crate::{
         problem::{Code, Problem},
         shape::{NewTokenShape, TokenShape},
     },
-    directory::NewToken,
+    directory::{CredentialId, Grant, NewToken},
     domain::{self, ActiveSession, OrganizationSlug, PersonId, Scope, Timestamp, TokenId},
 };
 
@@ -68,14 +68,18 @@ pub async fn authorize(call: &Call<'_>) -> Result<Answer, Problem> {
     let (token, organization, session) =
         (call.id("token", TokenId::parse)?, call.organization()?, session(call)?);
     let (directory, tenant) = (call.directory, call.tenant);
-    directory.authorize_token(tenant, session, token, organization, call.request_id, call.now).await?;
+    directory
+        .authorize_token(tenant, session, Grant { token, organization }, call.request_id, call.now)
+        .await?;
     Ok(Answer::done())
 }
 
 pub async fn withdraw(call: &Call<'_>) -> Result<Answer, Problem> {
     let (token, person) = (call.id("token", TokenId::parse)?, call.caller.person);
     let (organization, cause) = (call.organization()?, call.cause(person));
-    call.directory.withdraw_token(call.tenant, organization, person, token, &cause, call.now).await?;
+    call.directory
+        .withdraw_token(call.tenant, organization, CredentialId { person, token }, &cause, call.now)
+        .await?;
     Ok(Answer::done())
 }
 

@@ -9,10 +9,11 @@ use crate::{
     telemetry::Trigger,
 };
 
-use super::{NAME_CHARS_MAX, NewToken, TOKENS_MAX, TokenError, kept_until, may_come_in};
+use super::{CredentialId, Grant, NAME_CHARS_MAX, NewToken, TOKENS_MAX, TokenError, kept_until, may_come_in};
 use crate::directory::{
     Cause, Directory, Enterprise,
     amend::{Decision, Matter, View},
+    recovery::is_recovery,
 };
 
 impl Directory {
@@ -66,8 +67,7 @@ impl Directory {
         &self,
         enterprise: &Enterprise,
         session: &ActiveSession,
-        token: TokenId,
-        organization: &OrganizationSlug,
+        Grant { token, organization }: Grant<'_>,
         request_id: &str,
         now: Timestamp,
     ) -> Result<(), TokenError> {
@@ -95,8 +95,7 @@ impl Directory {
         &self,
         enterprise: &Enterprise,
         organization: &OrganizationSlug,
-        person: PersonId,
-        token: TokenId,
+        CredentialId { person, token }: CredentialId,
         cause: &Cause<'_>,
         now: Timestamp,
     ) -> Result<(), TokenError> {
@@ -168,6 +167,10 @@ impl Directory {
         let session = &session.session;
         if session.enterprise_id != enterprise.id || !session.is_live(now) {
             return Err(TokenError::Session);
+        }
+        // What outlasts the hour in which the IdP is down takes the IdP's word.
+        if is_recovery(session) {
+            return Err(TokenError::Recovery);
         }
         let most = self.token_settings.load().session_age_seconds_max;
         let age = now.as_second().saturating_sub(session.created_at.as_second());

@@ -295,6 +295,60 @@ async fn the_plan_says_what_deprovisioning_would_do() {
     world.gateway.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn invitations_are_made_listed_and_withdrawn() {
+    for backend in BACKENDS {
+        let world = World::new(backend).await;
+        let olga = world.by_token(&world.olga, &["api:write"], &["octo-org"]).await;
+        let path = "/orgs/octo-org/invitations";
+        let made = olga.post(path, &json!({ "email": "carol@example.com" })).await;
+        assert_eq!((made.status.as_u16(), &made.json()["role"]), (201, &"member".into()), "{}", made.text);
+        assert_eq!(made.json()["inviter"], world.olga.id.to_string());
+        let again = olga.post(path, &json!({ "email": "Carol@example.com" })).await;
+        assert_eq!(again.json()["id"], made.json()["id"], "the same again is the same");
+        let malformed = olga.post(path, &json!({ "email": "carol" })).await;
+        assert_eq!((malformed.status.as_u16(), malformed.code().as_str()), (422, "email_malformed"));
+        assert_eq!(olga.get(path).await.json().as_array().unwrap().len(), 1);
+        assert_eq!(olga.get("/orgs/octo-org/failed_invitations").await.json(), json!([]));
+        let own = format!("{path}/{}", made.json()["id"].as_str().unwrap());
+        let soon = olga.call("POST", &format!("{own}/resend"), None).await;
+        assert_eq!((soon.status.as_u16(), soon.code().as_str()), (429, "invitation_resend_too_soon"));
+        assert!((1..=600).contains(&soon.field("retry-after").parse::<u32>().unwrap()));
+        // Another organization's owner finds no such invitation, in either organization.
+        let otto = world.by(&world.otto);
+        for path in [&own, &own.replace("octo-org", "hubot-lab")] {
+            assert_eq!(otto.delete(path).await.status, 404, "{path}");
+        }
+        assert_eq!(olga.delete(&own).await.status, 204);
+        assert_eq!(olga.delete(&own).await.status, 404);
+        world.gateway.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_06_what_the_api_changes_is_in_the_audit_stream_before_the_answer() {
+    for backend in BACKENDS {
+        let world = World::new(backend).await;
+        let path = format!("/orgs/octo-org/memberships/{}", world.mia.id);
+        let fields = [("x-request-id", "r-1"), ("content-type", "application/json")];
+        let body = br#"{"role":"owner"}"#.to_vec();
+        assert_eq!(world.by(&world.olga).raw("PUT", &path, &fields, body).await.status, 200);
+        let entries = world.by(&world.boss).get("/enterprise/audit?per_page=100").await.json();
+        let entries = entries.as_array().unwrap();
+        let told = entries.iter().find(|entry| entry["event"]["action"] == "org.update_member").unwrap();
+        let event = &told["event"];
+        assert_eq!(
+            (&event["actor"], &event["user"]),
+            (&"olga@example.com".into(), &"mia@example.com".into())
+        );
+        assert_eq!((&event["request_id"], &event["org"]), (&"r-1".into(), &"octo-org".into()));
+        let sequence = told["sequence"].as_u64().unwrap();
+        let after = world.by(&world.boss).get(&format!("/enterprise/audit?after={sequence}")).await.json();
+        assert!(after.as_array().unwrap().iter().all(|entry| entry["sequence"].as_u64().unwrap() > sequence));
+        world.gateway.stop().await;
+    }
+}
+
 /// What the world needs for holds.
 impl World {
     /// A removal of the person that the guard stopped; the role that it would have ended.

@@ -16,7 +16,10 @@ use portcullis::{
 use serde_json::json;
 
 use super::client::{Client, Credential};
-use crate::support::gateway::{Backend, Setup, TestGateway};
+use crate::{
+    invitations::mail_settings,
+    support::gateway::{Backend, Setup, TestGateway},
+};
 
 const GLOBEX: &str = r#"
 [enterprise.globex]
@@ -112,6 +115,9 @@ impl World {
         let (kept, seen) = (slot.clone(), changes.clone());
         let mut setup = Setup::new(backend);
         setup.tables = GLOBEX;
+        // Mails are queued, and reach nobody.
+        setup.change =
+            Box::new(|overrides| mail_settings(overrides, 1).set("enterprise.example.managed", "*"));
         setup.wrap = Box::new(move |inner| {
             kept.lock().unwrap().replace(inner.clone());
             Arc::new(Watching { inner, changes: seen })

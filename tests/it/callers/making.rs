@@ -1,7 +1,7 @@
 //! Who may make a token, and which.
 use jiff::SignedDuration;
 use portcullis::{
-    directory::{NewToken, TOKENS_MAX, TokenRefusal},
+    directory::{Grant, NewToken, TOKENS_MAX, TokenRefusal},
     domain::{EnterpriseId, Timestamp},
 };
 
@@ -59,12 +59,15 @@ async fn v_03_a_token_needs_a_young_live_session_of_the_enterprise() {
     let mut old = alice.clone();
     old.session.created_at -= SignedDuration::from_hours(2);
     assert_eq!(made(&old).await, Err("session_too_old"));
+    let mut recovered = alice.clone();
+    recovered.session.authn_context = Some("urn:portcullis:authn-context:recovery-code".into());
+    assert_eq!(made(&recovered).await, Err("session_by_recovery"));
     let known = world.gateway.person("alice@example.com").await.unwrap().tokens;
     let octo = super::slug("octo-org");
+    let grant = Grant { token: known[0].id, organization: &octo };
     let (enterprise, now) = (&world.enterprise, Timestamp::now());
     for (session, code) in [(&foreign, "session_ended"), (&old, "session_too_old")] {
-        let done =
-            world.directory().authorize_token(enterprise, session, known[0].id, &octo, "attack-x", now);
+        let done = world.directory().authorize_token(enterprise, session, grant, "attack-x", now);
         assert_eq!(done.await.unwrap_err().code(), code);
     }
     world.gateway.stop().await;

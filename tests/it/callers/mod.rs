@@ -11,8 +11,8 @@ use portcullis::{
     demo::browser::Browser,
     directory::{Cause, Directory, Enterprise, NewToken, TokenError},
     domain::{
-        AccessToken, ActiveSession, EnterpriseId, OrganizationSlug, Person, PersonId, Scope, SessionToken,
-        Timestamp, TokenSecret,
+        AccessToken, ActiveSession, OrganizationSlug, Person, PersonId, Scope, SessionToken, Timestamp,
+        TokenSecret,
     },
     edge::cookies::SESSION,
     store::{Commit, Committed, Key, Note, Op, Reply, Store, Write, records},
@@ -151,12 +151,7 @@ fn cookie(browser: &Browser) -> SessionToken {
 fn enterprise(gateway: &TestGateway) -> Enterprise {
     let loaded = config::load(&Source::file(&gateway.config).unwrap(), &gateway.overrides).unwrap();
     let settings = loaded.settings.enterprises.into_iter().next().unwrap();
-    Enterprise {
-        id: EnterpriseId::of(&settings.slug),
-        slug: settings.slug,
-        owners: settings.owners,
-        provisioning: settings.provisioning,
-    }
+    settings.tenant()
 }
 
 fn slug(name: &str) -> OrganizationSlug {

@@ -4,6 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use jiff::SignedDuration;
 use portcullis::{
     config::{self, Source},
+    directory::CredentialId,
     domain::{SessionToken, Timestamp, TokenSecret},
     gateway::{self, Running},
     store,
@@ -81,7 +82,10 @@ async fn v_16_and_p_53_what_one_gateway_takes_away_another_refuses_at_once() {
     let cause = by_owner("attack-push");
     let (directory, person) = (world.directory(), alice.session.person);
     let octo = slug("octo-org");
-    directory.withdraw_token(&world.enterprise, &octo, person, made.id, &cause, now).await.unwrap();
+    directory
+        .withdraw_token(&world.enterprise, &octo, CredentialId { person, token: made.id }, &cause, now)
+        .await
+        .unwrap();
     eventually("an authorisation is withdrawn", || async { seen.of_the_token(now).await == 1 }).await;
     world.sign_in("alice", &["hubot-lab"]).await;
     eventually("a membership ends", || async { seen.organizations(now).await == 1 }).await;

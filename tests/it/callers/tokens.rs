@@ -1,5 +1,8 @@
 //! Tokens as programs use them, over HTTP.
-use portcullis::domain::{Scope, Timestamp, TokenSecret};
+use portcullis::{
+    directory::{CredentialId, Grant},
+    domain::{Scope, Timestamp, TokenSecret},
+};
 
 use super::{World, bearer, by_owner, cookie, slug, wanted};
 use crate::{
@@ -138,8 +141,13 @@ async fn leaving(backend: Backend) {
     let (_, again) = world.sign_in("alice", &["octo-org", "hubot-lab"]).await;
     assert_eq!(world.by_token("/octo", &secret).0, 403, "coming back is no authorisation");
     let (directory, octo, now) = (world.directory(), slug("octo-org"), Timestamp::now());
-    let authorized =
-        directory.authorize_token(&world.enterprise, &again, token.id, &octo, "attack-again", now);
+    let authorized = directory.authorize_token(
+        &world.enterprise,
+        &again,
+        Grant { token: token.id, organization: &octo },
+        "attack-again",
+        now,
+    );
     authorized.await.unwrap();
     assert_eq!(world.by_token("/octo", &secret).0, 200);
 
@@ -149,7 +157,10 @@ async fn leaving(backend: Backend) {
     assert_eq!((&found[0].user, found[0].known.token.id), (&name_id("alice"), token.id));
     let cause = by_owner("attack-withdraw");
     let person = alice.session.person;
-    directory.withdraw_token(&world.enterprise, &octo, person, token.id, &cause, now).await.unwrap();
+    directory
+        .withdraw_token(&world.enterprise, &octo, CredentialId { person, token: token.id }, &cause, now)
+        .await
+        .unwrap();
     assert_eq!(world.by_token("/octo", &secret).0, 403);
     assert_eq!(world.by_token("/", &secret).0, 200);
     assert!(directory.authorizations(world.enterprise.id, &octo, None, 100, now).await.unwrap().0.is_empty());
@@ -184,11 +195,21 @@ async fn v_02_a_token_of_somebody_else_is_not_found() {
         let octo = slug("octo-org");
         let revoked = directory.revoke_token(enterprise, person, token.id, &cause, now).await;
         assert_eq!(revoked.unwrap_err().code(), "token_not_found");
-        let withdrawn = directory.withdraw_token(enterprise, &octo, person, token.id, &cause, now).await;
+        let withdrawn = directory
+            .withdraw_token(enterprise, &octo, CredentialId { person, token: token.id }, &cause, now)
+            .await;
         assert_eq!(withdrawn.unwrap_err().code(), "token_not_found");
     }
     let octo = slug("octo-org");
-    let made = directory.authorize_token(&world.enterprise, &bob, token.id, &octo, "attack-x", now).await;
+    let made = directory
+        .authorize_token(
+            &world.enterprise,
+            &bob,
+            Grant { token: token.id, organization: &octo },
+            "attack-x",
+            now,
+        )
+        .await;
     assert_eq!(made.unwrap_err().code(), "token_not_found");
     assert_eq!(world.by_token("/octo", &secret).0, 200);
     world.gateway.stop().await;

@@ -78,6 +78,55 @@ async fn plan_shows_who_would_leave_and_what_nobody_would_own() {
     );
 }
 
+/// What would be if the configuration said something else.
+fn explained(world: &World, variables: &[(&str, &str)], person: &str) -> Value {
+    let mut command = world.idp.gateway.command();
+    for (key, value) in variables {
+        command.env(format!("PORTCULLIS_ENTERPRISE_EXAMPLE_{key}"), value);
+    }
+    let arguments = ["explain", "--person", person, "--organization", "octo-org", "--format", "json"];
+    let output = command.args(arguments).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_tells_what_the_next_sign_in_does() {
+    let world = filled().await;
+    let on = ("DEPROVISIONING", "true");
+    for (variables, person, reason, next) in [
+        (&[on][..], BOB, "by_next_sign_in", vec!["leave"]),
+        (&[on], ALICE, "by_next_sign_in", vec!["leave", "become_unowned"]),
+        (&[on, ("LAST_OWNER", "protect")], ALICE, "would_be_held", vec!["hold"]),
+        (&[on, ("MAX_REMOVALS", "0")], BOB, "would_be_held", vec!["hold"]),
+        (&[on, ("MANAGED", "docs-team")], BOB, "not_managed", vec![]),
+        (&[on], CAROL, "in_group", vec![]),
+    ] {
+        let told = explained(&world, variables, person);
+        assert_eq!(told["reason"], reason, "{variables:?} {person}: {told:#}");
+        let changes: Vec<_> =
+            told["next_sign_in"].as_array().unwrap().iter().map(|change| change["change"].clone()).collect();
+        assert_eq!(changes, next, "{variables:?} {person}");
+    }
+}
+
+/// The embedded store belongs to the gateway that serves.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_in_use_is_said_to_be() {
+    let world = World::new(Backend::Embedded, |overrides| overrides).await;
+    for arguments in [&["plan"][..], &["explain", "--person", BOB, "--organization", "octo-org"]] {
+        let output = world.idp.gateway.command().args(arguments).output().unwrap();
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{words}");
+        assert!(words.contains("stop the gateway if it holds an embedded one"), "{words}");
+    }
+    // A configuration is good or not, whatever becomes of its store.
+    let output = world.idp.gateway.command().arg("check").output().unwrap();
+    let words = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{words}");
+    assert!(words.contains("not known: store: "), "{words}");
+    world.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn explain_names_the_fact_that_decides() {
     let world = filled().await;

@@ -39,6 +39,9 @@ async fn v_14_who_is_deactivated_does_not_come_back_by_an_assertion() {
         let person = world.person(BOB).await.unwrap();
         assert!(matches!(person.standing, Standing::Deactivated { .. }));
         assert_eq!(person.former.len(), 1);
+        let open = world.directory().sessions_of(world.enterprise.id, world.id(BOB), Timestamp::now()).await;
+        assert!(open.unwrap().is_empty());
+        assert!(world.actions(BOB).await.contains(&"org.revoke_sso_session".to_owned()));
         assert!(world.actions(BOB).await.contains(&"external_identity.deprovision".to_owned()));
         let (_, page) = world.sign_in(BOB, Groups::These(&["octo-org"])).await;
         assert_eq!(page.status, 403, "{}", page.body);

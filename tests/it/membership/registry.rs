@@ -1,7 +1,11 @@
 //! Organizations that are created beside those of the configuration, and what sign-ins make of them.
+use std::sync::Arc;
+
 use portcullis::{
-    directory::{ActError, NewOrganization, OrganizationChange},
+    directory::{ActError, Directory, Heard, NewOrganization, Note, OrganizationChange, SessionSettings},
     domain::Timestamp,
+    store::Store,
+    telemetry::Metrics,
 };
 
 use super::world::{World, operator, slug, world};
@@ -17,6 +21,12 @@ fn new(name: &str, managed: bool, aliases: &[&str]) -> NewOrganization {
         aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
         managed,
     }
+}
+
+/// Of another gateway on the same store.
+fn directory(store: Arc<dyn Store>) -> Directory {
+    let settings = SessionSettings { idle_seconds_max: 3_600, lifetime_seconds_max: 3_600 };
+    Directory::new(store, settings, Metrics::new())
 }
 
 async fn create(world: &World, actor: &str, new: NewOrganization) -> Result<(), ActError> {
@@ -108,6 +118,33 @@ async fn what_an_organization_cannot_be() {
     }
     let unknown = change(&world, "robots", OrganizationChange::default()).await;
     assert!(matches!(unknown, Err(ActError::UnknownOrganization)));
+    world.stop().await;
+}
+
+/// What another gateway changes is heard at once, and without a word within a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_gateways_organization_counts_when_it_is_told_of() {
+    let world = world(Backend::Embedded).await;
+    let store = world.store.clone().unwrap();
+    let (other, now) = (directory(store), Timestamp::now());
+    let managed = async |at| {
+        let settings = other.settings(&world.enterprise, at).await.unwrap();
+        settings.managed.contains(&slug("robots"))
+    };
+    assert!(!managed(now).await);
+    let create = new("robots", true, &[]);
+    world.directory().create_organization(&world.enterprise, operator(), create, now).await.unwrap();
+    assert!(!managed(now).await, "not told of yet");
+    other.hear(Heard::Note(Note::Enterprise(world.enterprise.id)));
+    assert!(managed(now).await);
+    let away = OrganizationChange { managed: Some(false), ..Default::default() };
+    change(&world, "robots", away).await.unwrap();
+    assert!(managed(now).await);
+    let later = now + std::time::Duration::from_secs(1);
+    assert!(!managed(later).await);
+    assert!(!managed(now).await, "a clock that was set back trusts nothing");
+    other.hear(Heard::Gap);
+    assert!(!managed(now).await);
     world.stop().await;
 }
 

@@ -230,6 +230,7 @@ fn invitation(organization: &OrganizationSlug, email: &str, now: Timestamp) -> I
         secret: [0; 32],
         sent: 1,
         sent_at: now,
+        undeliverable_since: None,
     }
 }
 

@@ -4,6 +4,7 @@
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream as StdStream},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -36,7 +37,7 @@ pub const PASSWORD: &str = "the-test-server";
 pub struct RedisServer {
     child: Child,
     port: u16,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl RedisServer {
@@ -82,10 +83,17 @@ impl RedisServer {
 
     /// Starts it again, empty, at the same port.
     pub fn start_again(&mut self, arguments: &[&str]) {
-        self.kill();
+        self.folder = tempfile::tempdir().unwrap();
+        self.crash_and_return(arguments);
+    }
+
+    /// Ends it at once and starts it again, at the same port and on what it left on disk.
+    pub fn crash_and_return(&mut self, arguments: &[&str]) {
         for _ in 0..START_ATTEMPTS_MAX {
-            if let Some(server) = Self::try_start_at(self.port, arguments) {
-                *self = server;
+            let _ = self.child.kill();
+            self.child.wait().unwrap();
+            self.child = spawn(self.port, self.folder.path(), arguments);
+            if self.answers() {
                 return;
             }
         }
@@ -93,32 +101,36 @@ impl RedisServer {
     }
 
     fn try_start(arguments: &[&str]) -> Option<Self> {
-        Self::try_start_at(free_port(), arguments)
+        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+        let mut server = Self { child: spawn(port, folder.path(), arguments), port, folder };
+        server.answers().then_some(server)
     }
 
-    fn try_start_at(port: u16, arguments: &[&str]) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let child = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--requirepass", PASSWORD])
-            .args(["--save", "", "--appendonly", "no", "--dir"])
-            .arg(folder.path())
-            .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("redis-server is needed to run these tests");
-        let mut server = Self { child, port, _folder: folder };
+    /// Waits until it does, or has ended.
+    fn answers(&mut self) -> bool {
         for _ in 0..ANSWER_ATTEMPTS_MAX {
-            if server.child.try_wait().unwrap().is_some() {
-                return None;
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
             }
-            if answers(port) {
-                return Some(server);
+            if answers(self.port) {
+                return true;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        None
+        false
     }
+}
+
+fn spawn(port: u16, folder: &Path, arguments: &[&str]) -> Child {
+    Command::new("redis-server")
+        .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--requirepass", PASSWORD])
+        .args(["--save", "", "--appendonly", "no", "--dir"])
+        .arg(folder)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("redis-server is needed to run these tests")
 }
 
 impl Drop for RedisServer {
