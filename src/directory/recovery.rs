@@ -5,7 +5,7 @@
 //! for longer than the limit of all attempts together, which ends with the second.
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, atomic::Ordering::Relaxed},
 };
 
 use jiff::SignedDuration;
@@ -229,10 +229,25 @@ impl Directory {
                 expires_at: now.checked_add(SignedDuration::from_secs(lifetime)).unwrap_or(now),
                 idle_seconds_max: terms.idle_seconds_max,
             };
-            self.store.batch(now, opening(&session)).await?;
+            self.store.batch(now, self.opening(&session)).await?;
             return Ok(Recovered { token, session, left: codes.left() });
         }
         Err(RecoveryError::Used)
+    }
+
+    /// Writes the session, and lists it under its person as a sign-in does.
+    fn opening(&self, session: &Session) -> Vec<Op> {
+        let set = Key::PersonSessions(session.enterprise_id, session.person);
+        // As long as the longest-lived session in it.
+        let lifetime = i64::from(self.lifetime_seconds_seen_max.load(Relaxed));
+        let end = session.created_at.checked_add(SignedDuration::from_secs(lifetime));
+        let value = records::encode_session(session);
+        vec![
+            Op::Put { key: Key::Session(session.id), value, expires_at: session.expires_at },
+            Op::RemoveBelow(set, records::subject_sessions_before(session.created_at).to_vec()),
+            Op::Insert(set, records::encode_subject_session(session.id, session.expires_at)),
+            Op::Expire(set, end.unwrap_or(Timestamp::MAX)),
+        ]
     }
 
     async fn recovery_codes(
@@ -252,20 +267,6 @@ impl Directory {
             _ => Err(unexpected_reply()),
         }
     }
-}
-
-/// Writes the session, and lists it under its person.
-fn opening(session: &Session) -> Vec<Op> {
-    let set = Key::PersonSessions(session.enterprise_id, session.person);
-    vec![
-        Op::Put {
-            key: Key::Session(session.id),
-            value: records::encode_session(session),
-            expires_at: session.expires_at,
-        },
-        Op::RemoveBelow(set, records::subject_sessions_before(session.created_at).to_vec()),
-        Op::Insert(set, records::encode_subject_session(session.id, session.expires_at)),
-    ]
 }
 
 fn is_owner(enterprise: &Enterprise, user: &str) -> bool {
