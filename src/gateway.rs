@@ -1,6 +1,9 @@
 //! The composition root: settings in, a running gateway out.
 mod build;
 mod certificates;
+mod hear;
+mod holds;
+mod outlook;
 mod reload;
 mod watches;
 
@@ -9,6 +12,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -24,6 +28,7 @@ use crate::{
         router::UrlFault,
         worker::Gates,
     },
+    mail::{Mailer, MailerError},
     metadata,
     saml::ConnectionError,
     second_opinion,
@@ -32,6 +37,9 @@ use crate::{
 };
 
 pub use self::reload::{ReloadError, Reloaded};
+
+/// How long a mail that is under way may take when the gateway stops.
+const MAIL_END_MAX: Duration = Duration::from_secs(10);
 
 /// Why a gateway does not start, or does not take up another configuration.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +50,8 @@ pub enum StartError {
     SecondOpinion { enterprise: EnterpriseSlug, source: second_opinion::Unavailable },
     #[error("routes: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Routes(Vec<RouteFault>),
+    #[error(transparent)]
+    Mail(#[from] MailerError),
     #[error("ACS URL: {0}")]
     AcsUrl(#[from] UrlFault),
     #[error("cannot listen on {address}: {source}")]
@@ -62,6 +72,8 @@ pub struct Running {
     admin: JoinHandle<io::Result<()>>,
     /// What keeps connections up to date and looks after certificates.
     watches: Watches,
+    /// What sends mails, if any are sent.
+    outbox: Option<JoinHandle<()>>,
     /// What is served by, and the settings that it was made of.
     gates: Arc<Gates>,
     settings: config::Settings,
@@ -85,7 +97,12 @@ pub async fn start_at(
     now: fn() -> Timestamp,
 ) -> Result<Running, StartError> {
     let store: Arc<dyn Store> = Arc::new(Timed::new(store, &metrics));
-    let directory = Arc::new(Directory::new(store.clone(), settings.session.clone(), metrics.clone()));
+    let directory = Directory::new(store.clone(), settings.session.clone(), metrics.clone());
+    let directory = Arc::new(match &settings.mail {
+        Some(mail) => directory.with_mail(mail.notices),
+        None => directory,
+    });
+    let mailer = settings.mail.clone().map(Mailer::new).transpose()?;
     let lasting = Lasting { directory: directory.clone(), metrics: metrics.clone(), now };
     let gate = build::gate(settings, &lasting, &HashMap::new())?;
 
@@ -96,10 +113,14 @@ pub async fn start_at(
     let public = listener::bind(&settings.edge).map_err(listen(settings.edge.listen))?;
     let public_address = public.local_addr();
     let (stop, stopping) = watch::channel(false);
+    directory.set_token_settings(settings.tokens.clone());
     let mut watches = Watches::new(store, metrics.clone(), stopping.clone());
+    watches.spawn(hear::notes(directory.clone(), directory.notes(), metrics.clone()));
     let mut metadata = HashMap::new();
     watches.follow(settings, &gate, &HashSet::new(), &mut metadata).await;
     let gates = Arc::new(Gates::new(gate));
+    let outbox = mailer.map(|mailer| build::outbox(mailer, &lasting, &gates).run(stopping.clone()));
+    let outbox = outbox.map(tokio::spawn);
     let workers = public.serve(&gates, &stopping)?;
     let admin = admin::serve(admin_listener, directory.clone(), metrics, told(stopping));
     let admin = tokio::spawn(admin);
@@ -112,6 +133,7 @@ pub async fn start_at(
         workers,
         admin,
         watches,
+        outbox,
         gates,
         settings: settings.clone(),
         lasting,
@@ -121,10 +143,17 @@ pub async fn start_at(
 impl Running {
     /// Takes no further request, lets those under way end, and returns when all have.
     pub async fn shutdown(self) {
-        let Self { stop, workers, admin, mut watches, .. } = self;
+        let Self { stop, workers, admin, mut watches, outbox, .. } = self;
         stop.send_replace(true);
         // The workers' threads are waited for outside of the runtime that the private listener needs to end.
         let _ = tokio::task::spawn_blocking(move || workers.join()).await;
+        if let Some(mut outbox) = outbox {
+            // A mail that is under way gets its answer: cut off here, it would be sent a second time.
+            if tokio::time::timeout(MAIL_END_MAX, &mut outbox).await.is_err() {
+                outbox.abort();
+                let _ = outbox.await;
+            }
+        }
         // They hold the store; whoever opens it next must find it let go.
         watches.shutdown().await;
         admin.abort();

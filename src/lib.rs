@@ -20,6 +20,9 @@ pub mod telemetry;
 
 pub mod store;
 
+/// Mail over SMTP.
+pub mod mail;
+
 pub mod directory;
 
 /// The IdP's metadata, fetched and kept up to date.
@@ -27,6 +30,9 @@ pub mod metadata;
 
 // What the network sees.
 pub mod proxy;
+
+/// The JSON API.
+pub mod api;
 
 pub mod edge;
 

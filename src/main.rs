@@ -55,6 +55,20 @@ enum Command {
         #[command(subcommand)]
         command: Option<MetadataCommand>,
     },
+    Plan(commands::Plan),
+    Explain(commands::Explain),
+    #[command(subcommand)]
+    Org(commands::Org),
+    #[command(subcommand)]
+    Person(commands::PersonCommand),
+    #[command(subcommand)]
+    Invitation(commands::InvitationCommand),
+    #[command(subcommand)]
+    Session(commands::SessionCommand),
+    #[command(subcommand)]
+    Token(commands::Token),
+    #[command(subcommand)]
+    Hold(commands::Hold),
     /// Look into SAML messages
     #[command(subcommand)]
     Saml(SamlCommand),
@@ -93,6 +107,14 @@ fn run(command: Command) -> Result<Outcome, Failure> {
         Command::Metadata { config, enterprise, command: None } => {
             commands::metadata(&config.path(), enterprise.as_deref())
         }
+        Command::Plan(arguments) => commands::plan(&arguments),
+        Command::Explain(arguments) => commands::explain(&arguments),
+        Command::Org(command) => commands::org(command),
+        Command::Person(command) => commands::person(command),
+        Command::Invitation(command) => commands::invitation(command),
+        Command::Session(command) => commands::session(command),
+        Command::Token(command) => commands::token(command),
+        Command::Hold(command) => commands::hold(command),
         Command::Saml(SamlCommand::Inspect(arguments)) => commands::inspect(arguments),
     }
 }

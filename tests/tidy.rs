@@ -38,12 +38,12 @@ const HOUSE: &[Module] = &[
     module("access", &["domain"], &[]),
     module("telemetry", &["domain"], &["tracing_subscriber", "prometheus_client"]),
     module("store", &["domain", "telemetry"], &["redis", "redb", "rustls", "rustls_openssl"]),
-    module("mail", &["domain", "telemetry"], &["lettre"]),
+    module("mail", &["domain", "telemetry"], &["lettre", "rustls", "rustls_openssl"]),
     module("directory", &["domain", "saml", "scim", "provisioning", "store", "mail", "telemetry"], &[]),
     module("metadata", &["domain", "saml", "store", "telemetry"],
         &["hyper", "hyper_util", "rustls", "rustls_openssl", "tokio_rustls", "rustls_native_certs"]),
     module("proxy", &["domain", "telemetry"], &["hyper", "hyper_util"]),
-    module("api", &["domain", "scim", "access", "directory", "telemetry"], &["axum"]),
+    module("api", &["domain", "scim", "provisioning", "access", "directory", "telemetry"], &[]),
     module("console", &["domain", "scim", "access", "directory", "telemetry"], &["axum", "askama"]),
     module("edge", &["domain", "saml", "second_opinion", "access", "directory", "proxy", "api", "console", "telemetry"],
         &["hyper", "hyper_util", "rustls", "askama"]),
@@ -55,7 +55,7 @@ const HOUSE: &[Module] = &[
     module("idp", &[], &["axum", "askama", "openssl", "quick_xml", "hyper", "hyper_util"]),
     module("demo", &["domain", "directory", "config", "gateway", "idp"], &["axum", "askama", "hyper", "hyper_util"]),
     module("commands", &["domain", "saml", "second_opinion", "provisioning", "access", "telemetry", "store", "directory", "metadata", "config",
-        "gateway", "idp", "demo"], &["clap"]),
+        "api", "gateway", "idp", "demo"], &["clap"]),
     module("main", &[], &["clap"]),
 ];
 

@@ -1,5 +1,5 @@
 //! Who may reach what, pure: a canonical path, a table of routes, and one decision.
-use crate::domain::{ActiveSession, EnterpriseSlug, GroupName, OrganizationSlug, Timestamp};
+use crate::domain::{ActiveSession, Caller, EnterpriseSlug, GroupName, OrganizationSlug, Timestamp};
 
 mod host;
 mod path;
@@ -44,6 +44,9 @@ pub enum Rule {
         /// At least one of these groups in the assertion of the session.
         groups: Vec<GroupName>,
         step_up: StepUp,
+        /// Whether programs may pass by a personal access token. Groups and step-up are stated by sign-ins, so that a route
+        /// that demands one takes no token in any case.
+        tokens: bool,
     },
 }
 
@@ -73,29 +76,48 @@ pub enum Decision {
 }
 
 /// Judges a request by its route's rule. A public route never carries identity, even where there is a session: its
-/// responses may be cached for everyone.
-pub fn decide(rule: &Rule, session: Option<&ActiveSession>, now: Timestamp) -> Decision {
-    let Rule::Protected { enterprises, organizations, groups, step_up } = rule else {
+/// responses may be cached for everyone. A token is never told to sign in or to step up: for it, [`Decision::SignIn`] says that
+/// it is of another enterprise or has run out.
+pub fn decide(rule: &Rule, caller: Option<&Caller>, now: Timestamp) -> Decision {
+    let Rule::Protected { enterprises, organizations, groups, step_up, tokens } = rule else {
         return Decision::Forward { identified: false };
     };
     // P-54: a session of another enterprise is no session here.
-    let Some(active) =
-        session.filter(|s| s.session.is_live(now) && enterprises.contains(&s.session.enterprise))
+    let Some(caller) =
+        caller.filter(|caller| caller.is_live(now) && enterprises.contains(caller.enterprise()))
     else {
         return Decision::SignIn;
     };
-    let is_member = |slug: &OrganizationSlug| active.memberships.iter().any(|m| m.organization == *slug);
-    if !organizations.is_empty() && !organizations.iter().any(is_member) {
+    if !organizations.is_empty() && !organizations.iter().any(|slug| caller.is_member(slug)) {
         return Decision::Forbid;
     }
-    if !groups.is_empty() && !groups.iter().any(|group| active.session.groups.contains(group)) {
+    if !groups.is_empty() && !groups.iter().any(|group| caller.groups().contains(group)) {
         return Decision::Forbid;
     }
     // After the demands that no other sign-in mends: nobody proves more only to be turned away.
-    let aged = step_up.age_seconds_max.is_some_and(|most| age_seconds(active, now) >= i64::from(most));
-    let context = active.session.authn_context.as_ref();
-    let proven = step_up.contexts.is_empty() || context.is_some_and(|c| step_up.contexts.contains(c));
-    if aged || !proven { Decision::StepUp { force: aged } } else { Decision::Forward { identified: true } }
+    match caller {
+        Caller::Session(active) => step_up.decide(active, now),
+        // A token whose every authorisation was withdrawn names nobody's organization, and passes nowhere.
+        Caller::Token(active)
+            if *tokens && *step_up == StepUp::default() && !active.memberships.is_empty() =>
+        {
+            Decision::Forward { identified: true }
+        }
+        Caller::Token(_) => Decision::Forbid,
+    }
+}
+
+impl StepUp {
+    fn decide(&self, active: &ActiveSession, now: Timestamp) -> Decision {
+        let aged = self.age_seconds_max.is_some_and(|most| age_seconds(active, now) >= i64::from(most));
+        let context = active.session.authn_context.as_ref();
+        let proven = self.contexts.is_empty() || context.is_some_and(|c| self.contexts.contains(c));
+        if aged || !proven {
+            Decision::StepUp { force: aged }
+        } else {
+            Decision::Forward { identified: true }
+        }
+    }
 }
 
 /// Since the person proved who they are.
@@ -137,9 +159,12 @@ fn names(value: &str, word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::domain::{
-        EnterpriseId, Membership, MembershipSource, NameId, PersonId, Profile, Role, Session, SessionId,
+        AccessToken, ActiveToken, EnterpriseId, Membership, MembershipSource, NameId, PersonId, Profile,
+        Role, Scope, Session, SessionId, TokenId,
     };
 
     fn at(second: i64) -> Timestamp {
@@ -174,21 +199,25 @@ mod tests {
         }
     }
 
+    fn caller(active: &ActiveSession) -> Caller {
+        Caller::Session(Arc::new(active.clone()))
+    }
+
     fn rule(organizations: &[&str], groups: &[&str]) -> Rule {
         Rule::Protected {
             enterprises: vec![EnterpriseSlug::parse("acme").unwrap()],
             organizations: organizations.iter().map(|o| OrganizationSlug::parse(o).unwrap()).collect(),
             groups: groups.iter().map(|g| (*g).to_owned()).collect(),
             step_up: StepUp::default(),
+            tokens: true,
         }
     }
 
     #[test]
     fn decisions() {
         const YES: Decision = Decision::Forward { identified: true };
-        let alice = active("acme", &["sales", "legal"], &["Staff"]);
-        let decide_at =
-            |rule: &Rule, session: Option<&ActiveSession>, second| decide(rule, session, at(second));
+        let alice = caller(&active("acme", &["sales", "legal"], &["Staff"]));
+        let decide_at = |rule: &Rule, session: Option<&Caller>, second| decide(rule, session, at(second));
         for (rule, expected) in [
             (rule(&[], &[]), YES),
             (rule(&["sales"], &[]), YES),
@@ -211,7 +240,7 @@ mod tests {
 
     #[test]
     fn p54_a_session_of_another_enterprise_is_none() {
-        let foreign = active("globex", &["sales"], &["Staff"]);
+        let foreign = caller(&active("globex", &["sales"], &["Staff"]));
         assert_eq!(decide(&rule(&["sales"], &["Staff"]), Some(&foreign), at(200)), Decision::SignIn);
     }
 
@@ -226,7 +255,7 @@ mod tests {
             ("globex", Decision::Forward { identified: true }),
             ("initech", Decision::SignIn),
         ] {
-            assert_eq!(decide(&rule, Some(&active(enterprise, &["sales"], &[])), at(200)), expected);
+            assert_eq!(decide(&rule, Some(&caller(&active(enterprise, &["sales"], &[]))), at(200)), expected);
         }
     }
 
@@ -239,7 +268,7 @@ mod tests {
             let Rule::Protected { step_up, .. } = &mut rule else { unreachable!() };
             *step_up =
                 StepUp { contexts: contexts.iter().map(|c| (*c).to_owned()).collect(), age_seconds_max };
-            decide(&rule, Some(&alice), at(second))
+            decide(&rule, Some(&caller(&alice)), at(second))
         };
         for (contexts, age, second, expected) in [
             (&["urn:mfa"][..], None, 200, YES),
@@ -258,9 +287,58 @@ mod tests {
         let Rule::Protected { step_up, .. } = &mut rule else { unreachable!() };
         step_up.contexts.push("urn:mfa".into());
         // Who is no member would be no member after another sign-in.
-        assert_eq!(decide(&rule, Some(&unknown), at(200)), Decision::Forbid);
+        assert_eq!(decide(&rule, Some(&caller(&unknown)), at(200)), Decision::Forbid);
         unknown.memberships = active("acme", &["sales"], &[]).memberships;
-        assert_eq!(decide(&rule, Some(&unknown), at(200)), Decision::StepUp { force: false });
+        assert_eq!(decide(&rule, Some(&caller(&unknown)), at(200)), Decision::StepUp { force: false });
+    }
+
+    #[test]
+    fn a_token_opens_what_its_organizations_open_and_nothing_that_takes_a_sign_in() {
+        const YES: Decision = Decision::Forward { identified: true };
+        let token = |enterprise: &str, organizations: &[&str]| {
+            let ActiveSession { session, memberships } = active(enterprise, organizations, &["Staff"]);
+            let token = AccessToken {
+                id: TokenId::from_bytes([1; 16]),
+                secret: [1; 32],
+                name: "ci".into(),
+                organizations: memberships.iter().map(|m| m.organization.clone()).collect(),
+                scopes: vec![Scope::Proxy],
+                last_eight: String::new(),
+                created_at: at(0),
+                expires_at: at(1000),
+            };
+            let (enterprise, enterprise_id) = (session.enterprise, session.enterprise_id);
+            let (person, profile) = (session.person, session.profile);
+            Caller::Token(Arc::new(ActiveToken {
+                token,
+                enterprise,
+                enterprise_id,
+                person,
+                profile,
+                memberships,
+            }))
+        };
+        let sales = token("acme", &["sales"]);
+        let mut refusing = rule(&["sales"], &[]);
+        let Rule::Protected { tokens, .. } = &mut refusing else { unreachable!() };
+        *tokens = false;
+        let mut fresh = rule(&["sales"], &[]);
+        let Rule::Protected { step_up, .. } = &mut fresh else { unreachable!() };
+        step_up.age_seconds_max = Some(10_000);
+        for (rule, caller, second, expected) in [
+            (&rule(&[], &[]), &sales, 999, YES),
+            (&rule(&["sales"], &[]), &sales, 200, YES),
+            (&rule(&["legal"], &[]), &sales, 200, Decision::Forbid),
+            (&rule(&[], &["Staff"]), &sales, 200, Decision::Forbid),
+            (&refusing, &sales, 200, Decision::Forbid),
+            (&fresh, &sales, 200, Decision::Forbid),
+            (&rule(&[], &[]), &token("acme", &[]), 200, Decision::Forbid),
+            (&rule(&[], &[]), &sales, 1000, Decision::SignIn),
+            (&rule(&[], &[]), &token("globex", &["sales"]), 200, Decision::SignIn),
+            (&Rule::Public, &sales, 200, Decision::Forward { identified: false }),
+        ] {
+            assert_eq!(decide(rule, Some(caller), at(second)), expected, "{rule:?} {second}");
+        }
     }
 
     #[test]

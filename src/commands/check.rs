@@ -7,12 +7,13 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Failure, Format, Outcome, load};
+use super::{Failure, Format, Outcome, load, plan, runtime};
 use crate::{
     access::{Route, Rule},
     config::{EnterpriseSettings, Fault, Mode, Settings},
-    domain::OrganizationSlug,
+    domain::{EnterpriseSlug, OrganizationSlug},
     metadata::{self, Source, Trust},
+    provisioning::LastOwner,
     saml, store,
 };
 
@@ -25,8 +26,9 @@ pub fn check(config: &Path, format: Format) -> Result<Outcome, Failure> {
         }
         (loaded, _) => loaded?,
     };
+    let outlooks = outlooks(&loaded.settings);
     match format {
-        Format::Json => print_json(&report(&loaded.settings, &loaded.warnings)),
+        Format::Json => print_json(&report(&loaded.settings, &loaded.warnings, &outlooks)),
         Format::Text => {
             for warning in &loaded.warnings {
                 complain(&format!("warning: {warning}\n"));
@@ -34,10 +36,31 @@ pub fn check(config: &Path, format: Format) -> Result<Outcome, Failure> {
             let mut text = String::new();
             // Writing to a String cannot fail.
             let _ = summary(&mut text, config, &loaded.settings, loaded.warnings.len());
+            for (enterprise, lines) in &outlooks {
+                text.push_str(&format!("\ndeprovisioning in {enterprise}, by the last known groups\n"));
+                lines.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
+            }
             say(&text);
         }
     }
     Ok(Outcome::Fine)
+}
+
+/// Of each enterprise with deprovisioning, what it would do now; or that the store is not at hand to tell. An embedded store
+/// that is not there yet holds nobody.
+fn outlooks(settings: &Settings) -> Vec<(EnterpriseSlug, Vec<String>)> {
+    let is_new = matches!(&settings.store, store::Settings::Embedded(embedded) if !embedded.path.exists());
+    let concerned = settings.enterprises.iter().filter(|e| e.provisioning.policy.deprovisioning && !is_new);
+    let told = concerned.map(|enterprise| {
+        let preview = runtime().map_err(|failure| failure.to_string());
+        let preview = preview.and_then(|runtime| runtime.block_on(plan::preview(settings, enterprise)));
+        let lines = match preview {
+            Ok(preview) => preview.summary(),
+            Err(why) => vec![format!("not known: {}", why.trim_end())],
+        };
+        (enterprise.slug.clone(), lines)
+    });
+    told.collect()
 }
 
 /// Writes to standard output; whoever closed it does not want to hear more.
@@ -115,6 +138,13 @@ fn enterprise_summary(out: &mut String, enterprise: &EnterpriseSettings) -> fmt:
     }
     writeln!(out, "  provisioning     {}", on(policy.provisioning))?;
     writeln!(out, "  deprovisioning   {}", on(policy.deprovisioning))?;
+    if provisioning.dry_run {
+        writeln!(out, "  dry run          plans are recorded, nothing is changed")?;
+    }
+    if policy.deprovisioning {
+        writeln!(out, "  removal guard    {} an hour in one organization", provisioning.max_removals)?;
+        writeln!(out, "  break glass      {}", list(&provisioning.break_glass))?;
+    }
     let organizations: Vec<String> = enterprise
         .organizations
         .iter()
@@ -146,7 +176,7 @@ fn metadata_summary(metadata: &metadata::Settings) -> String {
     format!("{}, {vouched}, refreshed every {hours} h or sooner{fetched}", metadata.source.shown())
 }
 
-fn report(settings: &Settings, warnings: &[Fault]) -> Value {
+fn report(settings: &Settings, warnings: &[Fault], outlooks: &[(EnterpriseSlug, Vec<String>)]) -> Value {
     let url = &settings.edge.public_url;
     json!({
         "valid": true,
@@ -156,6 +186,9 @@ fn report(settings: &Settings, warnings: &[Fault]) -> Value {
         "public_url": format!("{}://{}", url.scheme, url.authority),
         "store": store_summary(&settings.store),
         "enterprises": settings.enterprises.iter().map(enterprise_report).collect::<Vec<_>>(),
+        "deprovisioning_outlook": outlooks.iter().map(|(enterprise, lines)| {
+            (enterprise.to_string(), json!(lines))
+        }).collect::<serde_json::Map<_, _>>(),
         "routes": settings.routes.iter().map(route_report).collect::<Vec<_>>(),
     })
 }
@@ -177,6 +210,14 @@ fn enterprise_report(enterprise: &EnterpriseSettings) -> Value {
         "deprovisioning": enterprise.provisioning.policy.deprovisioning,
         "organizations": slugs(&enterprise.organizations),
         "managed": slugs(&enterprise.provisioning.managed),
+        "dry_run": enterprise.provisioning.dry_run,
+        "max_removals": enterprise.provisioning.max_removals,
+        "missing_groups": enterprise.provisioning.missing_groups.as_str(),
+        "last_owner": match enterprise.provisioning.last_owner {
+            LastOwner::Allow => "allow",
+            LastOwner::Protect => "protect",
+        },
+        "break_glass": enterprise.provisioning.break_glass,
         "mappings": enterprise.provisioning.mappings.len(),
         "subject": enterprise.saml.subject.as_str(),
         "groups": {
@@ -216,7 +257,7 @@ fn route_report(route: &Route) -> Value {
 fn rule_summary(rule: &Rule) -> String {
     match rule {
         Rule::Public => "public".into(),
-        Rule::Protected { enterprises, organizations, groups, step_up } => {
+        Rule::Protected { enterprises, organizations, groups, step_up, tokens } => {
             let names: Vec<&str> = enterprises.iter().map(|slug| slug.as_str()).collect();
             let mut text = format!("people of {}", names.join(" or "));
             if !organizations.is_empty() {
@@ -231,6 +272,9 @@ fn rule_summary(rule: &Rule) -> String {
             }
             if let Some(seconds) = step_up.age_seconds_max {
                 text = format!("{text}, within the last {}", duration(seconds));
+            }
+            if !tokens {
+                text = format!("{text}, without tokens");
             }
             text
         }

@@ -215,7 +215,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Nothing from a document reaches the terminal, or ends a comment, as a control character (S-97).
-fn tame(text: &str) -> String {
+pub(super) fn tame(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 

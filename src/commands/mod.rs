@@ -15,17 +15,28 @@ use crate::{
 
 mod check;
 mod demo;
+mod directory;
+mod explain;
 mod file_watch;
 mod idp;
 mod inspect;
+mod look;
 mod metadata;
+mod people;
+mod plan;
 mod serve;
 
 pub use check::check;
 pub use demo::demo;
+pub use explain::{Explain, explain};
 pub use idp::{Idp, idp};
 pub use inspect::{Inspect, inspect};
 pub use metadata::{Import, import, metadata};
+pub use people::{
+    Hold, InvitationCommand, Org, PersonCommand, SessionCommand, Token, hold, invitation, org, person,
+    session, token,
+};
+pub use plan::{Plan, plan};
 pub use serve::serve;
 
 /// How a command ended that said on standard output what there is to say.

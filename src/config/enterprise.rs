@@ -3,7 +3,7 @@ use std::path::Path;
 
 use crate::{
     domain::{EnterpriseSlug, OrganizationSlug, Role},
-    provisioning::{self, Mapping, Policy},
+    provisioning::{self, LastOwner, Mapping, MissingGroups, Policy},
 };
 
 use super::{
@@ -80,6 +80,12 @@ fn draft(reader: &mut Reader, ground: &Ground, folder: &Path, table: String, slu
         attributes,
         max_removals: max_removals(reader, &path),
         break_glass: texts(reader, &format!("{path}.break_glass")).unwrap_or_default(),
+        missing_groups: missing_groups(reader, &path, policy),
+        last_owner: match reader.text_or(&format!("{path}.last_owner"), "allow").value.as_str() {
+            "protect" => LastOwner::Protect,
+            _ => LastOwner::Allow,
+        },
+        dry_run: dry_run(reader, &path, policy),
     };
     let email_domains = email_domain::read(reader, &path);
     let idp_initiated_targets = request::targets(reader, &saml_path, saml.idp_initiated);
@@ -108,6 +114,29 @@ const MAX_REMOVALS: u64 = 10;
 
 fn max_removals(reader: &Reader, path: &str) -> u32 {
     u32::try_from(reader.integer(&format!("{path}.max_removals"), MAX_REMOVALS)).unwrap_or(u32::MAX)
+}
+
+/// A1: `treat_as_empty` turns a slip at the IdP into removals.
+fn missing_groups(reader: &mut Reader, path: &str, policy: Policy) -> MissingGroups {
+    let what = format!("{path}.missing_groups");
+    let word = reader.text_or(&what, MissingGroups::Ignore.as_str());
+    let chosen = MissingGroups::ALL.into_iter().find(|one| one.as_str() == word.value).unwrap_or_default();
+    if chosen == MissingGroups::TreatAsEmpty && policy.deprovisioning {
+        let why = "removes people whenever the IdP leaves the group attribute out, as it does when it has too many groups";
+        reader.warn(&word.place, &what, why, "use \"deny\" where every assertion must have groups");
+    }
+    chosen
+}
+
+fn dry_run(reader: &mut Reader, path: &str, policy: Policy) -> bool {
+    let what = format!("{path}.dry_run");
+    let dry_run = reader.switch(&what);
+    if dry_run && !policy.provisioning && !policy.deprovisioning {
+        let place = reader.place(&what);
+        let hint = "switch on what is to be tried out: with dry_run nothing of it is carried out";
+        reader.warn(&place, &what, "is on while both switches are off: there is nothing to record", hint);
+    }
+    dry_run
 }
 
 fn policy(reader: &mut Reader, path: &str) -> Policy {

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Tables whose keys count from the start on: sockets are bound, the store is open, the log is set up.
-const UNTIL_RESTART: [&str; 3] = ["listen", "log", "store"];
+const UNTIL_RESTART: [&str; 4] = ["listen", "log", "mail", "store"];
 
 /// Every key that is set, and the content of every file that a key names.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     access, admin, directory,
-    domain::{EnterpriseSlug, OrganizationSlug, url},
+    domain::{EnterpriseId, EnterpriseSlug, OrganizationSlug, url},
     edge, provisioning, proxy, saml, store, telemetry,
 };
 
@@ -26,6 +26,7 @@ mod enterprise;
 mod fault;
 mod fingerprint;
 mod idp_url;
+mod mail;
 mod metadata;
 mod overrides;
 mod own_key;
@@ -53,8 +54,11 @@ pub struct Settings {
     pub admin: admin::Settings,
     pub proxy: proxy::Settings,
     pub session: directory::SessionSettings,
+    pub tokens: directory::TokenSettings,
     pub store: store::Settings,
     pub telemetry: telemetry::Settings,
+    /// `None`: no mail is sent, and nobody can be invited.
+    pub mail: Option<crate::mail::Settings>,
     /// At least one, sorted by account name.
     pub enterprises: Vec<EnterpriseSettings>,
     /// Sorted by name; no two of the same host and path.
@@ -103,6 +107,17 @@ impl EnterpriseSettings {
     /// Whether there is single logout, or will be once the IdP's metadata says where.
     fn has_single_logout(&self) -> bool {
         self.saml.slo.is_some() || (self.metadata.is_some() && !self.saml.signing_keys.is_empty())
+    }
+
+    /// What the directory goes by.
+    pub fn tenant(&self) -> directory::Enterprise {
+        directory::Enterprise {
+            slug: self.slug.clone(),
+            id: EnterpriseId::of(&self.slug),
+            owners: self.owners.clone(),
+            organizations: self.organizations.clone(),
+            provisioning: self.provisioning.clone(),
+        }
     }
 
     /// What our own metadata says beside the connection's settings.
@@ -173,8 +188,10 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
     let admin = server::admin(reader_ref, &ground, &edge);
     let proxy = server::proxy(reader_ref);
     let session = server::session(reader_ref);
+    let tokens = server::tokens(reader_ref);
     let telemetry = server::telemetry(reader_ref);
     let store = backend::store(reader_ref, &ground, &source.folder);
+    let mail = mail::read(reader_ref, &ground, &source.folder);
     let mut drafts = enterprise::read(reader_ref, &ground, &source.folder);
     let routes = route::read(reader_ref, &ground, &edge, &drafts);
     connection::set_endpoints(reader_ref, &ground, &mut drafts, &routes);
@@ -184,8 +201,20 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
     let mode = ground.mode;
     let routes = routes.routes;
     let fingerprint = reader.fingerprint();
-    let settings =
-        Settings { mode, edge, admin, proxy, session, store, telemetry, enterprises, routes, fingerprint };
+    let settings = Settings {
+        mode,
+        edge,
+        admin,
+        proxy,
+        session,
+        tokens,
+        store,
+        telemetry,
+        mail,
+        enterprises,
+        routes,
+        fingerprint,
+    };
     let (settings, warnings) = reader.finish(settings)?;
     Ok(Loaded { settings, warnings })
 }

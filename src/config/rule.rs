@@ -13,8 +13,15 @@ use crate::{
 /// P-23: a route says who may pass, or there is no route. `path` is the route's.
 pub fn read(reader: &mut Reader, path: &str, drafts: &[Draft]) -> Option<Rule> {
     if reader.switch(&format!("{path}.public")) {
-        let keys =
-            ["enterprise", "enterprises", "organizations", "groups", "authn_context", "sign_in_age_max"];
+        let keys = [
+            "enterprise",
+            "enterprises",
+            "organizations",
+            "groups",
+            "authn_context",
+            "sign_in_age_max",
+            "tokens",
+        ];
         let mut demands = keys.iter().map(|key| format!("{path}.{key}"));
         if let Some(demand) = demands.find(|demand| reader.has(demand)) {
             let place = reader.place(&demand);
@@ -27,11 +34,14 @@ pub fn read(reader: &mut Reader, path: &str, drafts: &[Draft]) -> Option<Rule> {
     let organizations = demanded_organizations(reader, path, &chosen);
     let groups = reader.texts(&format!("{path}.groups")).unwrap_or_default();
     let step_up = step_up(reader, path, &chosen);
+    let tokens = format!("{path}.tokens");
+    let tokens = !reader.has(&tokens) || reader.switch(&tokens);
     Some(Rule::Protected {
         enterprises: chosen.iter().map(|draft| draft.settings.slug.clone()).collect(),
         organizations,
         groups: groups.into_iter().map(|group| group.value).collect(),
         step_up,
+        tokens,
     })
 }
 

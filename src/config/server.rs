@@ -158,6 +158,17 @@ pub fn session(reader: &mut Reader) -> directory::SessionSettings {
     directory::SessionSettings { idle_seconds_max: seconds(idle), lifetime_seconds_max: seconds(lifetime) }
 }
 
+/// Reads `[tokens]`.
+pub fn tokens(reader: &mut Reader) -> directory::TokenSettings {
+    let default = directory::TokenSettings::default();
+    let age = reader.integer("tokens.session_age_max", default.session_age_seconds_max.into());
+    let lifetime = reader.integer("tokens.lifetime_max", default.lifetime_seconds_max.into());
+    directory::TokenSettings {
+        session_age_seconds_max: seconds(age),
+        lifetime_seconds_max: seconds(lifetime),
+    }
+}
+
 /// Reads `[log]`.
 pub fn telemetry(reader: &mut Reader) -> telemetry::Settings {
     let format = match reader.text_or("log.format", "text").value.as_str() {

@@ -83,7 +83,7 @@ fn the_shipped_file_names_every_key_and_no_other() {
 #[test]
 fn documented_defaults_are_the_defaults() {
     let shipped = include_str!("../../config.toml");
-    // What needs another store than the shipped one, metadata, or single logout.
+    // What needs another store than the shipped one, metadata, single logout, or mail.
     let examples = [
         "# url = ",
         "# url_file = ",
@@ -97,6 +97,9 @@ fn documented_defaults_are_the_defaults() {
         "# metadata_internal_networks = ",
         "# slo_response_url = ",
         "# slo_binding = ",
+        "# tls = ",
+        "# timeout = ",
+        "# notices = ",
     ];
     let mut has_default = true;
     let mut is_default = |line: &'static str| {

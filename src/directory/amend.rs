@@ -4,9 +4,11 @@
 //! everything else happens here.
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
+
 use crate::{
     domain::{
-        AddressId, BatchId, Invitation, Invitee, MembershipSource, Organization, OrganizationId,
+        AddressId, BatchId, FORMER_DAYS, Invitation, Invitee, MembershipSource, Organization, OrganizationId,
         OrganizationSlug, Person, PersonId, Role, Timestamp, digest,
     },
     provisioning::{self, Act, Change, Plan},
@@ -14,7 +16,7 @@ use crate::{
     telemetry::AuditLine,
 };
 
-use super::{Cause, Directory, Enterprise, audit, unexpected_reply};
+use super::{Cause, Directory, Enterprise, audit, invitations::sent, outbox, unexpected_reply};
 
 /// Attempts at one commit; each failed one means that somebody else's succeeded.
 const COMMIT_ATTEMPTS_MAX: usize = 16;
@@ -114,27 +116,63 @@ impl Directory {
         };
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             let records = Records::read(matter, &loaded)?;
-            let (decision, organizations) = self.decide(matter, &records, &decide).await?;
+            let (mut decision, mut organizations) = self.decide(matter, &records, &decide).await?;
+            let mut recorded = Plan::default();
+            if matter.cause.is_dry_run {
+                recorded = std::mem::take(&mut decision.plan);
+                organizations = Organizations::default();
+            }
             if decision.plan.is_empty() && records.person.as_ref() == Some(&decision.person) {
+                let told = audit::plan(matter, &recorded, &decision.person);
+                if !told.is_empty() {
+                    self.store.batch(matter.now, audit::append(matter.enterprise, &told)).await?;
+                    told.iter().for_each(AuditLine::log);
+                }
                 return Ok(Amended { person: decision.person, plan: decision.plan });
             }
+            let taken = self.taken_back(matter, &decision.plan, &decision.person).await?;
             let (mut commit, person) = commit(matter, &records, &decision, organizations);
-            let told = audit::changes(matter, &decision.plan, &person, records.person.is_none());
-            let stream = Key::Audit(matter.enterprise.id);
-            let appends = told.iter().map(|line| Write::Append(stream, line.as_bytes().to_vec()));
-            commit.writes.extend(appends);
+            let mut told = audit::changes(matter, &decision.plan, &person, records.person.is_none());
+            told.extend(audit::plan(matter, &recorded, &person));
+            told.extend(audit::tokens(matter, records.person.as_ref(), &person));
+            told.extend(sent::told(matter, &taken));
+            commit.expect.extend(taken.expect);
+            commit.writes.extend(taken.writes);
+            let notices = self.notices(matter, &decision.plan, &person);
+            let has_notices = !notices.is_empty();
+            commit.writes.extend(notices);
+            commit.writes.extend(audit::appends(matter.enterprise, &told));
             commit.writes.push(Write::Notify(Note::Person(matter.enterprise.id, matter.person)));
             if self.store.commit(commit).await.map_err(E::from)? == Committed::Applied {
-                self.cache.forget_person(matter.person);
+                self.forget_person(matter.person);
                 told.iter().for_each(AuditLine::log);
+                if has_notices {
+                    self.wake_outbox();
+                }
                 for change in &decision.plan.changes {
                     self.metrics.provisioning_change(matter.cause.trigger, change.kind());
                 }
+                self.follow_up(matter, &decision.plan, records.person.as_ref()).await;
                 return Ok(Amended { person, plan: decision.plan });
             }
             loaded = self.load(matter).await?;
         }
         Err(Contended.into())
+    }
+
+    /// What may also be done later, or by another gateway: the change itself is made.
+    async fn follow_up(&self, matter: &Matter<'_>, plan: &Plan, before: Option<&Person>) {
+        if plan.changes.iter().any(|change| matches!(change, Change::Leave { .. })) {
+            // A batch is of no use longer than the former memberships that it names.
+            let end = matter.now.checked_add(SignedDuration::from_hours((FORMER_DAYS + 1) * 24));
+            let expire =
+                Op::Expire(batch_key(matter.enterprise, &matter.batch), end.unwrap_or(Timestamp::MAX));
+            let _ = self.store.batch(matter.now, vec![expire]).await;
+        }
+        let waited = before.is_some_and(|person| person.memberships.iter().any(|m| m.held.is_some()));
+        if waited || plan.changes.iter().any(|change| matches!(change, Change::Hold { .. })) {
+            self.export_holds(matter.enterprise).await;
+        }
     }
 
     async fn load(&self, matter: &Matter<'_>) -> Result<Loaded, StoreError> {
@@ -281,14 +319,16 @@ fn set_writes(matter: &Matter<'_>, records: &Records, change: &Change) -> Vec<Wr
         Change::BecomeUnowned { .. } => vec![Write::Insert(Key::Unowned(id), org)],
         Change::Hold { .. } => vec![Write::Insert(Key::HeldRemovals(id), held)],
         Change::Release { .. } => vec![Write::Remove(Key::HeldRemovals(id), held)],
-        Change::CancelInvitation { invitation, .. } => {
+        Change::CancelInvitation { invitation, .. } | Change::AcceptInvitation { invitation, .. } => {
             let reference = [&records.invitee.address.as_bytes()[..], invitation.as_bytes()].concat();
-            let cancelled = records.invitee.invitations.iter().find(|i| i.id == *invitation);
-            let sent = cancelled
-                .and_then(|cancelled| cancelled.inviter)
+            let gone = records.invitee.invitations.iter().find(|i| i.id == *invitation);
+            let sent = gone
+                .and_then(|gone| gone.inviter)
                 .map(|inviter| Write::Remove(Key::SentInvitations(id, inviter), reference.clone()));
+            // A mail that still waits would invite to nothing.
+            let mail = gone.map(|gone| Write::Delete(outbox::key_of(id, gone)));
             let listed = Write::Remove(Key::OrganizationInvitations(id, organization), reference);
-            std::iter::once(listed).chain(sent).collect()
+            std::iter::once(listed).chain(sent).chain(mail).collect()
         }
         Change::Demote { .. } | Change::Pin { .. } | Change::Unpin { .. } => vec![],
     }

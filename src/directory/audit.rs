@@ -1,9 +1,9 @@
 //! What a change did, as the store's audit stream and the log tell it.
 use crate::{
-    domain::{GroupClaim, Person, PersonId},
+    domain::{AccessToken, GroupClaim, MembershipSource, OrganizationSlug, Person, PersonId, PinReason},
     provisioning::{Change, Plan},
     saml::VerifiedAssertion,
-    store::{Key, Op},
+    store::{Key, Op, Write},
     telemetry::{AuditAction, AuditEvent, AuditLine, Trigger},
 };
 
@@ -19,6 +19,10 @@ pub struct Cause<'a> {
     pub actor: Option<(PersonId, &'a str)>,
     /// The rule that fired, where the change itself does not say it.
     pub rule: Option<&'a str>,
+    /// The event of the act itself, beside those of its changes.
+    pub act: Option<AuditAction>,
+    /// The changes of the plan are told as what would be, and none is made.
+    pub is_dry_run: bool,
     /// What a sign-in says.
     pub assertion: Option<&'a VerifiedAssertion>,
     pub claim: Option<&'a GroupClaim>,
@@ -27,7 +31,16 @@ pub struct Cause<'a> {
 impl<'a> Cause<'a> {
     /// Of somebody's act.
     pub fn by(trigger: Trigger, actor: Option<(PersonId, &'a str)>, request_id: &'a str) -> Self {
-        Self { trigger, request_id, actor, rule: None, assertion: None, claim: None }
+        Self {
+            trigger,
+            request_id,
+            actor,
+            rule: None,
+            act: None,
+            is_dry_run: false,
+            assertion: None,
+            claim: None,
+        }
     }
 }
 
@@ -41,10 +54,14 @@ pub(super) fn changes(matter: &Matter<'_>, plan: &Plan, person: &Person, is_new:
         ..event(matter, &id, action)
     };
     let new = is_new.then(|| AuditLine::of(&event(AuditAction::ProvisionIdentity)));
+    let act =
+        matter.cause.act.map(|act| AuditLine::of(&AuditEvent { reason: matter.cause.rule, ..event(act) }));
     let told = plan.changes.iter().map(|change| {
-        let (action, rule) = names(change);
+        let (action, rule) = names(change, matter.source);
         let invitation = match change {
-            Change::CancelInvitation { invitation, .. } => Some(invitation.to_string()),
+            Change::CancelInvitation { invitation, .. } | Change::AcceptInvitation { invitation, .. } => {
+                Some(invitation.to_string())
+            }
             _ => None,
         };
         AuditLine::of(&AuditEvent {
@@ -57,7 +74,66 @@ pub(super) fn changes(matter: &Matter<'_>, plan: &Plan, person: &Person, is_new:
             ..event(action)
         })
     });
-    new.into_iter().chain(told).collect()
+    new.into_iter().chain(act).chain(told).collect()
+}
+
+/// One event for each change that a dry run would have made: `reason` is the change.
+pub(super) fn plan(matter: &Matter<'_>, plan: &Plan, person: &Person) -> Vec<AuditLine> {
+    let id = person.id.to_string();
+    let told = plan.changes.iter().map(|change| {
+        AuditLine::of(&AuditEvent {
+            user: Some(&person.profile.user),
+            organization: Some(change.organization().as_str()),
+            role: change.role().map(|role| role.as_str()),
+            reason: Some(change.kind()),
+            ..event(matter, &id, AuditAction::PlanRecorded)
+        })
+    });
+    told.collect()
+}
+
+/// One event for each token and each of its authorisations that came or went. What ran out went by itself and is not told.
+pub(super) fn tokens(matter: &Matter<'_>, before: Option<&Person>, after: &Person) -> Vec<AuditLine> {
+    let id = after.id.to_string();
+    let actor_id = matter.cause.actor.map(|(id, _)| id.to_string());
+    let mut told = vec![];
+    let mut tell = |action, token: &AccessToken, organization: Option<&OrganizationSlug>, reason| {
+        told.push(AuditLine::of(&AuditEvent {
+            user: Some(&after.profile.user),
+            actor_id: actor_id.as_deref(),
+            organization: organization.map(OrganizationSlug::as_str),
+            credential_id: Some(&token.id.to_string()),
+            reason,
+            ..event(matter, &id, action)
+        }));
+    };
+    let known = before.map_or(&[][..], |person| &person.tokens);
+    for token in &after.tokens {
+        let was = known.iter().find(|was| was.id == token.id);
+        if was.is_none() {
+            tell(AuditAction::CreateToken, token, None, None);
+        }
+        let had = was.map_or(&[][..], |was| &was.organizations);
+        for organization in token.organizations.iter().filter(|one| !had.contains(one)) {
+            tell(AuditAction::GrantCredential, token, Some(organization), None);
+        }
+    }
+    let withdrawn = match matter.cause.trigger {
+        Trigger::Owner => AuditAction::RevokeCredential,
+        _ => AuditAction::DeauthorizeCredential,
+    };
+    for was in known.iter().filter(|was| matter.now < was.expires_at) {
+        let token = after.tokens.iter().find(|token| token.id == was.id);
+        let has = token.map_or(&[][..], |token| &token.organizations);
+        for organization in was.organizations.iter().filter(|one| !has.contains(one)) {
+            let left = after.membership(organization).is_none();
+            tell(withdrawn, was, Some(organization), left.then_some("left_organization"));
+        }
+        if token.is_none() {
+            tell(AuditAction::RevokeToken, was, None, matter.cause.rule);
+        }
+    }
+    told
 }
 
 /// One event for the verified response, one for groups that were not known.
@@ -102,6 +178,12 @@ pub(super) fn append(enterprise: &Enterprise, lines: &[AuditLine]) -> Vec<Op> {
     lines.iter().map(append).collect()
 }
 
+/// The same in a commit.
+pub(super) fn appends(enterprise: &Enterprise, lines: &[AuditLine]) -> Vec<Write> {
+    let append = |line: &AuditLine| Write::Append(Key::Audit(enterprise.id), line.as_bytes().to_vec());
+    lines.iter().map(append).collect()
+}
+
 fn event<'a>(matter: &'a Matter<'_>, person: &'a str, action: AuditAction) -> AuditEvent<'a> {
     let Matter { cause, enterprise, now, .. } = matter;
     AuditEvent {
@@ -111,22 +193,26 @@ fn event<'a>(matter: &'a Matter<'_>, person: &'a str, action: AuditAction) -> Au
         request_id: Some(cause.request_id),
         assertion_id: cause.assertion.map(VerifiedAssertion::assertion_id),
         groups_state: cause.claim.map(GroupClaim::state),
-        groups: cause.claim.and_then(GroupClaim::known).unwrap_or_default(),
+        groups: cause.claim.map(GroupClaim::groups).unwrap_or_default(),
         ..AuditEvent::new(*now, action, cause.trigger, enterprise.slug.as_str())
     }
 }
 
 /// The event of a change, and the rule that fired.
-fn names(change: &Change) -> (AuditAction, &'static str) {
+fn names(change: &Change, source: MembershipSource) -> (AuditAction, &'static str) {
     match change {
+        // Nobody joins by hand but by being restored: all others are invited.
+        Change::Join { .. } if source == MembershipSource::Manual => (AuditAction::RestoreMember, "by_owner"),
         Change::Join { .. } => (AuditAction::AddMember, "in_group"),
         Change::Promote { .. } => (AuditAction::UpdateMember, "in_owner_group"),
         Change::Demote { .. } => (AuditAction::UpdateMember, "by_owner"),
         Change::Leave { .. } => (AuditAction::RemoveMember, "not_in_group"),
         Change::CancelInvitation { .. } => (AuditAction::CancelInvitation, "superseded_by_assertion"),
+        Change::AcceptInvitation { .. } => (AuditAction::AcceptInvitation, "invitation_accepted"),
         Change::BecomeUnowned { .. } => (AuditAction::BecameUnowned, "last_owner_left"),
-        Change::Hold { .. } => (AuditAction::ProvisionHeld, "max_removals"),
+        Change::Hold { reason, .. } => (AuditAction::ProvisionHeld, reason.as_str()),
         Change::Release { .. } => (AuditAction::HoldReleased, "in_group"),
+        Change::Pin { reason: PinReason::Claim, .. } => (AuditAction::Claimed, "unowned"),
         Change::Pin { .. } => (AuditAction::PinMember, "by_owner"),
         Change::Unpin { .. } => (AuditAction::UnpinMember, "by_owner"),
     }

@@ -3,8 +3,11 @@ use crate::{
     domain::{
         EnterpriseId, NameId, PendingLogout, RequestId, Session, SessionId, SubjectId, Timestamp, digest,
     },
-    saml::{ISSUE_AGE_SECONDS_MAX, VerifiedLogoutRequest},
-    store::{Key, Op, Reply, StoreError, records},
+    saml::{
+        ISSUE_AGE_SECONDS_MAX, VerifiedLogoutRequest,
+        guard::{Guard, stands},
+    },
+    store::{Key, Note, Op, Reply, StoreError, records},
 };
 
 use super::{Directory, Enterprise, unexpected_reply};
@@ -95,7 +98,8 @@ impl Directory {
         };
         match self.store.batch(now, vec![once]).await?.pop() {
             Some(Reply::Created(true)) => {}
-            Some(Reply::Created(false)) => return Err(LogoutError::Replayed),
+            Some(Reply::Created(false)) if stands(Guard::LogoutOnce) => return Err(LogoutError::Replayed),
+            Some(Reply::Created(false)) => {}
             _ => return Err(unexpected_reply().into()),
         }
         self.store.batch(now, logged_out(enterprise.id, request)).await?;
@@ -106,9 +110,8 @@ impl Directory {
             let page = self.store.members(set, Some(after), SESSIONS_PER_PAGE).await?;
             let is_last = page.len() < SESSIONS_PER_PAGE;
             let last = page.last().cloned().unwrap_or_default();
-            let named = |session: &Session| {
-                session.enterprise_id == enterprise.id && names(request, session, sp_entity_id)
-            };
+            // L-05: whose enterprise, IdP and NameID it is stands in the key of the set.
+            let named = |session: &Session| names(request, session, sp_entity_id);
             ended.extend(self.end_those(set, page, named, now).await?);
             if is_last {
                 return Ok(ended);
@@ -137,7 +140,7 @@ impl Directory {
                 None => {}
                 Some(Some(session)) if !named(&session) => continue,
                 Some(Some(_)) => {
-                    deletions.push(Op::Delete(Key::Session(id)));
+                    deletions.extend([Op::Delete(Key::Session(id)), Op::Notify(Note::Session(id))]);
                     ended.push(id);
                 }
                 // Of an older version: none here, but perhaps one to a gateway that still runs that version.
@@ -146,7 +149,7 @@ impl Directory {
             deletions.push(Op::Remove(set, member));
         }
         let deleted = self.store.batch(now, deletions).await;
-        ended.iter().for_each(|id| self.cache.forget(*id));
+        ended.iter().for_each(|id| self.sessions.forget(id.as_bytes()));
         deleted.map(|_| ended)
     }
 }
@@ -162,8 +165,10 @@ fn names(request: &VerifiedLogoutRequest, session: &Session, sp_entity_id: &str)
         && idp(found) == idp(asked)
         && sp(found) == sp(asked);
     let indexes = request.session_indexes();
-    same && (indexes.is_empty()
-        || session.session_index.as_ref().is_some_and(|index| indexes.contains(index)))
+    (same || !stands(Guard::LogoutNameId))
+        && (indexes.is_empty()
+            || !stands(Guard::LogoutSessionIndex)
+            || session.session_index.as_ref().is_some_and(|index| indexes.contains(index)))
 }
 
 /// What keeps assertions out that were issued up to the request.

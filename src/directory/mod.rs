@@ -1,14 +1,33 @@
 //! The only writer of memberships and sessions: load, plan, apply by revision.
 //!
 //! `amend` is the one path on which memberships change. `sign_in` turns a verified assertion into memberships and a session,
-//! `sessions` finds a request's session, `logout` ends sessions, `organizations` answers who owns what, `audit` tells what
-//! was done.
+//! `sessions` finds a request's session and `tokens` its token, `cache` remembers both for a moment and `push` forgets what other
+//! gateways changed, `person_sessions` lists and ends what a person has open, `logout` ends sessions, `organizations` answers who
+//! owns what, `audit` tells what was done. What owners do (`acts` says who may) is in `members` (roles, removals, claims), `people`
+//! (who may come in at all), `holds` (what the guard stopped, and what is undone) and `registry` (organizations themselves).
+//! `settings` unites the configuration with the store's organizations, `outlook` asks what would be and why. `invitations` are
+//! offers of membership, whose mails wait in the `outbox`; `recovery` lets an enterprise's owner in while the IdP is down.
+mod acts;
 mod amend;
 mod audit;
+mod cache;
+mod holds;
+mod invitations;
+mod listing;
 mod logout;
+mod members;
 mod organizations;
+pub mod outbox;
+mod outlook;
+mod people;
+mod person_sessions;
+mod push;
+mod recovery;
+mod registry;
 mod sessions;
+mod settings;
 mod sign_in;
+mod tokens;
 
 use std::sync::{
     Arc,
@@ -18,17 +37,28 @@ use std::sync::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    domain::{EnterpriseId, EnterpriseSlug},
+    domain::{ActiveSession, ActiveToken, EnterpriseId, EnterpriseSlug, OrganizationSlug},
     provisioning,
     store::Store,
     telemetry::Metrics,
 };
 
-pub use crate::store::StoreError;
+pub use crate::store::{Entry, Heard, Note, Notes, StoreError};
+pub use acts::{ActError, Actor};
 pub use amend::Contended;
 pub use audit::Cause;
+use cache::Cache;
+pub use holds::{Hold, HoldCursor, Restored};
+pub use invitations::{
+    AcceptError, Accepted, INVITATION_DAYS, InvitationState, Invite, InviteError, RESEND_SECONDS_MIN,
+    SENDS_MAX,
+};
 pub use logout::LogoutError;
+pub use outlook::Explained;
+pub use recovery::{RECOVERY_CONTEXT, Recovered, RecoveryError, is_recovery};
+pub use registry::{ALIASES_MAX, NewOrganization, ORGANIZATIONS_MAX, OrganizationChange};
 pub use sign_in::{SignInError, SignedIn};
+pub use tokens::{Authorization, KnownToken, NewToken, TOKENS_MAX, TokenError, TokenRefusal, TokenSettings};
 
 /// What the directory knows of one enterprise.
 #[derive(Debug, Clone)]
@@ -37,6 +67,8 @@ pub struct Enterprise {
     pub id: EnterpriseId,
     /// The stable ids' values of its owners.
     pub owners: Vec<String>,
+    /// The organizations that the configuration lists; the store may hold more.
+    pub organizations: Vec<OrganizationSlug>,
     pub provisioning: provisioning::Settings,
 }
 
@@ -55,8 +87,14 @@ pub struct Directory {
     session_settings: ArcSwap<SessionSettings>,
     /// The longest lifetime that any session of this process may have been given.
     lifetime_seconds_seen_max: AtomicU32,
-    cache: sessions::Cache,
+    token_settings: ArcSwap<TokenSettings>,
+    sessions: Cache<ActiveSession>,
+    tokens: Cache<ActiveToken>,
+    settings: settings::Cache,
     metrics: Metrics,
+    /// `None` where no mail is sent.
+    post: Option<outbox::Post>,
+    recovery: recovery::Throttle,
 }
 
 impl Directory {
@@ -65,15 +103,33 @@ impl Directory {
             store,
             lifetime_seconds_seen_max: AtomicU32::new(session_settings.lifetime_seconds_max),
             session_settings: ArcSwap::from_pointee(session_settings),
-            cache: sessions::Cache::default(),
+            token_settings: ArcSwap::default(),
+            sessions: Cache::default(),
+            tokens: Cache::default(),
+            settings: settings::Cache::default(),
             metrics,
+            post: None,
+            recovery: recovery::Throttle::default(),
         }
+    }
+
+    /// With mail: what is queued from now on, an [`outbox::Outbox`] sends. `notices`: also that people left, and that invitations
+    /// were withdrawn.
+    #[must_use]
+    pub fn with_mail(mut self, notices: bool) -> Self {
+        self.post = Some(outbox::Post { wake: Arc::default(), notices });
+        self
     }
 
     /// How long sessions live that are opened from now on; those that are open keep what they were given.
     pub fn set_session_settings(&self, settings: SessionSettings) {
         self.lifetime_seconds_seen_max.fetch_max(settings.lifetime_seconds_max, Relaxed);
         self.session_settings.store(Arc::new(settings));
+    }
+
+    /// What is demanded of tokens from now on; those that are there keep what they were given.
+    pub fn set_token_settings(&self, settings: TokenSettings) {
+        self.token_settings.store(Arc::new(settings));
     }
 
     /// Answers when the store takes writes.

@@ -6,12 +6,12 @@ use crate::{
         ActiveSession, AddressId, BatchId, GroupClaim, MembershipSource, PendingSignIn, Person, PersonId,
         Profile, RequestId, Session, SessionToken, Standing, SubjectId, Timestamp, digest,
     },
-    provisioning::{self, Current, Plan, Reading, UnusableAttribute},
+    provisioning::{self, Current, GroupsMissing, Plan, Reading, UnusableAttribute},
     saml::{
         VerifiedAssertion,
         guard::{Guard, stands},
     },
-    store::{Key, Op, Reply, StoreError, records},
+    store::{Key, Note, Op, Reply, StoreError, records},
     telemetry::{AuditLine, Trigger},
 };
 
@@ -48,9 +48,15 @@ pub enum SignInError {
     LoggedOut,
     #[error(transparent)]
     Attribute(#[from] UnusableAttribute),
+    /// A1, with `missing_groups = "deny"`
+    #[error(transparent)]
+    GroupsMissing(#[from] GroupsMissing),
     /// A12
     #[error("the person is deactivated")]
     Deactivated,
+    /// Section 2.3
+    #[error("the person's link was revoked after the IdP issued the assertion")]
+    Unlinked,
     #[error(transparent)]
     Contended(#[from] Contended),
     #[error("no randomness from the operating system: {0}")]
@@ -66,7 +72,9 @@ impl SignInError {
             Self::RequestConsumed => "request_consumed",
             Self::AssertionReplayed => "assertion_replayed",
             Self::LoggedOut => "logged_out",
+            Self::GroupsMissing(_) => "groups_missing",
             Self::Deactivated => "person_deactivated",
+            Self::Unlinked => "link_revoked",
             Self::Attribute(UnusableAttribute::Ambiguous { .. }) => "attribute_ambiguous",
             Self::Attribute(UnusableAttribute::NotText { .. }) => "attribute_not_text",
             Self::Contended(_) => "store_contended",
@@ -84,7 +92,10 @@ impl SignInError {
             Self::AssertionReplayed => {
                 "Treat it as an attack, unless a failover of the store lost a write at that moment."
             }
-            Self::LoggedOut => "Let the person sign in again.",
+            Self::LoggedOut | Self::Unlinked => "Let the person sign in again.",
+            Self::GroupsMissing(_) => {
+                "Release the groups to this application at the identity provider, or change `missing_groups`."
+            }
             Self::Deactivated => {
                 "Reactivate the person where it was deactivated: by SCIM, or by an owner of the enterprise."
             }
@@ -110,6 +121,7 @@ struct Incoming<'a> {
     person: PersonId,
     profile: Profile,
     claim: GroupClaim,
+    settings: Arc<provisioning::Settings>,
     now: Timestamp,
 }
 
@@ -167,12 +179,15 @@ impl Directory {
         let names = &enterprise.provisioning.attributes;
         let (attributes, structured) = (assertion.attributes(), assertion.structured_attributes());
         let Reading { profile, claim } = Reading::of(assertion.stable_id(), attributes, structured, names)?;
+        let settings = self.settings(enterprise, now).await?;
+        let claim = provisioning::doubt(claim, &settings);
         let incoming = Incoming {
             enterprise,
             assertion: &assertion,
             person: PersonId::of_stable_id(enterprise.id, assertion.issuer(), assertion.stable_id()),
             profile,
             claim,
+            settings,
             now,
         };
         let mut random = [0; 32];
@@ -238,12 +253,13 @@ impl Directory {
         let marked_at = ops.len();
         ops.extend(marks.iter().copied().map(Op::Get));
         let replaced = pending.and_then(|pending| pending.replaces);
-        ops.extend(replaced.map(|replaced| Op::Delete(Key::Session(replaced))));
+        let ended = |id| [Op::Delete(Key::Session(id)), Op::Notify(Note::Session(id))];
+        ops.extend(replaced.into_iter().flat_map(ended));
         // Written before the answer: what is told of a response that is refused after all is told after it.
         ops.extend(appends);
         let mut replies = self.store.batch(*now, ops).await?;
         if let Some(replaced) = replaced {
-            self.cache.forget(replaced);
+            self.sessions.forget(replaced.as_bytes());
         }
         if replies.len() < marked_at + marks.len() {
             return Err(unexpected_reply().into());
@@ -271,17 +287,23 @@ impl Directory {
         }
     }
 
-    /// Lets the IdP find the session by its NameID (L-05), for as long as any of the person's sessions may live.
-    fn index(&self, incoming: &Incoming<'_>, session: &Session) -> [Op; 3] {
+    /// Lets the IdP find the session by its NameID (L-05), and the person and its owners by the person, for as long as any of
+    /// the person's sessions may live.
+    fn index(&self, incoming: &Incoming<'_>, session: &Session) -> Vec<Op> {
         let Incoming { assertion, now, .. } = *incoming;
         let name_id = &assertion.name_id().value;
-        let set = Key::SubjectSessions(SubjectId::of(incoming.enterprise.id, assertion.issuer(), name_id));
-        [
-            Op::RemoveBelow(set, records::subject_sessions_before(now).to_vec()),
-            Op::Insert(set, records::encode_subject_session(session.id, session.expires_at)),
-            // As long as the longest-lived session in it, also where later ones are given less.
-            Op::Expire(set, lifetime_end(now, self.lifetime_seconds_seen_max.load(Relaxed))),
-        ]
+        let enterprise = incoming.enterprise.id;
+        let subject = Key::SubjectSessions(SubjectId::of(enterprise, assertion.issuer(), name_id));
+        // As long as the longest-lived session in it, also where later ones are given less.
+        let end = lifetime_end(now, self.lifetime_seconds_seen_max.load(Relaxed));
+        let list = |set| {
+            [
+                Op::RemoveBelow(set, records::subject_sessions_before(now).to_vec()),
+                Op::Insert(set, records::encode_subject_session(session.id, session.expires_at)),
+                Op::Expire(set, end),
+            ]
+        };
+        [subject, Key::PersonSessions(enterprise, incoming.person)].into_iter().flat_map(list).collect()
     }
 
     fn new_session(&self, incoming: &Incoming<'_>, token: &SessionToken) -> Session {
@@ -298,7 +320,7 @@ impl Directory {
             authn_instant: incoming.assertion.signed_in_at(),
             authn_context: incoming.assertion.authn_context().map(str::to_owned),
             profile: incoming.profile.clone(),
-            groups: incoming.claim.known().unwrap_or_default().to_vec(),
+            groups: incoming.claim.groups().to_vec(),
             created_at: now,
             last_seen_at: now,
             // SAML Core 2.7.2: the session ends no later than SessionNotOnOrAfter.
@@ -324,7 +346,8 @@ fn check_logged_out(marked: Vec<Reply>, issued: Timestamp) -> Result<(), SignInE
     for mark in marked {
         let Reply::Value(mark) = mark else { return Err(unexpected_reply().into()) };
         let Some(mark) = mark else { continue };
-        if issued.as_millisecond() <= records::decode_logged_out(&mark.value)?.as_millisecond() {
+        let earlier = issued.as_millisecond() <= records::decode_logged_out(&mark.value)?.as_millisecond();
+        if earlier && stands(Guard::LoggedOut) {
             return Err(SignInError::LoggedOut);
         }
     }
@@ -343,6 +366,7 @@ impl<'i> Incoming<'i> {
             cause: Cause {
                 assertion: Some(self.assertion),
                 claim: Some(&self.claim),
+                is_dry_run: self.settings.dry_run,
                 ..Cause::by(Trigger::Saml, None, request_id)
             },
             now: self.now,
@@ -355,21 +379,27 @@ impl<'i> Incoming<'i> {
         if !person.standing.is_active() {
             return Err(SignInError::Deactivated);
         }
-        let is_stale = person.decided_at.is_some_and(|decided| self.assertion.issue_instant() < decided);
+        // The store keeps milliseconds; what was issued within the same one came too early as well.
+        let issued = self.assertion.issue_instant().as_millisecond();
+        let is_stale = person.decided_at.is_some_and(|decided| issued <= decided.as_millisecond());
+        if is_stale && person.linked_at.is_none() {
+            return Err(SignInError::Unlinked);
+        }
         let current = Current {
             person: person.id,
             memberships: &person.memberships,
             invitations: view.invitations,
             organizations: view.organizations,
-            is_break_glass: self.enterprise.provisioning.break_glass.contains(&person.profile.user),
+            is_break_glass: self.settings.break_glass.contains(&person.profile.user),
             now: self.now,
         };
         // A13: what was issued before the newest fact says nothing against it.
+        let claim = provisioning::settle(&self.claim, &self.settings)?;
         let plan = match is_stale {
             true => Plan::default(),
-            false => provisioning::plan(&current, &self.claim, &self.enterprise.provisioning),
+            false => provisioning::plan(&current, &claim, &self.settings),
         };
-        self.refresh(&mut person, is_stale);
+        self.refresh(&mut person, &claim, is_stale);
         Ok(Decision { person, plan })
     }
 
@@ -393,14 +423,17 @@ impl<'i> Incoming<'i> {
     }
 
     /// Brings the record up to what this sign-in says of the person.
-    fn refresh(&self, person: &mut Person, is_stale: bool) {
+    fn refresh(&self, person: &mut Person, claim: &GroupClaim, is_stale: bool) {
         // A transient NameID is another one each time and says nothing of the person: the first one stays.
         if !self.assertion.name_id().is_transient() {
             person.name_id = self.assertion.name_id().clone();
         }
         person.profile = self.profile.clone();
-        person.linked_at.get_or_insert(self.now);
-        if let Some(groups) = self.claim.known()
+        if !is_stale {
+            // Of several first sign-ins at once the earliest counts, so that the sessions of all are the link's.
+            person.linked_at = Some(person.linked_at.map_or(self.now, |at| at.min(self.now)));
+        }
+        if let Some(groups) = claim.known()
             && !is_stale
         {
             // Sorted, so that an IdP that sends them in another order each time changes nothing.

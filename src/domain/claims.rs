@@ -65,13 +65,16 @@ pub struct Attribute {
 /// A group as the IdP names it: any text, compared as the mapping rule says.
 pub type GroupName = String;
 
-/// What an assertion says about groups. Only the last two say anything about membership (decision A1).
+/// What an assertion says about groups. Only [`Self::Empty`] and [`Self::Present`] say anything about membership (decision A1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupClaim {
     /// No attribute of a configured name.
     Absent,
     /// The IdP had too many groups and sent a pointer instead (Entra ID's `groups.link`).
     Overage,
+    /// Every value looks like an object id, and nothing here stands for one: the IdP is set to send ids where names are
+    /// expected (section 4.7).
+    ObjectIds(Vec<GroupName>),
     /// The attribute is there, with no value or only blank ones: the person is in no group.
     Empty,
     /// The groups, without blanks, each once, in the order of the assertion.
@@ -82,9 +85,17 @@ impl GroupClaim {
     /// The groups if the claim is authoritative, `None` if it says nothing about membership.
     pub fn known(&self) -> Option<&[GroupName]> {
         match self {
-            Self::Absent | Self::Overage => None,
+            Self::Absent | Self::Overage | Self::ObjectIds(_) => None,
             Self::Empty => Some(&[]),
             Self::Present(groups) => Some(groups),
+        }
+    }
+
+    /// Every value that was there, whatever it is worth.
+    pub fn groups(&self) -> &[GroupName] {
+        match self {
+            Self::Absent | Self::Overage | Self::Empty => &[],
+            Self::ObjectIds(groups) | Self::Present(groups) => groups,
         }
     }
 
@@ -93,6 +104,7 @@ impl GroupClaim {
         match self {
             Self::Absent => "absent",
             Self::Overage => "overage",
+            Self::ObjectIds(_) => "object_ids",
             Self::Empty => "empty",
             Self::Present(_) => "present",
         }

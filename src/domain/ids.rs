@@ -123,6 +123,13 @@ impl SubjectId {
     }
 }
 
+impl MailId {
+    /// Of the mail that goes with an invitation for the `sent`th time: a gateway that finds it again knows it.
+    pub fn of_invitation(invitation: InvitationId, sent: u32) -> Self {
+        Self::derived(&[b"invitation mail", invitation.as_bytes(), &sent.to_be_bytes()])
+    }
+}
+
 impl AddressId {
     pub fn of(enterprise: EnterpriseId, email: &str) -> Self {
         Self::derived(&[b"address", enterprise.as_bytes(), email.trim().to_ascii_lowercase().as_bytes()])

@@ -118,6 +118,14 @@ pub struct FormerMembership {
     pub batch: BatchId,
 }
 
+impl FormerMembership {
+    /// Whether it ended within the last [`FORMER_DAYS`].
+    pub fn is_restorable(&self, now: Timestamp) -> bool {
+        let age = now.as_second().saturating_sub(self.ended_at.as_second());
+        age < FORMER_DAYS * 24 * 60 * 60
+    }
+}
+
 /// How long a membership that ended can be restored, in days (section 2.10).
 pub const FORMER_DAYS: i64 = 90;
 
@@ -192,6 +200,8 @@ pub struct Organization {
     pub unowned_since: Option<Timestamp>,
     /// Removals by automation within the last hour, oldest first, as (when counting began, how many).
     pub removals: Vec<(Timestamp, u32)>,
+    /// Invitations by hand within the last day, oldest first, in the same form.
+    pub invited: Vec<(Timestamp, u32)>,
 }
 
 impl Organization {
@@ -207,6 +217,7 @@ impl Organization {
             owners: BTreeSet::new(),
             unowned_since: None,
             removals: vec![],
+            invited: vec![],
         }
     }
 }

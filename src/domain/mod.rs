@@ -1,26 +1,36 @@
 //! Nouns and newtypes that every other module speaks: who people are, what they belong to, how they signed in.
 //!
 //! Nothing here is serialized, reads a clock or talks to anything: see `store::records` for what lies in the store.
+mod caller;
 mod claims;
+mod email;
 mod ids;
 mod invitation;
+mod mail;
 mod membership;
+mod recovery;
+mod secret;
 mod session;
 mod text;
 mod token;
 pub mod url;
 
+pub use caller::{ActiveToken, Caller, CallerId, TokenHolder};
 pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile, StableId};
+pub use email::EmailAddress;
 pub use ids::{
     AddressId, BatchId, EnterpriseId, Id, InvitationId, LogoutHandle, MailId, OrganizationId, PersonId,
     RequestId, SessionId, SessionToken, SignInHandle, SubjectId, TokenId,
 };
 pub(crate) use ids::{digest, parse_hex};
-pub use invitation::{Invitation, InvitationSource, Invitee};
+pub use invitation::{Invitation, InvitationReference, InvitationSecret, InvitationSource, Invitee};
+pub use mail::{MailSubject, QueuedMail};
 pub use membership::{
     FORMER_DAYS, FormerMembership, HeldRemoval, Membership, MembershipSource, Organization, Person, Pin,
     PinReason, Role, Standing,
 };
+pub use recovery::{RECOVERY_CODES, RECOVERY_RANDOM_BYTES, RecoveryCodes, RecoveryMatch};
+pub use secret::{TOKEN_PREFIX, TokenSecret};
 pub use session::{ActiveSession, AuthnDemand, IdpDocument, PendingLogout, PendingSignIn, Session};
 pub use text::{EnterpriseSlug, OrganizationSlug, SlugError};
 pub use token::{AccessToken, Scope};

@@ -12,16 +12,19 @@ pub enum Scope {
     ApiRead,
     /// Changing by the API; reading too.
     ApiWrite,
+    /// Acting by the API as an owner of the enterprise: the organizations of a token do not say that.
+    Enterprise,
 }
 
 impl Scope {
-    pub const ALL: [Self; 3] = [Self::Proxy, Self::ApiRead, Self::ApiWrite];
+    pub const ALL: [Self; 4] = [Self::Proxy, Self::ApiRead, Self::ApiWrite, Self::Enterprise];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Proxy => "proxy",
             Self::ApiRead => "api:read",
             Self::ApiWrite => "api:write",
+            Self::Enterprise => "enterprise",
         }
     }
 }

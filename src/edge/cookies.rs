@@ -2,7 +2,9 @@
 //! last.
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::domain::{EnterpriseSlug, LogoutHandle, SessionToken, SignInHandle};
+use crate::domain::{
+    EnterpriseSlug, InvitationReference, InvitationSecret, LogoutHandle, SessionToken, SignInHandle,
+};
 
 /// `__Host-` makes browsers refuse it from another host, without `Secure`, or with a `Domain` (P-50).
 pub const SESSION: &str = "__Host-portcullis-session";
@@ -13,6 +15,10 @@ pub const SIGN_OUT: &str = "__Host-portcullis-signout";
 /// Where a person may belong to several enterprises, the one that they last signed in at. No secret, and never trusted
 /// beyond the choice that anybody has.
 pub const ENTERPRISE: &str = "__Host-portcullis-enterprise";
+/// The invitation that this browser came for, with its secret, until it was accepted.
+pub const INVITATION: &str = "__Host-portcullis-invitation";
+/// As long as a sign-in may take, and some reading.
+const INVITATION_SECONDS: u32 = 60 * 60;
 /// A month without a sign-in, and the chooser asks again.
 const ENTERPRISE_SECONDS: u32 = 30 * 24 * 60 * 60;
 /// Cookies of this prefix are ours: never forwarded, never taken from an origin server.
@@ -92,6 +98,24 @@ pub fn set_pending_logout(handle: LogoutHandle, seconds: u32) -> HeaderValue {
 
 pub fn clear_pending_logout() -> HeaderValue {
     field(format!("{SIGN_OUT}=; Path=/; Secure; HttpOnly; SameSite=None; Max-Age=0"))
+}
+
+/// The invitation that this browser came for.
+pub fn invitation(fields: &HeaderMap) -> Option<(InvitationReference, InvitationSecret)> {
+    let (reference, secret) = value(fields, INVITATION)?.split_once('.')?;
+    Some((InvitationReference::parse(reference)?, InvitationSecret::parse(secret)?))
+}
+
+/// Keeps an invitation's secret while its person signs in.
+pub fn set_invitation(reference: InvitationReference, secret: &InvitationSecret) -> HeaderValue {
+    let secret = secret.expose();
+    field(format!(
+        "{INVITATION}={reference}.{secret}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={INVITATION_SECONDS}"
+    ))
+}
+
+pub fn clear_invitation() -> HeaderValue {
+    field(format!("{INVITATION}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0"))
 }
 
 fn field(text: String) -> HeaderValue {

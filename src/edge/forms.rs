@@ -1,4 +1,5 @@
-//! Pages of our own with a form: the one that posts a message to the IdP, the chooser, and the question before a sign-out.
+//! Pages of our own with a form: the one that posts a message to the IdP, the chooser, the question before a sign-out,
+//! invitations, recovery codes.
 //! All work without scripts.
 use std::sync::LazyLock;
 
@@ -41,6 +42,33 @@ struct SignOutPage {
     everywhere: bool,
 }
 
+#[derive(Template)]
+#[template(path = "edge/invitation.html")]
+struct InvitationPage<'a> {
+    style: &'static str,
+    path: &'a str,
+    organization: &'a str,
+    role: &'a str,
+    user: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "edge/recover.html")]
+struct RecoverPage<'a> {
+    style: &'static str,
+    /// Empty where it has to be asked for.
+    enterprise: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "edge/recovery_codes.html")]
+struct RecoveryCodesPage<'a> {
+    style: &'static str,
+    /// Empty before they are made.
+    codes: &'a [String],
+    left: Option<usize>,
+}
+
 /// The page that posts a message to the IdP: by itself with JavaScript, by a button without (SAML Bindings 3.5.4).
 pub fn post(
     action: &str,
@@ -62,10 +90,43 @@ pub fn choose(scheme: &str, return_to: &str, unknown: Option<&str>) -> Result<Re
 /// The page that asks whether to sign out and posts to its own address; `everywhere` if the IdP is told.
 pub fn sign_out(scheme: &str, everywhere: bool) -> Result<Response<Body>, Problem> {
     let page = SignOutPage { style: STYLE, everywhere }.render()?;
+    Ok(with_origin(scheme, page))
+}
+
+/// The page that asks whether to accept an invitation; it lies at `path`.
+pub fn invitation(
+    scheme: &str,
+    path: &str,
+    organization: &str,
+    role: &str,
+    user: &str,
+) -> Result<Response<Body>, Problem> {
+    let page = InvitationPage { style: STYLE, path, organization, role, user }.render()?;
+    Ok(with_origin(scheme, page))
+}
+
+/// The page that takes a recovery code; asks for the enterprise where there are several.
+pub fn recover(scheme: &str, enterprise: Option<&str>) -> Result<Response<Body>, Problem> {
+    let page = RecoverPage { style: STYLE, enterprise: enterprise.unwrap_or_default() }.render()?;
+    Ok(with_origin(scheme, page))
+}
+
+/// The page that shows new recovery codes, or asks whether to make any.
+pub fn recovery_codes(
+    scheme: &str,
+    codes: &[String],
+    left: Option<usize>,
+) -> Result<Response<Body>, Problem> {
+    let page = RecoveryCodesPage { style: STYLE, codes, left }.render()?;
+    Ok(with_origin(scheme, page))
+}
+
+/// A page whose form posts to its own host, which looks at where a form comes from.
+fn with_origin(scheme: &str, page: String) -> Response<Body> {
     let mut response = html(page, &format!("form-action {}", form_targets(scheme)));
     // With `no-referrer` browsers send `Origin: null`, and the form's sender could not be told.
     response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin"));
-    Ok(response)
+    response
 }
 
 /// Where a form may lead. Browsers hold every redirect that answers a form to this as well, and an IdP may redirect to any

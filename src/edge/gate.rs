@@ -6,11 +6,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, h
 use hyper::body::Incoming;
 
 use super::{
-    Settings, cookies,
+    Settings,
+    callers::{self, TokenProblem},
+    cookies,
     framing::Verdicts,
+    invitations, json_api,
     logout::{self, start::Place},
     metadata::{self, OwnMetadata},
     record::Facts,
+    recovery,
     respond::Problem,
     router::{Endpoint, Own, Router},
     sign_in::{
@@ -21,8 +25,9 @@ use super::{
 };
 use crate::{
     access::{self, CanonicalPath, Decision, Found, RequestFacts, Route, Routes, Rule},
+    api::Api,
     directory::{self, Directory},
-    domain::{ActiveSession, AuthnDemand, EnterpriseSlug, Timestamp},
+    domain::{ActiveSession, AuthnDemand, Caller, EnterpriseSlug, Timestamp},
     proxy::{self, Body, Outgoing, Screened},
     saml,
     second_opinion::SecondOpinion,
@@ -37,6 +42,7 @@ pub struct Gate {
     pub enterprises: HashMap<EnterpriseSlug, Arc<EnterpriseGate>>,
     /// What the chooser knows.
     pub domains: Domains,
+    pub api: Api,
     pub settings: Settings,
     /// What each worker makes its own way to the origin servers of.
     pub proxy: proxy::Settings,
@@ -56,6 +62,9 @@ pub struct EnterpriseGate {
     pub acs_urls: Vec<String>,
     /// What RelayState may say where a sign-in began at the IdP: paths (S-98).
     pub idp_initiated_targets: Vec<String>,
+    /// Who people are, by what a recovery code's owner types: known while the IdP is not.
+    pub idp_entity_id: String,
+    pub subject: saml::SubjectKey,
 }
 
 impl EnterpriseGate {
@@ -130,6 +139,11 @@ impl Serving {
         };
         let screened = self.proxy.screen(request)?;
         match (own, facts.route) {
+            (Own::Endpoint(Endpoint::Api { host }), _) => {
+                facts.decision = "own";
+                let request = screened.into_request();
+                Ok(Box::pin(json_api::serve(&self.gate, host, &path, request, text(request_id), facts)).await)
+            }
             (Own::Endpoint(endpoint), _) => {
                 facts.decision = "own";
                 self.serve(endpoint, screened, text(request_id)).await
@@ -174,10 +188,21 @@ impl Serving {
                 }
                 Box::pin(logout::start::sign_out(&self.gate, &place, request, request_id)).await
             }
+            Endpoint::Invitation { host } => {
+                Box::pin(invitations::serve(&self.gate, host, screened.request(), request_id)).await
+            }
+            Endpoint::RecoveryCodes { host } => {
+                Box::pin(recovery::codes(&self.gate, host, screened.request(), request_id)).await
+            }
+            Endpoint::Recover { host } => {
+                Box::pin(recovery::recover(&self.gate, host, screened.into_request(), request_id)).await
+            }
             Endpoint::Slo { enterprise, url } => {
                 let request = screened.into_request();
                 Box::pin(logout::receive(&self.gate, enterprise, url, request, request_id)).await
             }
+            // Taken by `answer` already.
+            Endpoint::Api { .. } => Err(Problem::NoRoute),
         }
     }
 
@@ -189,9 +214,12 @@ impl Serving {
         facts: &mut Facts<'_>,
     ) -> Result<Response<Body>, Problem> {
         let request = way.screened.request();
-        let session = self.session(&route.rule, request.headers()).await?;
-        facts.session.clone_from(&session);
-        match access::decide(&route.rule, session.as_deref(), (self.gate.now)()) {
+        let caller = self.caller(&route.rule, request.headers()).await?;
+        facts.caller.clone_from(&caller);
+        let is_token = caller.as_ref().is_some_and(|caller| caller.token().is_some());
+        match access::decide(&route.rule, caller.as_ref(), (self.gate.now)()) {
+            Decision::Forbid if is_token => Err(TokenProblem::Rule.into()),
+            Decision::SignIn | Decision::StepUp { .. } if is_token => Err(TokenProblem::Elsewhere.into()),
             Decision::Forbid => Err(Problem::Forbidden),
             Decision::SignIn => {
                 facts.decision = "sign_in";
@@ -199,12 +227,13 @@ impl Serving {
             }
             Decision::StepUp { force } => {
                 facts.decision = "step_up";
-                self.step_up(route, &way, session.as_deref(), force).await
+                let session = caller.as_ref().and_then(Caller::session);
+                self.step_up(route, &way, session.map(AsRef::as_ref), force).await
             }
             Decision::Forward { identified } => {
                 facts.decision = "forward";
-                let active = session.filter(|_| identified);
-                let identity = active.as_ref().map(|active| self.proxy.identity(active)).transpose()?;
+                let caller = caller.filter(|_| identified);
+                let identity = caller.as_ref().map(|caller| self.proxy.identity(caller)).transpose()?;
                 let uri = request.uri().clone();
                 let outgoing = Outgoing {
                     origin_host: &route.origin.host,
@@ -220,34 +249,13 @@ impl Serving {
                 let begun = Instant::now();
                 let answer = self.proxy.forward(way.screened, &outgoing).await;
                 facts.origin_duration = Some(begun.elapsed());
-                Ok(match active {
-                    Some(active) => answer?.map(|body| body.watched(&self.streams, active.session.id)),
+                Ok(match caller {
+                    Some(caller) => {
+                        let recipient = callers::recipient(&caller, &route.rule);
+                        answer?.map(|body| body.watched(&self.streams, recipient))
+                    }
                     None => answer?,
                 })
-            }
-        }
-    }
-
-    /// The session that the request's cookie names; not even looked for where the rule does not ask.
-    async fn session(&self, rule: &Rule, fields: &HeaderMap) -> Result<Option<Arc<ActiveSession>>, Problem> {
-        let token = match rule {
-            Rule::Public => None,
-            Rule::Protected { .. } => cookies::session_token(fields),
-        };
-        let Some(token) = token else { return Ok(None) };
-        self.gate.directory.session(&token, (self.gate.now)()).await.map_err(Problem::from)
-    }
-
-    /// L-10: breaks off the responses whose session has ended or run out. While the store does not answer they go on.
-    pub async fn cut_ended(&self) {
-        let sessions = self.streams.sessions();
-        if sessions.is_empty() {
-            return;
-        }
-        match self.gate.directory.ended(&sessions, (self.gate.now)()).await {
-            Ok(ended) => self.streams.cut(&ended),
-            Err(error) => {
-                tracing::warn!(%error, "whether sessions with open responses have ended is not known")
             }
         }
     }

@@ -17,6 +17,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::TcpStream,
     sync::{Semaphore, watch},
+    time::MissedTickBehavior,
 };
 
 use super::{
@@ -25,7 +26,10 @@ use super::{
     gate::{Peer, RequestIds},
     worker::{Gates, Worker},
 };
-use crate::proxy::{self, Proxy};
+use crate::{
+    directory::Heard,
+    proxy::{self, Proxy},
+};
 
 /// Connections that one worker serves at a time; more wait in the backlog.
 pub const CONNECTIONS_MAX: usize = 10_000;
@@ -37,7 +41,8 @@ const ACCEPT_PAUSE_MILLIS: u64 = 50;
 const DRAIN_SECONDS_MAX: u64 = 30;
 /// Between two looks at idle origin connections.
 const SWEEP_SECONDS: u64 = 5;
-/// Between two looks at the sessions whose responses are still under way: how long one may outlive its session (L-10).
+/// Between two looks at all whose responses are still under way: how long one may outlive its session (L-10), or what else let
+/// it in, where no note of that arrives.
 const ENDED_SESSIONS_SECONDS: u64 = 2;
 /// Requests at a time on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 100;
@@ -160,10 +165,23 @@ async fn sweep(worker: Rc<Worker>) {
     }
 }
 
+/// At once for whom the store tells of, and for everybody every now and then.
 async fn cut_ended(worker: Rc<Worker>) {
+    let mut notes = worker.serving().gate.directory.notes();
+    let mut ticks = tokio::time::interval(Duration::from_secs(ENDED_SESSIONS_SECONDS));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_listening = true;
     loop {
-        tokio::time::sleep(Duration::from_secs(ENDED_SESSIONS_SECONDS)).await;
-        worker.serving().cut_ended().await;
+        let heard = tokio::select! {
+            // First, so that no flood of notes keeps it from being everybody's turn.
+            biased;
+            _ = ticks.tick() => Heard::Gap,
+            heard = notes.next(), if is_listening => {
+                is_listening = heard.is_some();
+                heard.unwrap_or(Heard::Gap)
+            }
+        };
+        worker.serving().cut_ended(heard).await;
     }
 }
 

@@ -1,21 +1,26 @@
 //! The public listener: every request from the internet enters here.
 //!
-//! `listener` accepts, `framing` watches the octets, `worker` knows which gate is in use, `gate` leads a request through, `router` knows our own endpoints, `metadata` and
+//! `listener` accepts, `framing` watches the octets, `worker` knows which gate is in use, `gate` leads a request through, `callers` knows who it comes from, `router` knows our own endpoints, `metadata` and
 //! `sign_in` with the `forms` that it shows serve them, `transport` and `binding` are what they share, `record` tells of what was done, `respond` has every error, `pages` what
-//! people read of it.
+//! people read of it. `invitations` and `recovery` are pages of our own, whose forms `own_forms` reads.
 use std::net::SocketAddr;
 
 mod binding;
+mod callers;
 pub mod cookies;
 mod forms;
 pub mod framing;
 pub mod gate;
 mod hints;
+pub mod invitations;
+mod json_api;
 pub mod listener;
 pub mod logout;
 pub mod metadata;
+mod own_forms;
 pub mod pages;
 pub mod record;
+pub mod recovery;
 pub mod respond;
 pub mod router;
 pub mod sign_in;

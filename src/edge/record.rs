@@ -1,7 +1,6 @@
 //! What is said of each request once its response has ended: one access line, and one count.
 use std::{
     net::IpAddr,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -10,7 +9,7 @@ use hyper::body::Incoming;
 
 use crate::{
     access::Route,
-    domain::{ActiveSession, Timestamp},
+    domain::{Caller, Timestamp},
     proxy::Body,
     telemetry::{AccessLine, InFlight, Recorder, access_log},
 };
@@ -22,7 +21,7 @@ const NO_ROUTE: &str = "-";
 #[derive(Default)]
 pub struct Facts<'a> {
     pub route: Option<&'a Route>,
-    pub session: Option<Arc<ActiveSession>>,
+    pub caller: Option<Caller>,
     /// Until the origin server's response head.
     pub origin_duration: Option<Duration>,
     /// `forward`, `sign_in`, `own`, or the stable code of a problem.
@@ -72,7 +71,7 @@ impl Record {
         let status = response.status().as_u16();
         let route = facts.route.map_or(NO_ROUTE, |route| &route.name);
         let counts = self.recorder.route(route);
-        let (route, session) = (route.to_owned(), facts.session.clone());
+        let (route, caller) = (route.to_owned(), facts.caller.clone());
         let (origin_duration, decision) = (facts.origin_duration, facts.decision);
         let reason = facts.reason.clone();
         response.map(|body| {
@@ -92,8 +91,9 @@ impl Record {
                     response_bytes,
                     duration,
                     origin_duration,
-                    user: session.as_ref().map(|active| active.session.profile.user.as_str()),
-                    session: session.as_ref().map(|active| active.session.id),
+                    user: caller.as_ref().map(|caller| caller.profile().user.as_str()),
+                    session: caller.as_ref().and_then(Caller::session).map(|active| active.session.id),
+                    token: caller.as_ref().and_then(Caller::token).map(|active| active.token.id),
                     decision,
                     reason: reason.as_deref(),
                 });

@@ -4,6 +4,7 @@
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::{
+    callers::TokenProblem,
     framing::FramingFault,
     logout,
     pages::{Class, Pages},
@@ -12,7 +13,8 @@ use super::{
 };
 use crate::{
     access::{HostFault, PathFault},
-    directory::{LogoutError, SignInError, StoreError},
+    api,
+    directory::{AcceptError, LogoutError, RecoveryError, SignInError, StoreError},
     domain::EnterpriseSlug,
     proxy::{Body, ProxyError, RequestFault},
     saml::{self, Check, Reason},
@@ -65,18 +67,26 @@ pub enum Problem {
     NoConnection(#[from] saml::NoConnection),
     #[error("return_to is no path of this host")]
     ReturnTo,
-    #[error("the chooser's form: a field stands in it twice")]
+    #[error("a form: a field stands in it twice")]
     FormFieldTwice,
-    #[error("the chooser's form: {0}")]
+    #[error("a form: {0}")]
     FormTransport(TransportFault),
     #[error("a page could not be written: {0}")]
     Page(#[from] askama::Error),
     #[error("{0}")]
     SignInRefused(Refused),
     #[error("{0}")]
+    TokenRefused(#[from] TokenProblem),
+    #[error("{0}")]
     LogoutRefused(logout::Refused),
     #[error("a sign-out was posted from another site")]
     LogoutCrossSite,
+    #[error("a form of ours was posted from another site")]
+    CrossSite,
+    #[error("invitation: {0}")]
+    InvitationRefused(AcceptError),
+    #[error("recovery: {0}")]
+    RecoveryRefused(RecoveryError),
     #[error("a route names the enterprise {0}, which is not configured")]
     NotConfigured(EnterpriseSlug),
     #[error("{0}")]
@@ -97,6 +107,7 @@ impl Problem {
     pub fn reason(&self) -> String {
         match self {
             Self::SignInRefused(refused) => refused.code().to_owned(),
+            Self::TokenRefused(refused) => refused.code().to_owned(),
             Self::LogoutRefused(refused) => refused.code().to_owned(),
             other => other.to_string(),
         }
@@ -134,6 +145,7 @@ impl Problem {
             Self::SignInRequired { .. } => (StatusCode::UNAUTHORIZED, Class::SignInRequired),
             Self::StepUpRequired { .. } => (StatusCode::UNAUTHORIZED, Class::StepUpRequired),
             Self::Forbidden => (StatusCode::FORBIDDEN, Class::Forbidden),
+            Self::TokenRefused(refused) => refused.answer(),
             Self::SignInRefused(refused) => refused_answer(refused),
             Self::Store(_) | Self::Random(_) | Self::Signing(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, Class::Unavailable)
@@ -141,6 +153,16 @@ impl Problem {
             Self::NoConnection(_) => (StatusCode::SERVICE_UNAVAILABLE, Class::SignInUnavailable),
             Self::LogoutRefused(refused) => logout_answer(refused),
             Self::LogoutCrossSite => (StatusCode::FORBIDDEN, Class::LogoutCrossSite),
+            Self::CrossSite => (StatusCode::FORBIDDEN, Class::CrossSite),
+            Self::InvitationRefused(AcceptError::Store(_) | AcceptError::Contended(_))
+            | Self::RecoveryRefused(RecoveryError::Store(_) | RecoveryError::Random(_)) => {
+                (StatusCode::SERVICE_UNAVAILABLE, Class::Unavailable)
+            }
+            Self::InvitationRefused(_) => (StatusCode::FORBIDDEN, Class::InvitationRefused),
+            Self::RecoveryRefused(RecoveryError::Throttled) => {
+                (StatusCode::TOO_MANY_REQUESTS, Class::RecoveryThrottled)
+            }
+            Self::RecoveryRefused(_) => (StatusCode::FORBIDDEN, Class::RecoveryRefused),
             Self::NotConfigured(_)
             | Self::Page(_)
             | Self::Proxy(
@@ -174,7 +196,10 @@ fn refused_answer(refused: &Refused) -> (StatusCode, Class) {
             SignInError::RequestConsumed | SignInError::AssertionReplayed | SignInError::LoggedOut,
         ) => (StatusCode::FORBIDDEN, Class::SignInExpired),
         Refused::SignIn(SignInError::Deactivated) => (StatusCode::FORBIDDEN, Class::SignInDenied),
-        Refused::SignIn(SignInError::Attribute(_)) => (StatusCode::FORBIDDEN, Class::SignInNotSetUp),
+        Refused::SignIn(SignInError::Unlinked) => (StatusCode::FORBIDDEN, Class::SignInExpired),
+        Refused::SignIn(SignInError::Attribute(_) | SignInError::GroupsMissing(_)) => {
+            (StatusCode::FORBIDDEN, Class::SignInNotSetUp)
+        }
         Refused::RelayState | Refused::SecondOpinion(_) => (StatusCode::FORBIDDEN, Class::SignInRefused),
         Refused::Saml(refusal) => (StatusCode::FORBIDDEN, saml_class(refusal.reason)),
     }
@@ -227,7 +252,9 @@ fn logout_answer(refused: &logout::Refused) -> (StatusCode, Class) {
 /// The answer: a page for a person's navigation, JSON for everything else.
 pub fn problem(pages: &Pages, problem: &Problem, navigation: bool, request_id: &str) -> Response<Body> {
     let (status, class) = problem.answer();
-    let mut response = if navigation {
+    // Whoever shows a token is a program, whatever it says that it accepts.
+    let is_token = matches!(problem, Problem::TokenRefused(_));
+    let mut response = if navigation && !is_token {
         page(pages, status, class, request_id)
     } else {
         let (code, message) = (class.code(), &pages.texts(class).message);
@@ -241,6 +268,16 @@ pub fn problem(pages: &Pages, problem: &Problem, navigation: bool, request_id: &
         }
         answer(status, "application/json", text.to_string())
     };
+    mark(&mut response, problem);
+    response
+}
+
+/// What a problem says in fields.
+fn mark(response: &mut Response<Body>, problem: &Problem) {
+    if let Problem::TokenRefused(refused) = problem {
+        let challenge = HeaderValue::from_static(refused.challenge());
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
     if let Problem::Method { allow } = problem {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
     }
@@ -248,6 +285,14 @@ pub fn problem(pages: &Pages, problem: &Problem, navigation: bool, request_id: &
     if matches!(problem, Problem::Framing(_) | Problem::Request(_)) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+}
+
+/// The answer to what was found wrong before the API was reached, in the API's own form.
+pub fn api_problem(pages: &Pages, problem: &Problem, request_id: &str) -> Response<Body> {
+    let (status, class) = problem.answer();
+    let message = &pages.texts(class).message;
+    let mut response = api::problem(status, class.code(), message, request_id).map(Body::from);
+    mark(&mut response, problem);
     response
 }
 

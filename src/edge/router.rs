@@ -8,17 +8,25 @@
 //! | of an `acs_url` | `.../saml/logout` beside it | GET, POST | asks whether to sign out, and signs out |
 //! | of an `acs_url` | `.../saml/slo` beside it | GET, POST | single logout: what an IdP sends by redirect, POST or SOAP |
 //! | of an `acs_url` | `/saml/metadata`, with several enterprises `/enterprises/{name}/saml/metadata` | GET, HEAD | our own metadata |
+//! | of an `acs_url` | below `/.portcullis/invitations/` | GET, POST | the link of an invitation's mail |
+//! | of an `acs_url` | `/.portcullis/recovery-codes` | GET, POST | an owner's recovery codes |
+//! | of an `acs_url` | `/.portcullis/recover` | GET, POST | signs an owner in by one |
+//! | of an `acs_url` | under [`api::PREFIX`] | by `api::ROUTES` | the JSON API |
 //! | any | under [`RESERVED`] | | 404: never forwarded, whatever routes say (P-24) |
 use std::collections::HashMap;
 
-use super::sign_in::chooser;
+use super::{invitations, recovery, sign_in::chooser};
 use crate::{
     access::{CanonicalPath, HostFault, PathFault, canonical_host, canonical_path, covers},
+    api,
     domain::EnterpriseSlug,
 };
 
 /// Prefixes that are ours on every host.
 pub const RESERVED: [&str; 4] = ["/saml", "/scim", "/.portcullis", "/.well-known/portcullis"];
+
+/// Endpoints that serve everything below their path.
+const FOLDERS: [&str; 2] = [invitations::PATH, api::PREFIX];
 
 /// An endpoint of our own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +41,16 @@ pub enum Endpoint {
     Logout { enterprise: EnterpriseSlug, host: String, slo_url: String },
     /// Takes the IdP's logout messages; the URL is what Destination must equal.
     Slo { enterprise: EnterpriseSlug, url: String },
+    /// Shows and accepts an invitation.
+    Invitation { host: String },
+    /// Makes recovery codes.
+    RecoveryCodes { host: String },
+    /// Takes a recovery code.
+    Recover { host: String },
     /// Our own metadata.
     Metadata { enterprise: EnterpriseSlug },
+    /// The JSON API, whose table knows its own paths and methods.
+    Api { host: String },
 }
 
 impl Endpoint {
@@ -43,8 +59,14 @@ impl Endpoint {
         match self {
             Self::Acs { .. } => "POST",
             Self::Login { .. } => "GET",
-            Self::Choose { .. } | Self::Logout { .. } | Self::Slo { .. } => "GET, POST",
+            Self::Choose { .. }
+            | Self::Logout { .. }
+            | Self::Slo { .. }
+            | Self::Invitation { .. }
+            | Self::RecoveryCodes { .. }
+            | Self::Recover { .. } => "GET, POST",
             Self::Metadata { .. } => "GET, HEAD",
+            Self::Api { .. } => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
         }
     }
 
@@ -112,6 +134,13 @@ impl Router {
                 let (host, path) = parts(url)?;
                 let choose = (homes.len() > 1)
                     .then(|| (chooser::PATH.into(), Endpoint::Choose { host: host.clone() }));
+                let at = || host.clone();
+                let common = [
+                    (invitations::PATH, Endpoint::Invitation { host: at() }),
+                    (recovery::CODES, Endpoint::RecoveryCodes { host: at() }),
+                    (api::PREFIX, Endpoint::Api { host: at() }),
+                    (recovery::RECOVER, Endpoint::Recover { host: at() }),
+                ];
                 let scheme = url.split("://").next().unwrap_or_default();
                 let home = format!("{scheme}://{host}{base}");
                 let own =
@@ -119,6 +148,7 @@ impl Router {
                 let paths = router.hosts.entry(host).or_default();
                 paths.extend(own);
                 paths.extend(choose);
+                paths.extend(common.map(|(path, own)| (path.to_owned(), own)));
                 let acs = Endpoint::Acs { enterprise: (*enterprise).clone(), url: url.clone() };
                 if paths.insert(path, acs).is_some() {
                     return Err(UrlFault::Duplicate { url: url.clone() });
@@ -133,7 +163,11 @@ impl Router {
     }
 
     pub fn find(&self, host: &str, path: &CanonicalPath) -> Own<'_> {
-        if let Some(endpoint) = self.hosts.get(host).and_then(|paths| paths.get(path.as_str())) {
+        // What lies below a folder of ours is its endpoint's to read.
+        let below =
+            |folder: &&&str| path.as_str().strip_prefix(**folder).is_some_and(|rest| rest.starts_with('/'));
+        let named = FOLDERS.iter().find(below).copied().unwrap_or(path.as_str());
+        if let Some(endpoint) = self.hosts.get(host).and_then(|paths| paths.get(named)) {
             return Own::Endpoint(endpoint);
         }
         // By the lenient reading: nobody behind us should answer in our name either.
@@ -187,6 +221,9 @@ mod tests {
             ("b.example.com", "/SAML;x/acs", "Reserved"),
             ("b.example.com", "/samlet", "NotOurs"),
             ("b.example.com", "/.portcullis/x", "Reserved"),
+            ("b.example.com", "/.portcullis/api/v1/user", "Reserved"),
+            ("app.example.com", "/.portcullis/api/v2/user", "Reserved"),
+            ("app.example.com", "/.portcullis/API/v1/user", "Reserved"),
         ] {
             assert_eq!(find(host, path), expected, "{host}{path}");
         }

@@ -11,6 +11,7 @@ use super::{
     respond,
 };
 use crate::{
+    api,
     proxy::{Body, Proxy, SettingsFault, Streams},
     telemetry::Recorder,
 };
@@ -42,7 +43,7 @@ impl Gates {
 pub struct Serving {
     pub gate: Arc<Gate>,
     pub proxy: Rc<Proxy>,
-    /// Responses that go to signed-in people.
+    /// Responses that go to signed-in people and to their programs.
     pub streams: Streams,
 }
 
@@ -89,6 +90,7 @@ impl Worker {
         let record = Record::begin(&request, peer.address.ip(), (gate.now)(), &self.recorder);
         let request_id = self.request_ids.of(request.headers());
         let wants_page = wants_page(&request);
+        let is_api = api::covers(request.uri().path());
         let mut facts = Facts::default();
         let mut response = match serving.answer(request, peer, &request_id, &mut facts).await {
             Ok(response) => response,
@@ -98,7 +100,11 @@ impl Worker {
                 if problem.status().is_server_error() && !problem.is_told() {
                     tracing::warn!(request_id = text(&request_id), code = problem.code(), %problem, "failed");
                 }
-                respond::problem(&gate.settings.pages, &problem, wants_page, text(&request_id))
+                let pages = &gate.settings.pages;
+                match is_api {
+                    true => respond::api_problem(pages, &problem, text(&request_id)),
+                    false => respond::problem(pages, &problem, wants_page, text(&request_id)),
+                }
             }
         };
         response.headers_mut().insert(X_REQUEST_ID, request_id.clone());

@@ -4,16 +4,22 @@ use std::{collections::HashMap, sync::Arc};
 use super::StartError;
 use crate::{
     access::Routes,
+    api::Api,
     config::{self, EnterpriseSettings},
-    directory::{Directory, Enterprise},
-    domain::{EnterpriseId, EnterpriseSlug, Timestamp},
+    directory::{
+        Directory,
+        outbox::{Outbox, Sender},
+    },
+    domain::{EnterpriseSlug, Timestamp},
     edge::{
         gate::{EnterpriseGate, Gate},
         listener::ServeError,
         metadata::OwnMetadata,
         router::{Home, Router},
         sign_in::chooser::Domains,
+        worker::Gates,
     },
+    mail::Mailer,
     proxy::Proxy,
     saml::{Connection, ConnectionSlot},
     second_opinion::SecondOpinion,
@@ -44,7 +50,13 @@ pub fn gate(
     let homes: Vec<_> = homes.map(|e| Home { enterprise: &e.slug, acs_urls: &e.acs_urls }).collect();
     // Each worker makes its own of the same settings.
     Proxy::new(&settings.proxy).map_err(ServeError::from)?;
+    let api = Api::new(
+        lasting.directory.clone(),
+        settings.enterprises.iter().map(EnterpriseSettings::tenant),
+        lasting.now,
+    );
     Ok(Gate {
+        api,
         directory: lasting.directory.clone(),
         routes: Routes::new(settings.routes.clone()).map_err(StartError::Routes)?,
         own: Router::new(&homes)?,
@@ -57,16 +69,24 @@ pub fn gate(
     })
 }
 
+/// What sends mails: about the enterprises that are configured at the moment, with links to where their people sign in.
+pub fn outbox(mailer: Mailer, lasting: &Lasting, gates: &Arc<Gates>) -> Outbox {
+    let gates = gates.clone();
+    let sender = |open: &Arc<EnterpriseGate>| {
+        let url = open.acs_urls.first()?;
+        let base_url = url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+        Some(Sender { enterprise: open.enterprise.clone(), base_url })
+    };
+    let senders = move || gates.load().enterprises.values().filter_map(sender).collect();
+    let Lasting { directory, now, .. } = lasting.clone();
+    Outbox { directory, mailer, senders: Box::new(senders), now }
+}
+
 fn open(settings: &EnterpriseSettings, kept: Option<&ConnectionSlot>) -> Result<EnterpriseGate, StartError> {
     let no_opinion = |source| StartError::SecondOpinion { enterprise: settings.slug.clone(), source };
     let fault = |source| StartError::Connection { enterprise: settings.slug.clone(), source };
     Ok(EnterpriseGate {
-        enterprise: Enterprise {
-            slug: settings.slug.clone(),
-            id: EnterpriseId::of(&settings.slug),
-            owners: settings.owners.clone(),
-            provisioning: settings.provisioning.clone(),
-        },
+        enterprise: settings.tenant(),
         connection: match settings.metadata {
             None => ConnectionSlot::of(Connection::new(settings.saml.clone()).map_err(fault)?),
             Some(_) => kept.cloned().unwrap_or_default(),
@@ -82,6 +102,8 @@ fn open(settings: &EnterpriseSettings, kept: Option<&ConnectionSlot>) -> Result<
         },
         acs_urls: settings.acs_urls.clone(),
         idp_initiated_targets: settings.idp_initiated_targets.clone(),
+        idp_entity_id: settings.saml.idp_entity_id.clone(),
+        subject: settings.saml.subject.clone(),
     })
 }
 

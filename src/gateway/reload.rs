@@ -63,6 +63,9 @@ impl Running {
         let kept: HashSet<EnterpriseSlug> = kept.into_keys().collect();
         self.watches.follow(&settings, &gate, &kept, &mut self.metadata).await;
         self.directory.set_session_settings(settings.session.clone());
+        self.directory.set_token_settings(settings.tokens.clone());
+        let concerned = newly_deprovisioned(&self.settings, &settings);
+        self.watches.tell_outlook(&gate, &concerned);
         self.gates.set(gate);
         let fingerprint = settings.fingerprint.with_fixed_of(&self.settings.fingerprint);
         self.settings = config::Settings { fingerprint, ..settings };
@@ -88,6 +91,17 @@ impl Running {
         })
         .collect()
     }
+}
+
+/// The enterprises in which deprovisioning is on and goes by something else than before.
+fn newly_deprovisioned(before: &config::Settings, after: &config::Settings) -> Vec<EnterpriseSlug> {
+    let is_on = |enterprise: &&EnterpriseSettings| enterprise.provisioning.policy.deprovisioning;
+    let is_as_before = |enterprise: &EnterpriseSettings| {
+        let same = before.enterprises.iter().find(|other| other.slug == enterprise.slug);
+        same.is_some_and(|same| same.provisioning == enterprise.provisioning)
+    };
+    let changed = after.enterprises.iter().filter(is_on).filter(|enterprise| !is_as_before(enterprise));
+    changed.map(|enterprise| enterprise.slug.clone()).collect()
 }
 
 fn is_same_connection(before: &EnterpriseSettings, after: &EnterpriseSettings, applied: &[Change]) -> bool {

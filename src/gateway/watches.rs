@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{
     certificates::{Certificates, OwnCertificates},
-    told,
+    holds, outlook, told,
 };
 use crate::{
     config,
@@ -31,6 +31,7 @@ pub struct Watches {
     tasks: JoinSet<()>,
     by_enterprise: HashMap<EnterpriseSlug, AbortHandle>,
     certificates: Option<AbortHandle>,
+    holds: Option<AbortHandle>,
 }
 
 impl Watches {
@@ -44,6 +45,7 @@ impl Watches {
             tasks: JoinSet::new(),
             by_enterprise: HashMap::new(),
             certificates: None,
+            holds: None,
         }
     }
 
@@ -82,8 +84,28 @@ impl Watches {
             handles.insert(slug.clone(), handle);
         }
         self.look_after_certificates(settings, gate);
+        self.count_holds(gate);
         // Those that were ended are not listed for ever.
         while self.tasks.try_join_next().is_some() {}
+    }
+
+    /// Has another task ended with these.
+    pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Tells the log what deprovisioning does in these enterprises; nobody waits for it.
+    pub fn tell_outlook(&mut self, gate: &Gate, concerned: &[EnterpriseSlug]) {
+        let tenants = concerned.iter().filter_map(|slug| gate.enterprises.get(slug));
+        let tenants = tenants.map(|open| open.enterprise.clone()).collect();
+        self.tasks.spawn(outlook::tell(gate.directory.clone(), tenants, gate.now));
+    }
+
+    fn count_holds(&mut self, gate: &Gate) {
+        self.holds.take().inspect(AbortHandle::abort);
+        let tenants = gate.enterprises.values().map(|open| open.enterprise.clone()).collect();
+        let watch = holds::watch(gate.directory.clone(), tenants, told(self.stopping.clone()));
+        self.holds = Some(self.tasks.spawn(watch));
     }
 
     /// Ends all.

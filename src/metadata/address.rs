@@ -1,5 +1,11 @@
 //! Which addresses a metadata URL may lead to (M-04): those of the public internet, and what the operator names.
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::FetchError;
+use crate::saml::guard::{Guard, stands};
+
+/// Addresses of one host that are looked at; a host with more is not ours to understand.
+pub(super) const ADDRESSES_MAX: usize = 32;
 
 /// Addresses that share their first bits: `10.1.0.0/16`, `fd00:1::/32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,44 +64,66 @@ fn number(address: IpAddr) -> u128 {
     }
 }
 
+/// Of a host's addresses the one to connect to. All of them must be allowed: a name that leads inside as well as outside is
+/// not trusted to choose.
+///
+/// # Errors
+/// [`FetchError::Address`] if one leads inside, [`FetchError::Resolve`] if there is none, or more than 32.
+pub fn choose(addresses: &[SocketAddr], internal: &[Network]) -> Result<SocketAddr, FetchError> {
+    if addresses.len() > ADDRESSES_MAX && stands(Guard::FetchAddresses) {
+        return Err(FetchError::Resolve(format!("more than {ADDRESSES_MAX} addresses")));
+    }
+    let judged =
+        if stands(Guard::FetchEveryAddress) { addresses } else { addresses.get(..1).unwrap_or_default() };
+    for address in judged.iter().map(SocketAddr::ip) {
+        if let Some(why) = denied(address, internal) {
+            return Err(FetchError::Address { address, why });
+        }
+    }
+    addresses.first().copied().ok_or_else(|| FetchError::Resolve("no address".into()))
+}
+
 /// Why no document is fetched from there, fit to stand after "is"; `None` for addresses of the public internet and for
 /// those in `internal`. An IPv4 address within an IPv6 one is judged as itself.
-pub(super) fn denied(address: IpAddr, internal: &[Network]) -> Option<&'static str> {
+fn denied(address: IpAddr, internal: &[Network]) -> Option<&'static str> {
     let address = address.to_canonical();
     if internal.iter().any(|network| network.contains(address)) {
         return None;
     }
-    match address {
+    let denied = match address {
         IpAddr::V4(v4) => denied_v4(v4),
         IpAddr::V6(v6) => denied_v6(v6),
-    }
+    };
+    denied.filter(|(guard, _)| stands(*guard)).map(|(_, why)| why)
 }
 
 /// The special-purpose registry of RFC 6890.
-fn denied_v4(address: Ipv4Addr) -> Option<&'static str> {
-    match address.octets() {
-        [0, ..] => Some("this network"),
-        [127, ..] => Some("loopback"),
-        [10, ..] | [192, 168, ..] | [172, 16..=31, ..] => Some("private"),
-        [100, 64..=127, ..] => Some("shared address space (carrier-grade NAT)"),
-        [169, 254, ..] => Some("link-local"),
-        [192, 0, 0 | 2, _] | [192, 88, 99, _] | [198, 51, 100, _] | [203, 0, 113, _] => Some("reserved"),
-        [198, 18 | 19, ..] => Some("for benchmarks"),
-        [224..=239, ..] => Some("multicast"),
-        [240..=255, ..] => Some("reserved"),
-        _ => None,
-    }
+fn denied_v4(address: Ipv4Addr) -> Option<(Guard, &'static str)> {
+    Some(match address.octets() {
+        [0, ..] => (Guard::FetchThisNetwork, "this network"),
+        [127, ..] => (Guard::FetchLoopback, "loopback"),
+        [10, ..] | [192, 168, ..] | [172, 16..=31, ..] => (Guard::FetchPrivate, "private"),
+        [100, 64..=127, ..] => (Guard::FetchShared, "shared address space (carrier-grade NAT)"),
+        [169, 254, ..] => (Guard::FetchLinkLocal, "link-local"),
+        [192, 0, 0 | 2, _] | [192, 88, 99, _] | [198, 51, 100, _] | [203, 0, 113, _] => {
+            (Guard::FetchReserved, "reserved")
+        }
+        [198, 18 | 19, ..] => (Guard::FetchBenchmarks, "for benchmarks"),
+        [224..=239, ..] => (Guard::FetchMulticast, "multicast"),
+        [240..=255, ..] => (Guard::FetchReserved, "reserved"),
+        _ => return None,
+    })
 }
 
 /// Only global unicast is the internet, without the parts that stand for something else (RFC 4291 2.4, RFC 6890).
-fn denied_v6(address: Ipv6Addr) -> Option<&'static str> {
-    match address.segments() {
-        [0x2001, 0..=0x01ff, ..] => Some("for special purposes"),
-        [0x2001, 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => Some("for documentation"),
-        [0x2002, ..] => Some("a wrapped IPv4 address"),
-        [0x2000..=0x3fff, ..] => None,
-        _ => Some("not of the public internet"),
-    }
+fn denied_v6(address: Ipv6Addr) -> Option<(Guard, &'static str)> {
+    Some(match address.segments() {
+        [0x2001, 0..=0x01ff, ..] => (Guard::FetchSpecialV6, "for special purposes"),
+        [0x2001, 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => (Guard::FetchDocumentationV6, "for documentation"),
+        [0x2002, ..] => (Guard::FetchSixToFour, "a wrapped IPv4 address"),
+        [0x2000..=0x3fff, ..] => return None,
+        _ => (Guard::FetchGlobalV6, "not of the public internet"),
+    })
 }
 
 #[cfg(test)]

@@ -33,7 +33,9 @@ pub fn apply(
 ) {
     for change in &plan.changes {
         match change {
-            Change::CancelInvitation { invitation, .. } => invitations.retain(|i| i.id != *invitation),
+            Change::CancelInvitation { invitation, .. } | Change::AcceptInvitation { invitation, .. } => {
+                invitations.retain(|i| i.id != *invitation);
+            }
             Change::Join { organization, role } => join(person, organization, *role, act),
             Change::Leave { organization, .. } => leave(person, organization, act),
             Change::BecomeUnowned { .. } => {}
@@ -86,6 +88,7 @@ fn amend(person: &mut Person, change: &Change, act: &Act) {
         Change::Pin { reason, .. } => member.pin = Some(Pin { reason: *reason, since: act.now }),
         Change::Unpin { .. } => member.pin = None,
         Change::CancelInvitation { .. }
+        | Change::AcceptInvitation { .. }
         | Change::Join { .. }
         | Change::Leave { .. }
         | Change::BecomeUnowned { .. } => {}
@@ -110,6 +113,7 @@ fn apply_to_organization(change: &Change, person: &Person, organization: &mut Or
         Change::BecomeUnowned { .. } => organization.unowned_since = Some(act.now),
         Change::Join { .. }
         | Change::CancelInvitation { .. }
+        | Change::AcceptInvitation { .. }
         | Change::Hold { .. }
         | Change::Release { .. }
         | Change::Pin { .. }

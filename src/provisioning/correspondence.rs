@@ -117,7 +117,7 @@ impl Correspondence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provisioning::{AttributeNames, Policy};
+    use crate::provisioning::{AttributeNames, LastOwner, MissingGroups, Policy};
 
     fn slug(text: &str) -> OrganizationSlug {
         OrganizationSlug::parse(text).unwrap()
@@ -155,6 +155,9 @@ mod tests {
             },
             max_removals: 10,
             break_glass: vec![],
+            missing_groups: MissingGroups::Ignore,
+            last_owner: LastOwner::Allow,
+            dry_run: false,
         };
         let groups: Vec<String> = groups.iter().map(|g| (*g).into()).collect();
         let found = Correspondence::of(&groups, &settings);

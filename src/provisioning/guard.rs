@@ -10,8 +10,13 @@ const BUCKET_SECONDS: i64 = 5 * 60;
 
 /// Whether one more removal stays within `max_removals` for the hour before `now`.
 pub fn allows(organization: &Organization, max_removals: u32, now: Timestamp) -> bool {
+    left(organization, max_removals, now) > 0
+}
+
+/// How many more removals stay within `max_removals` for the hour before `now`.
+pub fn left(organization: &Organization, max_removals: u32, now: Timestamp) -> u32 {
     let recent = organization.removals.iter().filter(|(at, _)| is_recent(*at, now));
-    recent.map(|(_, count)| u64::from(*count)).sum::<u64>() < u64::from(max_removals)
+    recent.fold(max_removals, |left, (_, count)| left.saturating_sub(*count))
 }
 
 /// Counts one removal, and forgets those that no longer count.

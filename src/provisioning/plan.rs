@@ -6,7 +6,7 @@ use crate::domain::{
     Role, Timestamp,
 };
 
-use super::{Correspondence, Settings, guard};
+use super::{Correspondence, LastOwner, Settings, guard};
 
 /// What a person has at this moment.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +26,11 @@ pub struct Current<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     CancelInvitation {
+        organization: OrganizationSlug,
+        invitation: InvitationId,
+    },
+    /// The invited person takes it up; the membership that follows is a change of its own.
+    AcceptInvitation {
         organization: OrganizationSlug,
         invitation: InvitationId,
     },
@@ -53,6 +58,7 @@ pub enum Change {
     Hold {
         organization: OrganizationSlug,
         role: Role,
+        reason: HoldReason,
     },
     /// A removal that waited is wanted no more.
     Release {
@@ -67,10 +73,30 @@ pub enum Change {
     },
 }
 
+/// Why a removal waits for an owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldReason {
+    /// The organization has lost as many people within the hour as it may (D7).
+    MaxRemovals,
+    /// Nobody else owns the organization, and last owners are protected (A8).
+    LastOwner,
+}
+
+impl HoldReason {
+    /// The rule that fired, as the audit log tells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MaxRemovals => "max_removals",
+            Self::LastOwner => "last_owner",
+        }
+    }
+}
+
 impl Change {
     pub fn organization(&self) -> &OrganizationSlug {
         match self {
             Self::CancelInvitation { organization, .. }
+            | Self::AcceptInvitation { organization, .. }
             | Self::Join { organization, .. }
             | Self::Promote { organization }
             | Self::Demote { organization }
@@ -87,6 +113,7 @@ impl Change {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::CancelInvitation { .. } => "cancel_invitation",
+            Self::AcceptInvitation { .. } => "accept_invitation",
             Self::Join { .. } => "join",
             Self::Promote { .. } => "promote",
             Self::Demote { .. } => "demote",
@@ -106,6 +133,7 @@ impl Change {
             Self::Promote { .. } => Some(Role::Owner),
             Self::Demote { .. } => Some(Role::Member),
             Self::CancelInvitation { .. }
+            | Self::AcceptInvitation { .. }
             | Self::BecomeUnowned { .. }
             | Self::Release { .. }
             | Self::Pin { .. }
@@ -165,6 +193,15 @@ pub fn plan(current: &Current<'_>, claim: &GroupClaim, settings: &Settings) -> P
     Plan { changes: cancels }
 }
 
+/// What taking up an invitation does: the invitation is gone, and the person is what it offered unless they are more already.
+pub fn acceptance(person_memberships: &[Membership], invitation: &Invitation) -> Plan {
+    let organization = &invitation.organization;
+    let accept = Change::AcceptInvitation { organization: organization.clone(), invitation: invitation.id };
+    let member = person_memberships.iter().find(|m| m.organization == *organization);
+    let addition = addition(organization, member, Some(invitation.role));
+    Plan { changes: std::iter::once(accept).chain(addition).collect() }
+}
+
 /// What an owner's own act does to a membership: no guard holds it and no pin keeps it.
 pub fn departure(person: PersonId, member: &Membership, organization: Option<&Organization>) -> Plan {
     Plan { changes: leave(person, member, organization) }
@@ -190,14 +227,26 @@ fn removal(member: &Membership, current: &Current<'_>, settings: &Settings) -> V
     if current.is_break_glass || member.held.is_some() || is_pinned(member, current.person, organization) {
         return vec![];
     }
-    if organization.is_some_and(|o| !guard::allows(o, settings.max_removals, current.now)) {
-        return vec![Change::Hold { organization: member.organization.clone(), role: member.role }];
+    let is_last = organization.is_some_and(|o| is_last_owner(member, current.person, o));
+    let is_one_too_many = organization.is_some_and(|o| !guard::allows(o, settings.max_removals, current.now));
+    let hold =
+        |reason| vec![Change::Hold { organization: member.organization.clone(), role: member.role, reason }];
+    if is_last && settings.last_owner == LastOwner::Protect {
+        return hold(HoldReason::LastOwner);
+    }
+    if is_one_too_many {
+        return hold(HoldReason::MaxRemovals);
     }
     leave(current.person, member, organization)
 }
 
+/// Whether the organization would have no owner without this member.
+pub(super) fn is_last_owner(member: &Membership, person: PersonId, organization: &Organization) -> bool {
+    member.role == Role::Owner && !organization.owners.iter().any(|owner| *owner != person)
+}
+
 /// A claim keeps its owner until somebody else owns the organization too (A9).
-fn is_pinned(member: &Membership, person: PersonId, organization: Option<&Organization>) -> bool {
+pub(super) fn is_pinned(member: &Membership, person: PersonId, organization: Option<&Organization>) -> bool {
     match member.pin.map(|pin| pin.reason) {
         None => false,
         Some(PinReason::Owner) => true,

@@ -12,9 +12,11 @@ use hyper::body::Incoming;
 
 use super::{
     exchange::ResponseBody,
-    streams::{Streams, Watch},
+    streams::{Recipient, Streams, Watch},
 };
-use crate::domain::SessionId;
+
+/// From so many bytes on a response is looked after even if it never waits: a client that reads slowly can make it last.
+const LISTED_BYTES: u64 = 64 * 1024;
 
 /// A response body: a few bytes of our own, or an origin server's as it comes.
 pub struct Body {
@@ -29,9 +31,9 @@ pub struct Body {
 pub enum BodyError {
     #[error(transparent)]
     Origin(#[from] hyper::Error),
-    /// L-10
-    #[error("the session has ended")]
-    SessionEnded,
+    /// L-10, V-16
+    #[error("what let the request in has ended")]
+    AccessEnded,
 }
 
 enum Kind {
@@ -52,9 +54,9 @@ impl Body {
         Self { kind, sent_bytes: 0, on_end: None, watch: None }
     }
 
-    /// Breaks off when `streams` is told that the session has ended.
-    pub fn watched(mut self, streams: &Streams, session: SessionId) -> Self {
-        self.watch = Some(Watch::new(streams, session));
+    /// Breaks off when `streams` is told that the recipient may have it no more.
+    pub fn watched(mut self, streams: &Streams, recipient: Recipient) -> Self {
+        self.watch = Some(Watch::new(streams, recipient));
         self
     }
 
@@ -80,20 +82,24 @@ impl hyper::body::Body for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if self.watch.as_ref().is_some_and(Watch::is_cut) {
-            return Poll::Ready(Some(Err(BodyError::SessionEnded)));
+            return Poll::Ready(Some(Err(BodyError::AccessEnded)));
         }
         let data = match &mut self.kind {
             Kind::Full(bytes) => bytes.take().map(Ok),
             Kind::Origin(body) => match body.poll_data(cx) {
                 Poll::Ready(data) => data,
                 Poll::Pending => {
-                    self.watch.iter_mut().for_each(|watch| watch.wait(cx.waker()));
+                    self.watch.iter_mut().for_each(|watch| watch.list(cx.waker()));
                     return Poll::Pending;
                 }
             },
         };
         if let Some(Ok(data)) = &data {
             self.sent_bytes += data.len() as u64;
+            if self.sent_bytes >= LISTED_BYTES {
+                let watch = self.watch.iter_mut().filter(|watch| !watch.is_listed());
+                watch.for_each(|watch| watch.list(cx.waker()));
+            }
         }
         Poll::Ready(data.map(|data| data.map(Frame::data).map_err(BodyError::Origin)))
     }

@@ -7,6 +7,7 @@ use http::{
 };
 
 use super::{IdentityFields, Outgoing, ProxyError, RequestFault, SettingsFault, identity::Identity};
+use crate::domain::TOKEN_PREFIX;
 
 /// All our cookies' names begin with this, compared without case (P-10, P-11).
 pub const COOKIE_PREFIX: &str = "__Host-portcullis";
@@ -145,7 +146,21 @@ impl ProtectedFields {
     }
 }
 
-/// Removes what ends at this hop (RFC 9110 7.6.1), what we say ourselves, and our cookies.
+/// What an Authorization field shows as a token of ours, right or wrong: a bearer that begins as ours do. Anything else is
+/// between the client and the origin server.
+pub fn own_bearer(value: &HeaderValue) -> Option<&[u8]> {
+    const SCHEME: &[u8] = b"bearer";
+    let (scheme, token) = value.as_bytes().split_at_checked(SCHEME.len())?;
+    // RFC 9110 11.4: the scheme in any letter case, then spaces; who reads leniently takes other white space, or none.
+    let token = token.trim_ascii_start();
+    let is_ours = scheme.eq_ignore_ascii_case(SCHEME)
+        && token
+            .get(..TOKEN_PREFIX.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(TOKEN_PREFIX.as_bytes()));
+    is_ours.then_some(token)
+}
+
+/// Removes what ends at this hop (RFC 9110 7.6.1), what we say ourselves, our cookies and our tokens.
 pub(super) fn strip_request(fields: &mut HeaderMap, protected: &ProtectedFields) {
     strip_hop_by_hop(fields);
     let ends_here = |name: &&HeaderName| {
@@ -159,6 +174,22 @@ pub(super) fn strip_request(fields: &mut HeaderMap, protected: &ProtectedFields)
         fields.remove(name);
     }
     strip_cookies(fields);
+    strip_tokens(fields);
+}
+
+/// P-10: an origin server, on whatever route, never gets to hold what it could act with as its client.
+fn strip_tokens(fields: &mut HeaderMap) {
+    let is_ours = |value: &HeaderValue| own_bearer(value).is_some();
+    if !fields.get_all(header::AUTHORIZATION).iter().any(is_ours) {
+        return;
+    }
+    if let Entry::Occupied(entry) = fields.entry(header::AUTHORIZATION) {
+        let (name, values) = entry.remove_entry_mult();
+        let others: Vec<HeaderValue> = values.filter(|value| !is_ours(value)).collect();
+        for value in others {
+            fields.append(name.clone(), value);
+        }
+    }
 }
 
 /// RFC 9110 7.6.1: the fields that Connection names, and those that always belong to one connection.
@@ -306,6 +337,29 @@ mod tests {
             request.headers_mut().append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
         }
         protected().screen(&request)
+    }
+
+    #[test]
+    fn p_10_tokens_of_ours_are_stripped_and_others_are_not() {
+        for (value, is_ours) in [
+            ("Bearer ptc_x", true),
+            ("bearer   ptc_", true),
+            ("BEARER\tPTC_x", true),
+            ("Bearerptc_x", true),
+            ("Bearer ptb_x", false),
+            ("Bearer eyJptc_.x.y", false),
+            ("Basic ptc_x", false),
+            ("ptc_x", false),
+            ("Bearer", false),
+        ] {
+            let value = HeaderValue::from_static(value);
+            assert_eq!(own_bearer(&value).is_some(), is_ours, "{value:?}");
+            let mut fields = HeaderMap::new();
+            fields.append(header::AUTHORIZATION, HeaderValue::from_static("Basic YTpi"));
+            fields.append(header::AUTHORIZATION, value);
+            strip_request(&mut fields, &protected());
+            assert_eq!(fields.get_all(header::AUTHORIZATION).iter().count(), if is_ours { 1 } else { 2 });
+        }
     }
 
     #[test]

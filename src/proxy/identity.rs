@@ -1,13 +1,13 @@
 //! What an origin server learns about the person.
-use std::{borrow::Cow, cell::RefCell, collections::HashMap, fmt::Write as _, rc::Rc, sync::Arc};
+use std::{borrow::Cow, cell::RefCell, collections::HashMap, fmt::Write as _, rc::Rc};
 
 use bytes::Bytes;
 use http::HeaderValue;
 
 use super::ProxyError;
-use crate::domain::{ActiveSession, SessionId};
+use crate::domain::{Caller, CallerId};
 
-/// Sessions whose field values one worker keeps.
+/// Callers whose field values one worker keeps.
 const CACHED_IDENTITIES_MAX: usize = 4096;
 
 /// Between the elements of a list. An element's own commas are escaped.
@@ -25,44 +25,44 @@ pub struct Identity {
 }
 
 impl Identity {
-    pub fn of(active: &ActiveSession) -> Result<Self, ProxyError> {
-        let profile = &active.session.profile;
+    pub fn of(caller: &Caller) -> Result<Self, ProxyError> {
+        let profile = caller.profile();
         let single = |text: &str| value(encode(text, false).into_owned());
         Ok(Self {
             user: single(&profile.user)?,
             email: profile.email.as_deref().map(single).transpose()?,
-            groups: value(join(active.session.groups.iter().map(String::as_str)))?,
-            organizations: value(join(active.memberships.iter().map(|m| m.organization.as_str())))?,
+            groups: value(join(caller.groups().iter().map(String::as_str)))?,
+            organizations: value(join(caller.memberships().iter().map(|m| m.organization.as_str())))?,
             preferred_username: profile.preferred_username.as_deref().map(single).transpose()?,
         })
     }
 }
 
-/// The identities that a worker forwarded last, so that a session's values are encoded once.
+/// The identities that a worker forwarded last, so that a caller's values are encoded once.
 #[derive(Default)]
 pub(super) struct Identities {
-    entries: RefCell<HashMap<SessionId, Known>>,
+    entries: RefCell<HashMap<CallerId, Known>>,
 }
 
 struct Known {
-    /// Held, so that no other session can come to lie at its address.
-    active: Arc<ActiveSession>,
+    /// Held, so that no other state can come to lie at its address.
+    caller: Caller,
     identity: Rc<Identity>,
 }
 
 impl Identities {
-    /// The identity of exactly this state of the session: a changed one is another `Arc` and is encoded anew.
-    pub fn of(&self, active: &Arc<ActiveSession>) -> Result<Rc<Identity>, ProxyError> {
+    /// The identity of exactly this state of the caller: a changed one is another and is encoded anew.
+    pub fn of(&self, caller: &Caller) -> Result<Rc<Identity>, ProxyError> {
         let mut entries = self.entries.borrow_mut();
-        if let Some(known) = entries.get(&active.session.id).filter(|k| Arc::ptr_eq(&k.active, active)) {
+        if let Some(known) = entries.get(&caller.id()).filter(|known| known.caller.is_same(caller)) {
             return Ok(known.identity.clone());
         }
         if entries.len() >= CACHED_IDENTITIES_MAX {
             entries.clear();
         }
-        let identity = Rc::new(Identity::of(active)?);
-        let known = Known { active: active.clone(), identity: identity.clone() };
-        entries.insert(active.session.id, known);
+        let identity = Rc::new(Identity::of(caller)?);
+        let known = Known { caller: caller.clone(), identity: identity.clone() };
+        entries.insert(caller.id(), known);
         Ok(identity)
     }
 }
@@ -101,15 +101,19 @@ fn encode(text: &str, in_list: bool) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::domain::{EnterpriseId, EnterpriseSlug, NameId, PersonId, Profile, Session, Timestamp};
+    use crate::domain::{
+        ActiveSession, EnterpriseId, EnterpriseSlug, NameId, PersonId, Profile, Session, SessionId, Timestamp,
+    };
 
     #[test]
     fn a_session_that_changed_is_encoded_anew() {
         let slug = EnterpriseSlug::parse("acme").unwrap();
         let enterprise_id = EnterpriseId::of(&slug);
         let active = |group: &str| {
-            Arc::new(ActiveSession {
+            Caller::Session(Arc::new(ActiveSession {
                 session: Session {
                     id: SessionId::from_bytes([1; 32]),
                     enterprise_id,
@@ -127,7 +131,7 @@ mod tests {
                     idle_seconds_max: 1,
                 },
                 memberships: vec![],
-            })
+            }))
         };
         let identities = Identities::default();
         let (before, after) = (active("one"), active("two"));

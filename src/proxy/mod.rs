@@ -3,7 +3,7 @@
 //! A request passes [`Proxy::screen`] before anything is decided about it and [`Proxy::forward`] after. The origin
 //! connection is driven by the task that serves the client: no task of its own, no channel between threads, and a
 //! client that goes away takes its origin request along.
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 use http::{HeaderValue, Request, Response, Uri, Version, header};
 use hyper::body::{Body as _, Incoming};
@@ -19,9 +19,9 @@ mod streams;
 
 pub use body::{Body, BodyError};
 pub use error::{ProxyError, RequestFault, SettingsFault};
-pub use fields::COOKIE_PREFIX;
+pub use fields::{COOKIE_PREFIX, own_bearer};
 pub use identity::Identity;
-pub use streams::Streams;
+pub use streams::{Recipient, Streams};
 
 use body::RequestBody;
 use exchange::Failure;
@@ -29,7 +29,7 @@ use fields::ProtectedFields;
 use identity::Identities;
 use pool::{Pool, Slot};
 
-use crate::domain::ActiveSession;
+use crate::domain::Caller;
 
 /// Limits towards origin servers.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,9 +134,9 @@ impl Proxy {
         Ok(response)
     }
 
-    /// What origin servers learn of a session's person.
-    pub fn identity(&self, active: &Arc<ActiveSession>) -> Result<Rc<Identity>, ProxyError> {
-        self.identities.of(active)
+    /// What origin servers learn of a caller's person.
+    pub fn identity(&self, caller: &Caller) -> Result<Rc<Identity>, ProxyError> {
+        self.identities.of(caller)
     }
 
     /// Closes idle connections that are old or that the origin server closed. Call it every few seconds.

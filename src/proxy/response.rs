@@ -47,12 +47,15 @@ pub(super) fn mark(fields: &mut HeaderMap, identified: bool, request_id: &Header
     if !fields.contains_key(header::CACHE_CONTROL) {
         fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    let varies = |value: &HeaderValue| {
-        let names = value.to_str().unwrap_or_default().split(',').map(str::trim);
-        names.into_iter().any(|name| name == "*" || name.eq_ignore_ascii_case("cookie"))
-    };
-    if !fields.get_all(header::VARY).iter().any(varies) {
-        fields.append(header::VARY, HeaderValue::from_static("Cookie"));
+    // Both say who is there: a session and a token.
+    for by in ["Cookie", "Authorization"] {
+        let varies = |value: &HeaderValue| {
+            let names = value.to_str().unwrap_or_default().split(',').map(str::trim);
+            names.into_iter().any(|name| name == "*" || name.eq_ignore_ascii_case(by))
+        };
+        if !fields.get_all(header::VARY).iter().any(varies) {
+            fields.append(header::VARY, HeaderValue::from_static(by));
+        }
     }
 }
 
@@ -113,17 +116,16 @@ mod tests {
             ("Cache-Control", "public"),
         ])
         .unwrap();
-        let expected =
-            "cache-control: public\nset-cookie: a=1\nset-cookie: b=2\nvary: Cookie\nx-request-id: id";
+        let expected = "cache-control: public\nset-cookie: a=1\nset-cookie: b=2\nvary: Authorization\nvary: Cookie\nx-request-id: id";
         assert_eq!(seen, expected);
     }
 
     #[test]
     fn p41_private_by_default() {
-        let expected = "cache-control: no-store\nvary: Cookie\nx-request-id: id";
+        let expected = "cache-control: no-store\nvary: Authorization\nvary: Cookie\nx-request-id: id";
         assert_eq!(screened(&[]).unwrap(), expected);
-        let expected = "cache-control: no-store\nvary: Accept, cookie\nx-request-id: id";
-        assert_eq!(screened(&[("Vary", "Accept, cookie")]).unwrap(), expected);
+        let expected = "cache-control: no-store\nvary: Accept, cookie, authorization\nx-request-id: id";
+        assert_eq!(screened(&[("Vary", "Accept, cookie, authorization")]).unwrap(), expected);
     }
 
     #[test]

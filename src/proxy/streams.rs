@@ -1,6 +1,7 @@
-//! Responses that are still on their way, by session: whose session has ended is cut off (L-10).
+//! Responses that are still on their way, by whom they go to: who has lost what let the request in is cut off (L-10, V-16).
 //!
-//! A response is listed when it first has to wait for its origin server, so that the many that come at once cost nothing.
+//! A response is listed when it first has to wait for its origin server, or has become long, so that the many short ones that
+//! come at once cost nothing.
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
@@ -8,36 +9,47 @@ use std::{
     task::Waker,
 };
 
-use crate::domain::SessionId;
+use crate::domain::{CallerId, OrganizationSlug, PersonId};
 
-/// One worker's responses that wait for more. Clones list the same ones.
+/// One worker's responses that are under way. Clones list the same ones.
 #[derive(Clone, Default)]
 pub struct Streams(Rc<Inner>);
+
+/// Who a response goes to, and what let the request in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient {
+    pub caller: CallerId,
+    pub person: PersonId,
+    /// Membership in one of these; none is needed if there are none.
+    pub organizations: Vec<OrganizationSlug>,
+}
 
 #[derive(Default)]
 struct Inner {
     next: Cell<u64>,
-    waiting: RefCell<BTreeMap<u64, Waiting>>,
+    listed: RefCell<BTreeMap<u64, Listed>>,
 }
 
-struct Waiting {
-    session: SessionId,
+struct Listed {
+    recipient: Rc<Recipient>,
     is_cut: bool,
     waker: Waker,
 }
 
 impl Streams {
-    /// The sessions that have responses under way.
-    pub fn sessions(&self) -> BTreeSet<SessionId> {
-        self.0.waiting.borrow().values().map(|waiting| waiting.session).collect()
+    /// Those who have responses under way and are asked for.
+    pub fn callers(&self, wanted: impl Fn(&Recipient) -> bool) -> BTreeSet<CallerId> {
+        let listed = self.0.listed.borrow();
+        let recipients = listed.values().map(|listed| &*listed.recipient);
+        recipients.filter(|recipient| wanted(recipient)).map(|recipient| recipient.caller).collect()
     }
 
-    /// Breaks off the responses of sessions that have ended.
-    pub fn cut(&self, ended: &BTreeSet<SessionId>) {
-        for waiting in self.0.waiting.borrow_mut().values_mut() {
-            if ended.contains(&waiting.session) {
-                waiting.is_cut = true;
-                waiting.waker.wake_by_ref();
+    /// Breaks off the responses whose recipient may have them no more.
+    pub fn cut(&self, is_over: impl Fn(&Recipient) -> bool) {
+        for listed in self.0.listed.borrow_mut().values_mut() {
+            if !listed.is_cut && is_over(&listed.recipient) {
+                listed.is_cut = true;
+                listed.waker.wake_by_ref();
             }
         }
     }
@@ -46,36 +58,40 @@ impl Streams {
 /// One response's place among them, given up when the response ends.
 pub(super) struct Watch {
     streams: Streams,
-    session: SessionId,
+    recipient: Rc<Recipient>,
     id: Option<u64>,
 }
 
 impl Watch {
-    pub fn new(streams: &Streams, session: SessionId) -> Self {
-        Self { streams: streams.clone(), session, id: None }
+    pub fn new(streams: &Streams, recipient: Recipient) -> Self {
+        Self { streams: streams.clone(), recipient: Rc::new(recipient), id: None }
     }
 
     pub fn is_cut(&self) -> bool {
         let Some(id) = self.id else { return false };
-        self.streams.0.waiting.borrow().get(&id).is_some_and(|waiting| waiting.is_cut)
+        self.streams.0.listed.borrow().get(&id).is_some_and(|listed| listed.is_cut)
     }
 
-    /// The response waits; `waker` makes it look again.
-    pub fn wait(&mut self, waker: &Waker) {
+    pub fn is_listed(&self) -> bool {
+        self.id.is_some()
+    }
+
+    /// The response goes on for a while; `waker` makes it look again.
+    pub fn list(&mut self, waker: &Waker) {
         let inner = &self.streams.0;
         let id = *self.id.get_or_insert_with(|| {
             inner.next.set(inner.next.get().wrapping_add(1));
             inner.next.get()
         });
-        let new = || Waiting { session: self.session, is_cut: false, waker: waker.clone() };
-        inner.waiting.borrow_mut().entry(id).or_insert_with(new).waker.clone_from(waker);
+        let new = || Listed { recipient: self.recipient.clone(), is_cut: false, waker: waker.clone() };
+        inner.listed.borrow_mut().entry(id).or_insert_with(new).waker.clone_from(waker);
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            self.streams.0.waiting.borrow_mut().remove(&id);
+            self.streams.0.listed.borrow_mut().remove(&id);
         }
     }
 }
@@ -83,22 +99,28 @@ impl Drop for Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::SessionId;
 
     #[test]
-    fn l_10_only_the_responses_of_ended_sessions_are_cut() {
+    fn l_10_only_the_responses_of_those_who_may_no_more_are_cut() {
         let streams = Streams::default();
-        let session = |n| SessionId::from_bytes([n; 32]);
-        let mut watches = [1, 1, 2].map(|n| Watch::new(&streams, session(n)));
-        assert!(streams.sessions().is_empty(), "nothing waits yet");
-        watches.iter_mut().for_each(|watch| watch.wait(Waker::noop()));
-        watches.iter_mut().for_each(|watch| watch.wait(Waker::noop()));
-        assert_eq!(streams.sessions(), BTreeSet::from([session(1), session(2)]));
-        streams.cut(&BTreeSet::from([session(1), session(3)]));
+        let caller = |n| CallerId::Session(SessionId::from_bytes([n; 32]));
+        let recipient =
+            |n| Recipient { caller: caller(n), person: PersonId::from_bytes([n; 16]), organizations: vec![] };
+        let mut watches = [1, 1, 2].map(|n| Watch::new(&streams, recipient(n)));
+        let callers = || streams.callers(|_| true);
+        assert!(callers().is_empty(), "nothing waits yet");
+        watches.iter_mut().for_each(|watch| watch.list(Waker::noop()));
+        watches.iter_mut().for_each(|watch| watch.list(Waker::noop()));
+        assert_eq!(callers(), BTreeSet::from([caller(1), caller(2)]));
+        let second = |recipient: &Recipient| recipient.person == PersonId::from_bytes([2; 16]);
+        assert_eq!(streams.callers(second), BTreeSet::from([caller(2)]));
+        streams.cut(|recipient| [caller(1), caller(3)].contains(&recipient.caller));
         assert_eq!(watches.each_ref().map(Watch::is_cut), [true, true, false]);
         let [first, second, third] = watches;
         drop((first, second));
-        assert_eq!(streams.sessions(), BTreeSet::from([session(2)]));
+        assert_eq!(callers(), BTreeSet::from([caller(2)]));
         drop(third);
-        assert!(streams.sessions().is_empty());
+        assert!(callers().is_empty());
     }
 }

@@ -136,6 +136,13 @@ impl ContentEncryption {
     }
 }
 
+impl ContentEncryption {
+    /// What a decrypter that knows one algorithm would go on with.
+    pub fn without_guard() -> Option<Self> {
+        (!stands(Guard::ContentAlgorithm)).then_some(Self { key_bytes: 32, mode: Mode::Gcm })
+    }
+}
+
 impl fmt::Display for ContentEncryption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mode = match self.mode {
@@ -225,6 +232,14 @@ impl KeyTransport {
             }
             _ => None,
         }
+    }
+}
+
+impl KeyTransport {
+    /// What a decrypter that knows one algorithm would go on with.
+    pub fn without_guard() -> Option<Self> {
+        let sha1 = OaepDigest::Sha1;
+        (!stands(Guard::KeyAlgorithm)).then_some(Self::Oaep { digest: sha1, mask: sha1 })
     }
 }
 

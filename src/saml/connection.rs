@@ -169,7 +169,7 @@ impl Connection {
         if settings.certificates.is_empty() {
             return Err(ConnectionError::NoKey);
         }
-        if settings.certificates.len() > KEYS_PER_CONNECTION_MAX {
+        if settings.certificates.len() > KEYS_PER_CONNECTION_MAX && stands(Guard::KeysPerConnection) {
             return Err(ConnectionError::TooManyKeys);
         }
         let mut keys: Vec<Key> = vec![];

@@ -3,7 +3,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
-use super::Connection;
+use super::{
+    Connection,
+    guard::{Guard, stands},
+};
 use crate::domain::Timestamp;
 
 /// Nothing is known of the IdP that may still be relied upon, so nobody can sign in.
@@ -44,7 +47,9 @@ impl ConnectionSlot {
     /// The connection to use at `now`. What ran out is not there, whoever forgot to take it away.
     pub fn load(&self, now: Timestamp) -> Result<Arc<Connection>, NoConnection> {
         let held = self.0.load();
-        let held = held.as_ref().filter(|held| held.until.is_none_or(|until| now < until));
+        let lives =
+            |held: &&Arc<Held>| held.until.is_none_or(|until| now < until) || !stands(Guard::MetadataLife);
+        let held = held.as_ref().filter(lives);
         held.map(|held| held.connection.clone()).ok_or(NoConnection)
     }
 }

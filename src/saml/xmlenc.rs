@@ -8,7 +8,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use super::{
     Reason, Refusal,
     algorithm::{ContentEncryption, KeyTransport, OaepDigest},
-    guard::{Guard, stands},
+    guard::{Guard, excused, stands},
     limits::{ENCRYPTED_KEYS_MAX, KEY_HINTS_MAX},
     xml::{Namespace, NodeId, Tape},
 };
@@ -41,16 +41,19 @@ pub(super) fn read(tape: &Tape<'_>, element: NodeId, recipient: &str) -> Result<
         return Err(failed("there is a comment"));
     }
     let mut children = tape.children(element);
-    let data = children.next().filter(|id| tape.is(*id, Namespace::XENC, "EncryptedData"));
+    let is_data =
+        |id: &NodeId| tape.is(*id, Namespace::XENC, "EncryptedData") || !stands(Guard::EncryptedData);
+    let data = children.next().filter(is_data);
     let data = data.ok_or_else(|| failed("there is no EncryptedData"))?;
     let beside: Vec<NodeId> = children.take(ENCRYPTED_KEYS_MAX + 1).collect();
-    if tape.has_stray_text(element) || beside.iter().any(|id| !shape.is_encrypted_key(*id)) {
+    let foreign = tape.has_stray_text(element) || beside.iter().any(|id| !shape.is_encrypted_key(*id));
+    if foreign && stands(Guard::EncryptedDataNeighbours) {
         return Err(failed("something else than EncryptedKeys stands beside the EncryptedData"));
     }
     // SAML Core 2.2.4: the plaintext is an element.
-    if tape.attribute(data, "Type").is_some_and(|kind| kind != TYPE_ELEMENT)
-        || tape.attribute(data, "Encoding").is_some()
-    {
+    let other = tape.attribute(data, "Type").is_some_and(|kind| kind != TYPE_ELEMENT)
+        || tape.attribute(data, "Encoding").is_some();
+    if other && stands(Guard::EncryptedDataType) {
         return Err(failed("the EncryptedData is not of the type Element"));
     }
     let [method, key_info, cipher] = shape.sequence(
@@ -90,6 +93,7 @@ impl Shape<'_, '_> {
             names.map(|(namespace, local)| children.next_if(|id| self.tape.is(*id, namespace, local)));
         match children.next() {
             None if !self.tape.has_stray_text(parent) => Ok(found),
+            _ if !stands(Guard::EncryptionShape) => Ok(found),
             _ => Err(failed(format!(
                 "the parts of {} are not those of XML Encryption",
                 self.tape.local(parent)
@@ -101,6 +105,7 @@ impl Shape<'_, '_> {
     fn algorithm(&self, method: NodeId) -> Result<String, Refusal> {
         match (self.tape.attributes(method).len(), self.tape.attribute(method, "Algorithm")) {
             (1, Some(algorithm)) => Ok(algorithm.into_owned()),
+            (_, Some(algorithm)) if !stands(Guard::EncryptionMethodAttributes) => Ok(algorithm.into_owned()),
             _ => Err(failed(format!("{} has no Algorithm, or more", self.tape.local(method)))),
         }
     }
@@ -110,6 +115,7 @@ impl Shape<'_, '_> {
         let [] = self.sequence(method, [])?;
         let uri = self.algorithm(method)?;
         ContentEncryption::from_uri(&uri)
+            .or_else(ContentEncryption::without_guard)
             .ok_or_else(|| failed("of the content").expected("AES-128 or AES-256 in GCM mode").found(&uri))
     }
 
@@ -122,16 +128,19 @@ impl Shape<'_, '_> {
             let (slot, named) = match (self.tape.namespace(child), self.tape.local(child)) {
                 (Namespace::DS, "DigestMethod") => (&mut digest, OaepDigest::from_uri(&uri)),
                 (Namespace::XENC11, "MGF") => (&mut mask, OaepDigest::from_mask_uri(&uri)),
+                _ if !stands(Guard::KeyAlgorithmParameters) => continue,
                 (_, local) => return Err(failed("of the key").found(local)),
             };
+            let named = named.or((!stands(Guard::OaepDigest)).then_some(OaepDigest::Sha1));
             let named = named.ok_or_else(|| failed("of the key").found(&uri))?;
-            if slot.replace(named).is_some() {
+            if slot.replace(named).is_some() && stands(Guard::KeyAlgorithmParameters) {
                 return Err(failed("of the key").found(self.tape.local(child)));
             }
         }
         let uri = self.algorithm(method)?;
         let transport =
             KeyTransport::from_uri(&uri, digest, mask).filter(|_| !self.tape.has_stray_text(method));
+        let transport = transport.or_else(KeyTransport::without_guard);
         transport.ok_or_else(|| failed("of the key").expected("RSA-OAEP").found(&uri))
     }
 
@@ -146,7 +155,7 @@ impl Shape<'_, '_> {
         let wrong = || failed(format!("{} is not base64", self.tape.local(element)));
         let text = self.tape.text(element).ok_or_else(wrong)?;
         let packed: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-        STANDARD.decode(packed).map_err(|_| wrong())
+        excused(Guard::EncryptionBase64, STANDARD.decode(packed).map_err(|_| wrong()))
     }
 
     /// The EncryptedKeys that are for us: of KeyInfo, those that it points at, or, if it speaks of none, those beside.
@@ -167,12 +176,12 @@ impl Shape<'_, '_> {
         if nodes.is_empty() {
             nodes = beside.to_vec();
         }
-        if nodes.len().max(beside.len()) > ENCRYPTED_KEYS_MAX {
+        if nodes.len().max(beside.len()) > ENCRYPTED_KEYS_MAX && stands(Guard::EncryptedKeys) {
             return Err(failed(format!("there are more than {ENCRYPTED_KEYS_MAX} EncryptedKeys")));
         }
         // XML Encryption 1.1 3.5.1: Recipient is a hint, and worth something only where there is a choice.
         let meant = |id: &NodeId| self.tape.attribute(*id, "Recipient").is_none_or(|name| name == recipient);
-        if nodes.len() > 1 {
+        if nodes.len() > 1 && stands(Guard::KeyRecipient) {
             nodes.retain(meant);
         }
         if nodes.is_empty() {
@@ -184,13 +193,15 @@ impl Shape<'_, '_> {
     /// XML Signature 4.5.3 as SAML needs it: a `#` and the Id of an EncryptedKey beside the EncryptedData, no transforms.
     fn retrieved(&self, method: NodeId, beside: &[NodeId]) -> Result<NodeId, Refusal> {
         let [] = self.sequence(method, [])?;
-        if self.tape.attribute(method, "Type").is_some_and(|kind| kind != TYPE_ENCRYPTED_KEY) {
+        let other = self.tape.attribute(method, "Type").is_some_and(|kind| kind != TYPE_ENCRYPTED_KEY);
+        if other && stands(Guard::RetrievalType) {
             return Err(failed("RetrievalMethod does not point at an EncryptedKey"));
         }
         let uri = self.tape.attribute(method, "URI").unwrap_or_default();
         let target = uri.strip_prefix('#').filter(|target| !target.is_empty());
         let is_meant = |id: &&NodeId| self.tape.attribute(**id, "Id").as_deref() == target;
         let found = beside.iter().find(is_meant).filter(|_| target.is_some());
+        let found = found.or_else(|| beside.first().filter(|_| !stands(Guard::RetrievalTarget)));
         found.copied().ok_or_else(|| {
             failed("RetrievalMethod")
                 .expected("the Id of an EncryptedKey beside the EncryptedData")
@@ -237,8 +248,10 @@ impl Shape<'_, '_> {
                 || matches!(self.tape.local(id), "RetrievalMethod" | "KeyInfoReference" | "CipherReference")
         };
         match self.tape.subtree(hint).find(|id| leads(*id)) {
-            Some(id) => Err(failed("KeyInfo leads elsewhere").found(self.tape.local(id))),
-            None => Ok(()),
+            Some(id) if stands(Guard::KeyHints) => {
+                Err(failed("KeyInfo leads elsewhere").found(self.tape.local(id)))
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::StoreError;
 use crate::domain::{
-    AddressId, EnterpriseId, IdpDocument, Invitee, Organization, OrganizationId, PendingLogout,
-    PendingSignIn, Person, PersonId, RequestId, Session, SessionId, Timestamp,
+    AddressId, EnterpriseId, IdpDocument, Invitee, MailId, Organization, OrganizationId, PendingLogout,
+    PendingSignIn, Person, PersonId, QueuedMail, RecoveryCodes, RequestId, Session, SessionId, Timestamp,
+    TokenHolder,
 };
 
 /// For `Key::Person`.
@@ -92,7 +93,16 @@ pub fn decode_logged_out(stored: &[u8]) -> Result<Timestamp, StoreError> {
     at.ok_or_else(|| StoreError::Corrupt("a logout whose time is unreadable".into()))
 }
 
-/// A member of `Key::SubjectSessions`. In byte order sessions that end earlier come first.
+/// For `Key::AccessToken`. Holds the hash of the token nowhere: it is the key.
+pub fn encode_token_holder(holder: &TokenHolder) -> Vec<u8> {
+    encode(&wire::TokenHolder::from(holder))
+}
+
+pub fn decode_token_holder(stored: &[u8]) -> Result<TokenHolder, StoreError> {
+    decode::<wire::TokenHolder>(stored, "token")?.into_domain()
+}
+
+/// A member of `Key::SubjectSessions` and of `Key::PersonSessions`. In byte order sessions that end earlier come first.
 pub fn encode_subject_session(id: SessionId, expires_at: Timestamp) -> Vec<u8> {
     [&subject_sessions_before(expires_at)[..], id.as_bytes()].concat()
 }
@@ -115,6 +125,38 @@ pub fn encode_idp_document(document: &IdpDocument) -> Vec<u8> {
 /// The document is judged anew by whoever reads it.
 pub fn decode_idp_document(stored: &[u8]) -> Result<IdpDocument, StoreError> {
     decode::<wire::IdpDocument>(stored, "metadata document")?.into_domain()
+}
+
+/// For `Key::Mail`.
+pub fn encode_mail(mail: &QueuedMail) -> Vec<u8> {
+    encode(&wire::QueuedMail::from(mail))
+}
+
+/// `id` is that of the key.
+pub fn decode_mail(id: MailId, stored: &[u8]) -> Result<QueuedMail, StoreError> {
+    decode::<wire::QueuedMail>(stored, "mail")?.into_domain(id)
+}
+
+/// A member of `Key::Outbox`. In byte order what is due earlier comes first.
+pub fn encode_due(due_at: Timestamp, id: MailId) -> Vec<u8> {
+    [&u64::try_from(due_at.as_millisecond()).unwrap_or(0).to_be_bytes()[..], id.as_bytes()].concat()
+}
+
+pub fn decode_due(member: &[u8]) -> Result<(Timestamp, MailId), StoreError> {
+    let corrupt = || StoreError::Corrupt("an entry of the outbox".into());
+    let (due, id) = member.split_first_chunk::<8>().ok_or_else(corrupt)?;
+    let due = i64::try_from(u64::from_be_bytes(*due)).map_err(|_| corrupt())?;
+    let due = Timestamp::from_millisecond(due).map_err(|_| corrupt())?;
+    Ok((due, MailId::from_bytes(id.try_into().map_err(|_| corrupt())?)))
+}
+
+/// For `Key::RecoveryCodes`: hashes only.
+pub fn encode_recovery_codes(codes: &RecoveryCodes) -> Vec<u8> {
+    encode(&wire::RecoveryCodes::from(codes))
+}
+
+pub fn decode_recovery_codes(stored: &[u8]) -> Result<RecoveryCodes, StoreError> {
+    decode::<wire::RecoveryCodes>(stored, "list of recovery codes")?.into_domain()
 }
 
 fn encode(record: &impl Serialize) -> Vec<u8> {

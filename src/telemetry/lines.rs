@@ -7,7 +7,7 @@ use std::{cell::RefCell, fmt::Display, net::IpAddr, time::Duration};
 use serde::{Serialize, Serializer};
 
 use super::log::{ACCESS, AUDIT};
-use crate::domain::{SessionId, Timestamp};
+use crate::domain::{SessionId, Timestamp, TokenId};
 
 /// What happened, by its name in the audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -20,6 +20,25 @@ pub enum AuditAction {
     UpdateMember,
     #[serde(rename = "org.cancel_invitation")]
     CancelInvitation,
+    #[serde(rename = "org.invite_member")]
+    InviteMember,
+    /// The mail of an invitation goes out again.
+    #[serde(rename = "org.resend_invitation")]
+    ResendInvitation,
+    #[serde(rename = "org.accept_invitation")]
+    AcceptInvitation,
+    /// Somebody could not accept an invitation.
+    #[serde(rename = "org.invitation_refused")]
+    InvitationRefused,
+    /// The mail of an invitation reaches nobody.
+    #[serde(rename = "org.invitation_failed")]
+    InvitationFailed,
+    #[serde(rename = "org.recovery_codes_generated")]
+    RecoveryCodesGenerated,
+    #[serde(rename = "org.recovery_code_used")]
+    RecoveryCodeUsed,
+    #[serde(rename = "org.recovery_code_failed")]
+    RecoveryCodeFailed,
     #[serde(rename = "org.became_unowned")]
     BecameUnowned,
     /// The removal guard stopped a removal.
@@ -57,6 +76,42 @@ pub enum AuditAction {
     SsoResponse,
     #[serde(rename = "external_identity.provision")]
     ProvisionIdentity,
+    /// A session was ended by its person elsewhere, or by an owner.
+    #[serde(rename = "org.revoke_sso_session")]
+    RevokeSsoSession,
+    #[serde(rename = "personal_access_token.create")]
+    CreateToken,
+    #[serde(rename = "personal_access_token.revoke")]
+    RevokeToken,
+    /// A person authorised a token for an organization.
+    #[serde(rename = "org_credential_authorization.grant")]
+    GrantCredential,
+    /// A person withdrew that, or left the organization.
+    #[serde(rename = "org_credential_authorization.deauthorized")]
+    DeauthorizeCredential,
+    /// An owner withdrew it.
+    #[serde(rename = "org_credential_authorization.revoke")]
+    RevokeCredential,
+    /// An owner, or SCIM, put a person out.
+    #[serde(rename = "external_identity.deprovision")]
+    DeprovisionIdentity,
+    /// An owner let a person in again.
+    #[serde(rename = "external_identity.update")]
+    UpdateIdentity,
+    #[serde(rename = "org.revoke_external_identity")]
+    RevokeExternalIdentity,
+    /// An enterprise's owner took over an organization that had no owner.
+    #[serde(rename = "org.claimed")]
+    Claimed,
+    #[serde(rename = "org.restore_member")]
+    RestoreMember,
+    /// What a dry run would have changed.
+    #[serde(rename = "saml.plan_recorded")]
+    PlanRecorded,
+    #[serde(rename = "org.create")]
+    CreateOrganization,
+    #[serde(rename = "org.update")]
+    UpdateOrganization,
 }
 
 /// What made it happen.
@@ -68,6 +123,10 @@ pub enum Trigger {
     Owner,
     /// The person that the event is about.
     Person,
+    /// The mail server's word.
+    Mail,
+    /// Whoever runs the gateway, at the command line.
+    Operator,
 }
 
 impl Trigger {
@@ -78,6 +137,8 @@ impl Trigger {
             Self::Scim => "scim",
             Self::Owner => "owner",
             Self::Person => "person",
+            Self::Mail => "mail",
+            Self::Operator => "operator",
         }
     }
 }
@@ -106,6 +167,8 @@ pub struct AuditEvent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invitation_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub invitee_email: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<&'a str>,
     /// The HTTP request's id.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,6 +181,12 @@ pub struct AuditEvent<'a> {
     pub authn_instant: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_index: Option<&'a str>,
+    /// The personal access token's id, never the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential_id: Option<&'a str>,
+    /// The id of one of our sessions: a hash already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<&'a str>,
     /// Who did it, where it was not the person that the event is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actor: Option<&'a str>,
@@ -129,7 +198,7 @@ pub struct AuditEvent<'a> {
     /// The stable code of a refusal, or the rule that fired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
-    /// `absent`, `overage`, `empty` or `present`.
+    /// `absent`, `overage`, `object_ids`, `empty` or `present`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups_state: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -149,11 +218,14 @@ impl<'a> AuditEvent<'a> {
             organization: None,
             role: None,
             invitation_id: None,
+            invitee_email: None,
             issuer: None,
             request_id: None,
             assertion_id: None,
             authn_instant: None,
             session_index: None,
+            credential_id: None,
+            session: None,
             actor: None,
             actor_id: None,
             batch: None,
@@ -190,6 +262,9 @@ pub struct AccessLine<'a> {
     /// Hashed already: a session id is the SHA-256 of its token.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "maybe_shown")]
     pub session: Option<SessionId>,
+    /// The personal access token's id, never the token.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "maybe_shown")]
+    pub token: Option<TokenId>,
     /// `forward`, `sign_in`, `forbid`, `own`, or the stable code of a refusal.
     pub decision: &'a str,
     /// Why the request did not get what it wanted, in words.
@@ -360,6 +435,7 @@ mod tests {
             origin_duration: None,
             user: None,
             session: Some(SessionId::from_bytes([0xab; 32])),
+            token: Some(TokenId::from_bytes([0xcd; 16])),
             decision: "forward",
             reason: None,
         };
@@ -368,6 +444,7 @@ mod tests {
         assert_eq!(json["path"], "/reports");
         assert_eq!(json["duration_us"], 2000);
         assert_eq!(json["session"], "ab".repeat(32));
+        assert_eq!(json["token"], "cd".repeat(16));
         assert!(json.get("user").is_none() && json.get("origin_us").is_none());
         assert!(json.get("reason").is_none());
     }

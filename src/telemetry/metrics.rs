@@ -24,12 +24,15 @@ struct Inner {
     saml_logouts: Family<SamlLabels, Counter>,
     provisioning_changes: Family<ChangeLabels, Counter>,
     sessions: Counter,
+    mails: Family<ResultLabel, Counter>,
     store_durations: Family<OperationLabel, DurationHistogram>,
     certificate_expiries: Family<UseLabel, Gauge>,
     reload_success: Gauge,
+    removals_held: Family<EnterpriseLabel, Gauge>,
     metadata_refreshes: Family<RefreshLabels, Counter>,
     metadata_ends: Family<EnterpriseLabel, Gauge>,
     metadata_alarms: Family<EnterpriseLabel, Gauge>,
+    push_listening: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -42,6 +45,11 @@ struct SamlLabels {
 struct ChangeLabels {
     trigger: &'static str,
     change: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -73,12 +81,15 @@ impl Metrics {
             saml_logouts: Family::default(),
             provisioning_changes: Family::default(),
             sessions: Counter::default(),
+            mails: Family::default(),
             store_durations: Family::default(),
             certificate_expiries: Family::default(),
             reload_success: Gauge::default(),
+            removals_held: Family::default(),
             metadata_refreshes: Family::default(),
             metadata_ends: Family::default(),
             metadata_alarms: Family::default(),
+            push_listening: Gauge::default(),
         };
         inner.reload_success.set(1);
         inner.register();
@@ -121,6 +132,11 @@ impl Metrics {
         self.0.sessions.inc();
     }
 
+    /// Counts what became of one attempt at a mail: `sent`, `deferred`, `failed` or `obsolete`.
+    pub fn mail(&self, result: &'static str) {
+        self.0.mails.get_or_create(&ResultLabel { result }).inc();
+    }
+
     /// The durations of one kind of store operation; ask once and keep the answer.
     pub fn store_operation(&self, operation: &'static str) -> DurationHistogram {
         self.0.store_durations.get_or_create_owned(&OperationLabel { operation })
@@ -148,11 +164,22 @@ impl Metrics {
         self.0.metadata_alarms.get_or_create(&label).set(alarm);
     }
 
+    /// Sets how many removals wait for an owner's decision in an enterprise.
+    pub fn set_removals_held(&self, enterprise: &str, count: i64) {
+        let label = EnterpriseLabel { enterprise: enterprise.to_owned() };
+        self.0.removals_held.get_or_create(&label).set(count);
+    }
+
     /// Forgets both of an enterprise that has no metadata any more.
     pub fn forget_metadata_life(&self, enterprise: &str) {
         let label = EnterpriseLabel { enterprise: enterprise.to_owned() };
         self.0.metadata_ends.remove(&label);
         self.0.metadata_alarms.remove(&label);
+    }
+
+    /// Whether what other gateways change is heard at once.
+    pub fn set_push_listening(&self, is_listening: bool) {
+        self.0.push_listening.set(i64::from(is_listening));
     }
 
     /// Whether the last reading of the configuration succeeded.
@@ -195,6 +222,7 @@ impl Inner {
         let name = "portcullis_provisioning_changes";
         registry.register(name, "Membership changes by trigger and kind", self.provisioning_changes.clone());
         registry.register("portcullis_sessions", "Sessions opened", self.sessions.clone());
+        registry.register("portcullis_mail", "Attempts at mails by result", self.mails.clone());
         let name = "portcullis_store_duration_seconds";
         registry.register(name, "Time that the store took", self.store_durations.clone());
         let name = "portcullis_certificate_expiry_seconds";
@@ -202,6 +230,8 @@ impl Inner {
         registry.register(name, help, self.certificate_expiries.clone());
         let help = "Whether the last reading of the configuration succeeded";
         registry.register("config_last_reload_success", help, self.reload_success.clone());
+        let help = "Removals that the guard holds until an owner decides";
+        registry.register("portcullis_removals_held", help, self.removals_held.clone());
         let name = "portcullis_metadata_refreshes";
         registry.register(name, "Refreshes of IdP metadata by result", self.metadata_refreshes.clone());
         let name = "portcullis_metadata_valid_until_seconds";
@@ -209,6 +239,8 @@ impl Inner {
         registry.register(name, help, self.metadata_ends.clone());
         let help = "How much of its life is over: 0 less than half, 1 half, 2 four fifths, 3 all";
         registry.register("portcullis_metadata_alarm", help, self.metadata_alarms.clone());
+        let help = "Whether what other gateways change is heard at once; else within two seconds";
+        registry.register("portcullis_push_listening", help, self.push_listening.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program that answers", build);
     }
@@ -228,10 +260,13 @@ mod tests {
         metrics.logout_refused("logout_replayed");
         metrics.provisioning_change(Trigger::Saml, "org.add_member");
         metrics.session_opened();
+        metrics.mail("sent");
         metrics.store_operation("commit").observe(Duration::from_millis(1));
         metrics.set_certificate_expiries([("idp/example".to_owned(), 2_000_000_000)]);
+        metrics.set_removals_held("example", 3);
         metrics.metadata_refreshed("example", "ok");
         metrics.set_metadata_life("example", 7, 2);
+        metrics.set_push_listening(true);
         let text = metrics.render();
         for line in [
             "portcullis_requests_total{route=\"app\",code=\"200\"} 1",
@@ -245,11 +280,14 @@ mod tests {
             "portcullis_saml_logouts_total{result=\"refused\",reason=\"logout_replayed\"} 1",
             "portcullis_provisioning_changes_total{trigger=\"saml\",change=\"org.add_member\"} 1",
             "portcullis_sessions_total 1",
+            "portcullis_mail_total{result=\"sent\"} 1",
             "portcullis_store_duration_seconds_count{operation=\"commit\"} 1",
             "portcullis_certificate_expiry_seconds{use=\"idp/example\"} 2000000000",
             "config_last_reload_success 1",
+            "portcullis_removals_held{enterprise=\"example\"} 3",
             "portcullis_metadata_refreshes_total{enterprise=\"example\",result=\"ok\"} 1",
             "portcullis_metadata_valid_until_seconds{enterprise=\"example\"} 7",
+            "portcullis_push_listening 1",
             "portcullis_metadata_alarm{enterprise=\"example\"} 2",
             "build_info{version=\"0.1.0\"} 1",
             "# EOF",

@@ -11,13 +11,15 @@ use portcullis::saml::{
 
 use crate::{
     over_http,
-    saml::{Case, cases, fixtures, forge},
+    saml::{Case, cases, decryption, fixtures, forge},
 };
 
 /// What counts as a long message.
 const LONG_BYTES_MIN: usize = 16 * 1024;
 /// The last guard of the parser.
 const PARSED: Guard = Guard::BoundPrefixes;
+/// The first guard that no response passes.
+pub const AFTER_RESPONSES: Guard = Guard::QueryOnce;
 /// Cases named for a guard, at most.
 const SHOWN_MAX: usize = 3;
 
@@ -40,22 +42,36 @@ struct Trial {
     owed: Outcome,
     /// It is made for the connection that most cases are made for.
     is_usual: bool,
+    /// The connection that this one is made for.
+    own: Option<Connection>,
 }
 
 impl Trial {
     fn new(case: Case, usual: &Connection) -> Self {
         let owed = at(usual, &case);
         let is_usual = owed.is_owed_to(&case);
-        let mut trial = Self { case, owed, is_usual };
+        let mut trial = Self { case, owed, is_usual, own: None };
         if !is_usual {
             trial.owed = trial.outcome(usual);
         }
         trial
     }
 
+    /// What only a connection that takes CBC refuses for its padding.
+    fn of_another_connection() -> Self {
+        let (connection, xml) = decryption::overpadded();
+        let reason = Some(Reason::DecryptionFailed);
+        let case = Case { name: "S-72-padding".into(), reason, octets: xml.into_bytes() };
+        let owed = at(&connection, &case);
+        Self { case, owed, is_usual: false, own: Some(connection) }
+    }
+
     /// Judges the case as the fixtures are judged. The usual connection is made once: it costs more than a message.
     fn outcome(&self, usual: &Connection) -> Outcome {
         let case = &self.case;
+        if let Some(own) = &self.own {
+            return at(own, case);
+        }
         if self.is_usual { at(usual, case) } else { caught(|| fixtures::outcome(case.reason, &case.octets)) }
     }
 
@@ -94,13 +110,15 @@ fn caught(judge: impl FnOnce() -> Result<VerifiedAssertion, Refusal>) -> Outcome
 /// Takes each guard away; what is wrong.
 pub fn run() -> Vec<String> {
     let usual = forge::usual_connection();
-    let trials: Vec<Trial> = cases().into_iter().map(|case| Trial::new(case, &usual)).collect();
+    let mut trials: Vec<Trial> = cases().into_iter().map(|case| Trial::new(case, &usual)).collect();
+    trials.push(Trial::of_another_connection());
     let wrong = trials.iter().filter(|trial| !trial.owed.is_owed_to(&trial.case));
     let mut faults: Vec<String> =
         wrong.map(|trial| format!("{} with every guard: {:?}", trial.case.name, trial.owed)).collect();
     let mut changed: BTreeSet<Reason> = ABSENCES.iter().copied().collect();
     std::panic::set_hook(Box::new(|_| {}));
-    for guard in Guard::ALL.iter().filter(|guard| !over_http::GUARDS.contains(guard)) {
+    let ours = |guard: &&Guard| **guard < AFTER_RESPONSES && !over_http::GUARDS.contains(guard);
+    for guard in Guard::ALL.iter().filter(ours) {
         let different = without(&[*guard], || {
             let reached = trials.iter().filter(|trial| !trial.is_beyond(*guard));
             let found = reached.map(|trial| (trial, trial.outcome(&usual)));

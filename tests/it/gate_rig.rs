@@ -12,6 +12,7 @@ use std::{
 
 use portcullis::{
     access::{Origin, Route, Routes, Rule, StepUp},
+    api::Api,
     directory::{Directory, SessionSettings},
     domain::{
         ActiveSession, EnterpriseId, EnterpriseSlug, Membership, MembershipSource, NameId, OrganizationSlug,
@@ -185,12 +186,14 @@ pub fn proxy_settings() -> proxy::Settings {
 /// The gate that tests and benchmarks share: `routes` and some sessions.
 pub fn gate(routes: Vec<Route>, sessions: Sessions, workers: usize) -> Gate {
     let acme = EnterpriseSlug::parse("acme").unwrap();
+    let directory = Arc::new(Directory::new(
+        Arc::new(sessions),
+        SessionSettings { idle_seconds_max: 3600, lifetime_seconds_max: 3600 },
+        Metrics::new(),
+    ));
     Gate {
-        directory: Arc::new(Directory::new(
-            Arc::new(sessions),
-            SessionSettings { idle_seconds_max: 3600, lifetime_seconds_max: 3600 },
-            Metrics::new(),
-        )),
+        api: Api::new(directory.clone(), [], Timestamp::now),
+        directory,
         routes: Routes::new(routes).unwrap(),
         own: Router::new(&[Home { enterprise: &acme, acs_urls: &[ACS_URL.to_owned()] }]).unwrap(),
         enterprises: HashMap::new(),
@@ -213,6 +216,7 @@ pub fn protected(organizations: &[&str]) -> Rule {
         organizations: organizations.iter().map(|o| OrganizationSlug::parse(o).unwrap()).collect(),
         groups: vec![],
         step_up: StepUp::default(),
+        tokens: true,
     }
 }
 

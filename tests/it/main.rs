@@ -1,10 +1,13 @@
 //! The integration tests: one binary, so that the crate is linked once.
 mod access;
 mod agreement;
+mod api;
 mod attacks;
 mod browser;
+mod callers;
 mod chooser;
 mod cli;
+mod commands;
 mod differential;
 mod encryption;
 mod error_pages;
@@ -14,7 +17,9 @@ mod foreign_requests;
 mod gate_rig;
 mod idp;
 mod inspect;
+mod invitations;
 mod logout;
+mod membership;
 mod metadata;
 mod older_records;
 mod provisioning;

@@ -5,8 +5,8 @@ use portcullis::{
     demo::browser::Browser,
     directory::StoreError,
     domain::{
-        AuthnDemand, EnterpriseSlug, PendingSignIn, RequestId, SessionId, SessionToken, SignInHandle,
-        Timestamp,
+        AuthnDemand, CallerId, EnterpriseSlug, PendingSignIn, RequestId, SessionId, SessionToken,
+        SignInHandle, Timestamp,
     },
     edge::cookies::SESSION,
     store::{Key, Op, Reply, Store},
@@ -77,8 +77,9 @@ async fn a_session_of_an_older_version_leads_to_a_new_sign_in() {
         let id = rewrite_session(&gateway, &store, &browser, "{\"v\":1,\"gone\":0,").await;
         let page = browser.fetch_json(&format!("{}/", gateway.url)).await.unwrap();
         assert_eq!(page.status, 401, "{}", page.body);
-        let ended = gateway.running.as_ref().unwrap().directory.ended(&[id].into(), Timestamp::now()).await;
-        assert_eq!(ended.unwrap(), [id].into());
+        let directory = &gateway.running.as_ref().unwrap().directory;
+        let present = directory.present(&[CallerId::Session(id)].into(), Timestamp::now()).await;
+        assert!(present.unwrap().is_empty(), "its responses under way are broken off");
         assert_eq!(gateway.sign_in(&mut browser, "alice").await.status, 200);
         assert!(gateway.identity(&mut browser).await.is_some());
         assert!(stored(&store, Key::Session(id)).await.is_none(), "the new session replaced it");

@@ -2,13 +2,13 @@
 use std::collections::BTreeMap;
 
 use portcullis::domain::{
-    BatchId, EnterpriseId, GroupClaim, Invitation, InvitationId, InvitationSource, Membership,
-    MembershipSource, NameId, Organization, OrganizationId, OrganizationSlug, Person, PersonId, Profile,
-    Role, Standing, Timestamp,
+    BatchId, EnterpriseId, GroupClaim, HeldRemoval, Invitation, InvitationId, InvitationSource, Membership,
+    MembershipSource, NameId, Organization, OrganizationId, OrganizationSlug, Person, PersonId, Pin,
+    PinReason, Profile, Role, Standing, Timestamp,
 };
 use portcullis::provisioning::{
-    Act, AttributeNames, Change, Correspondence, Current, GroupMatch, GroupNaming, Mapping, Plan, Policy,
-    Settings, apply, needs_records, plan,
+    Act, AttributeNames, Change, Correspondence, Current, GroupMatch, GroupNaming, LastOwner, Mapping,
+    MissingGroups, Plan, Policy, Preview, Settings, apply, needs_records, plan,
 };
 use proptest::prelude::*;
 
@@ -45,6 +45,9 @@ fn settings(provisioning: bool, deprovisioning: bool) -> Settings {
         },
         max_removals: 10,
         break_glass: vec![],
+        missing_groups: MissingGroups::Ignore,
+        last_owner: LastOwner::Allow,
+        dry_run: false,
     }
 }
 
@@ -72,6 +75,7 @@ fn known(memberships: &[(&str, Role)], invitations: &[&str]) -> Known {
         secret: [0; 32],
         sent: 1,
         sent_at: at(0),
+        undeliverable_since: None,
     };
     let mut memberships: Vec<_> = memberships.iter().map(membership).collect();
     memberships.sort_by(|a, b| a.organization.cmp(&b.organization));
@@ -271,4 +275,126 @@ proptest! {
         // Memberships stay sorted and unique, as everyone who reads them expects.
         prop_assert!(after.person.memberships.windows(2).all(|w| w[0].organization < w[1].organization));
     }
+}
+
+/// The guard, pins and break-glass identities, at the level of one plan: what becomes of a member, or of the last owner, whom
+/// no group names.
+fn removal(
+    change: impl FnOnce(&mut Known, &mut Organization, &mut Settings),
+    is_break_glass: bool,
+) -> String {
+    let mut known = known(&[("octo-org", Role::Owner)], &[]);
+    let mut organization = record(&slug("octo-org"), [known.person.id, person_id(2)]);
+    let mut settings = settings(true, true);
+    change(&mut known, &mut organization, &mut settings);
+    let organizations = Records::from([(slug("octo-org"), organization)]);
+    let current = Current {
+        person: known.person.id,
+        memberships: &known.person.memberships,
+        invitations: &[],
+        organizations: &organizations,
+        is_break_glass,
+        now: at(0),
+    };
+    let plan = plan(&current, &claim(&[]), &settings);
+    plan.changes.iter().map(Change::kind).collect::<Vec<_>>().join("+")
+}
+
+#[test]
+fn v_11_and_v_12_what_spares_holds_and_removes() {
+    let pin = |reason| Some(Pin { reason, since: at(0) });
+    let alone = |o: &mut Organization| o.owners.retain(|owner| *owner == person_id(1));
+    assert_eq!(removal(|_, _, _| {}, false), "leave");
+    assert_eq!(removal(|_, _, _| {}, true), "");
+    assert_eq!(removal(|_, o, _| alone(o), false), "leave+become_unowned");
+    // D7: the tenth goes, the eleventh waits; what waits is not held twice.
+    assert_eq!(removal(|_, o, _| o.removals = vec![(at(0), 9)], false), "leave");
+    assert_eq!(removal(|_, o, _| o.removals = vec![(at(0), 4), (at(1), 6)], false), "hold");
+    assert_eq!(removal(|_, _, s| s.max_removals = 0, false), "hold");
+    let held = Some(HeldRemoval { since: at(0), batch: BatchId::parse("b").unwrap() });
+    assert_eq!(removal(|k, _, _| k.person.memberships[0].held = held.clone(), false), "");
+    // A8: the last owner waits, whatever the guard says; beside another nobody is protected.
+    let protect = |s: &mut Settings| s.last_owner = LastOwner::Protect;
+    assert_eq!(removal(|_, _, s| protect(s), false), "leave");
+    let last = |_: &mut Known, o: &mut Organization, s: &mut Settings| {
+        alone(o);
+        protect(s);
+    };
+    assert_eq!(removal(last, false), "hold");
+    // A9, A10: by an owner's pin always, by a claim as long as nobody else owns it.
+    let pinned = |reason, is_alone| {
+        removal(
+            |k, o, _| {
+                k.person.memberships[0].pin = pin(reason);
+                if is_alone {
+                    alone(o);
+                }
+            },
+            false,
+        )
+    };
+    assert_eq!(pinned(PinReason::Owner, false), "");
+    assert_eq!(pinned(PinReason::Claim, true), "");
+    assert_eq!(pinned(PinReason::Claim, false), "leave");
+}
+
+/// The preview says what sign-ins do: for any people, and whatever their order.
+#[test]
+fn a_preview_is_what_sign_ins_then_do() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let people = prop::collection::vec((any_known(), any_claim()), 1..8);
+    let strategy = (people, any::<bool>(), 0..4_u32);
+    let outcome = runner.run(&strategy, |(people, provisioning, max_removals)| {
+        let settings = Settings { max_removals, ..settings(provisioning, true) };
+        let mut records = Records::new();
+        let mut everybody: Vec<Known> = vec![];
+        for (n, (mut known, claim)) in people.into_iter().enumerate() {
+            known.person.id = person_id(n as u8 + 1);
+            known.person.last_groups = claim.known().map(<[_]>::to_vec);
+            known.invitations.clear();
+            for member in known.person.memberships.iter().filter(|m| m.role == Role::Owner) {
+                let slug = &member.organization;
+                let record = records.entry(slug.clone()).or_insert_with(|| record(slug, []));
+                record.owners.insert(known.person.id);
+            }
+            everybody.push(known);
+        }
+        for slug in &settings.managed {
+            records.entry(slug.clone()).or_insert_with(|| record(slug, []));
+        }
+        let mut preview = Preview::new(&settings, records.clone());
+        everybody.iter().for_each(|known| preview.add(&known.person, at(0)));
+        let preview = preview.finish(at(0));
+
+        let (mut left, mut held) = (BTreeMap::new(), BTreeMap::new());
+        let mut joined: BTreeMap<OrganizationSlug, u64> = BTreeMap::new();
+        let before = records.clone();
+        for known in &mut everybody {
+            let Some(groups) = known.person.last_groups.clone() else { continue };
+            let claim = claim(&groups.iter().map(String::as_str).collect::<Vec<_>>());
+            let plan = plan_for(known, &records, &claim, &settings);
+            for change in &plan.changes {
+                let count = match change {
+                    Change::Leave { .. } => &mut left,
+                    Change::Hold { .. } => &mut held,
+                    Change::Join { .. } => &mut joined,
+                    _ => continue,
+                };
+                *count.entry(change.organization().clone()).or_default() += 1;
+            }
+            carry_out(&plan, known, &mut records);
+        }
+        for (slug, outlook) in &preview.organizations {
+            let of = |counts: &BTreeMap<OrganizationSlug, u64>| counts.get(slug).copied().unwrap_or_default();
+            prop_assert_eq!(outlook.leaves.count, of(&left) + of(&held), "{}", slug);
+            prop_assert_eq!(outlook.held, of(&held), "{}", slug);
+            prop_assert_eq!(outlook.joins.count, of(&joined), "{}", slug);
+            let is_unowned = !before[slug].owners.is_empty() && records[slug].owners.is_empty();
+            // Who is held still owns it; the preview looks at the end.
+            prop_assert!(outlook.becomes_unowned || !is_unowned, "{}", slug);
+            prop_assert!(of(&held) > 0 || outlook.becomes_unowned == is_unowned, "{}", slug);
+        }
+        Ok(())
+    });
+    outcome.unwrap();
 }

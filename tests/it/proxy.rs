@@ -178,7 +178,7 @@ fn p11_p41_responses_are_screened() {
         assert!(answer.values(name).is_empty(), "{name}");
     }
     assert_eq!(answer.values("cache-control"), ["no-store"]);
-    assert_eq!(answer.values("vary"), ["Cookie"]);
+    assert_eq!(answer.values("vary"), ["Cookie", "Authorization"]);
     assert!(rig.get("/public").values("cache-control").is_empty());
 }
 

@@ -18,9 +18,11 @@ const HEAD: &str = "# The security checklist and its tests
 Every attack that the gateway owes an answer to, the outcome, and the tests that show it. A test's name begins with the number of
 its item. What is owed for every message that is refused at the ACS: 403 (400, 405, 413 or 415 where it is no message yet), an
 error id, no cookie, no request to the origin server, no write to the store, no connection, one audit event with the reason,
-nothing of the message in the answer. `tests/it/attacks` posts the cases of `tests/it/saml` over HTTP and holds each to that;
-`tests/it/attacks/syscalls.rs` watches the system calls. `cargo test --features guard-ablation --test ablation` takes each guard
-away and shows the cases that then come out differently.
+nothing of the message in the answer. `tests/it/attacks` posts the cases of `tests/it/saml` over HTTP and holds each to that, and
+`tests/it/logout/table.rs` does the same with logout messages by each binding. Metadata is served over HTTP to running gateways and
+to `metadata import`: what is refused changes and writes nothing, and a refresh leaves one audit event. The three `syscalls.rs` watch
+the system calls. `cargo test --features guard-ablation --test ablation` takes each guard away and shows the cases that then come
+out differently.
 
 This page is generated from `tests/security_items.txt` and the names of the tests:
 `UPDATE_DOCS=1 cargo test --test it security_tests`.

@@ -144,8 +144,12 @@ fn accepted(
     let names = &settings.attributes;
     let (attributes, structured) = (assertion.attributes(), assertion.structured_attributes());
     let claim = match Reading::of(assertion.stable_id(), attributes, structured, names) {
-        Ok(reading) => reading.claim,
+        Ok(reading) => provisioning::doubt(reading.claim, settings),
         Err(error) => return Report::unusable(trail, (assertion, id), &error),
+    };
+    let used = match provisioning::settle(&claim, settings) {
+        Ok(used) => used,
+        Err(error) => return Report::groupless(trail, (assertion, id), &error),
     };
     let current = Current {
         person: id,
@@ -155,7 +159,7 @@ fn accepted(
         is_break_glass: settings.break_glass.iter().any(|user| user == assertion.stable_id().value()),
         now: at,
     };
-    let plan = provisioning::plan(&current, &claim, settings);
+    let plan = provisioning::plan(&current, &used, settings);
     Report::accepted(trail, (assertion, id), &claim, settings, &plan)
 }
 

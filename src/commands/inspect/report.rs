@@ -3,7 +3,7 @@ use serde::Serialize;
 
 use crate::{
     domain::{GroupClaim, PersonId},
-    provisioning::{Correspondence, Plan, Settings, UnusableAttribute},
+    provisioning::{Correspondence, GroupsMissing, Plan, Settings, UnusableAttribute},
     saml::{Check, Refusal, SubjectKey, VerifiedAssertion},
     second_opinion::Disagreement,
 };
@@ -79,7 +79,7 @@ pub struct AttributeReport {
 /// The group claim, and what its groups stand for.
 #[derive(Debug, Serialize)]
 pub struct GroupsReport {
-    /// `absent`, `overage`, `empty` or `present`.
+    /// `absent`, `overage`, `object_ids`, `empty` or `present`.
     pub state: &'static str,
     pub matched: Vec<MatchReport>,
     pub unmatched: Vec<String>,
@@ -165,6 +165,23 @@ impl Report {
         Self::in_spite_of(trail, (assertion, person), reason)
     }
 
+    /// The assertion is good and says nothing about groups, where the connection demands that it does (A1).
+    pub(super) fn groupless(
+        trail: &[(Check, String)],
+        (assertion, person): (&VerifiedAssertion, PersonId),
+        error: &GroupsMissing,
+    ) -> Self {
+        let reason = ReasonReport {
+            code: "groups_missing",
+            message: format!("{error}."),
+            expected: Some("a group attribute".into()),
+            found: Some("none".into()),
+            hint: "Release the groups to this application at the identity provider, or change `missing_groups`.",
+            clause: "none: the enterprise's missing_groups asks for it",
+        };
+        Self::in_spite_of(trail, (assertion, person), reason)
+    }
+
     /// The core accepts the response; the second verifier, which the connection asks for, does not.
     pub(super) fn disagreed(
         trail: &[(Check, String)],
@@ -206,7 +223,7 @@ impl Report {
         settings: &Settings,
         plan: &Plan,
     ) -> Self {
-        let found = Correspondence::of(claim.known().unwrap_or_default(), settings);
+        let found = Correspondence::of(claim.groups(), settings);
         let matched = found.matched.into_iter().map(|m| MatchReport {
             group: m.group,
             organization: m.organization.to_string(),

@@ -118,6 +118,9 @@ fn write_groups(out: &mut String, groups: &GroupsReport) {
     let means = match groups.state {
         "absent" => "no group attribute: memberships stay as they are",
         "overage" => "too many groups for the identity provider to send: memberships stay as they are",
+        "object_ids" => {
+            "object ids, and nothing here stands for one: memberships stay as they are; map the ids, or have names sent"
+        }
         "empty" => "the attribute is there and empty: the person is in no group",
         _ => "",
     };
@@ -145,7 +148,7 @@ fn write_plan(out: &mut String, plan: &[ChangeReport], groups: &GroupsReport) {
     out.push_str("\nPlan\n");
     if plan.is_empty() {
         let why = match groups.state {
-            "absent" | "overage" => "nothing changes: the groups are not known",
+            "absent" | "overage" | "object_ids" => "nothing changes: the groups are not known",
             _ => "nothing changes: memberships agree with the groups, or the switches are off",
         };
         line(out, format_args!("  {why}\n"));

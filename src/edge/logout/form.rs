@@ -10,7 +10,10 @@ use crate::{
         gate::Gate,
         transport::{self, BodyLimits, TransportFault},
     },
-    saml::{LogoutRefusal, MessageKind},
+    saml::{
+        LogoutRefusal, MessageKind,
+        guard::{Guard, stands},
+    },
 };
 
 /// The longest RelayState. The standard says 80 bytes, IdPs send more (SAML Bindings 3.4.3).
@@ -36,15 +39,19 @@ impl Binding {
         if *request.method() == Method::GET {
             return Ok(Self::Redirect(query.unwrap_or_default().to_owned()));
         }
-        if binding::has_parameters(query) {
+        if binding::has_parameters(query) && stands(Guard::FormNotInQuery) {
             return Err(TransportFault::Query.into());
         }
         let is = |media_type| transport::is_media_type(request.headers(), media_type);
         let (is_soap, is_form) = (is("text/xml"), is(transport::FORM));
-        if !is_soap && !is_form {
+        if !is_soap && !is_form && stands(Guard::FormContentType) {
             return Err(TransportFault::ContentType.into());
         }
-        let body = transport::read_body(request.into_body(), BodyLimits::of(&gate.settings)).await?;
+        let mut limits = BodyLimits::of(&gate.settings);
+        if !stands(Guard::FormSize) {
+            limits.bytes_max = usize::MAX;
+        }
+        let body = transport::read_body(request.into_body(), limits).await?;
         if is_soap { Ok(Self::Soap(body)) } else { read_form(&body) }
     }
 }
@@ -52,7 +59,9 @@ impl Binding {
 /// Whether a RelayState may be sent back.
 pub(super) fn check_relay_state(relay_state: Option<&str>) -> Result<(), Refused> {
     match relay_state {
-        Some(relay_state) if relay_state.len() > RELAY_STATE_BYTES_MAX => Err(Refused::RelayStateTooLong),
+        Some(long) if long.len() > RELAY_STATE_BYTES_MAX && stands(Guard::LogoutRelayStateSize) => {
+            Err(Refused::RelayStateTooLong)
+        }
         _ => Ok(()),
     }
 }
@@ -67,7 +76,7 @@ fn read_form(body: &[u8]) -> Result<Binding, Refused> {
             "RelayState" => ("RelayState", &mut relay_state),
             _ => continue,
         };
-        if slot.replace(value.into_owned()).is_some() {
+        if slot.replace(value.into_owned()).is_some() && stands(Guard::QueryOnce) {
             return Err(LogoutRefusal::ParameterTwice(name).into());
         }
     }
@@ -75,7 +84,10 @@ fn read_form(body: &[u8]) -> Result<Binding, Refused> {
         (Some(request), None) => (MessageKind::Request, request),
         (None, Some(response)) => (MessageKind::Response, response),
         // L-04
-        (Some(_), Some(_)) => return Err(LogoutRefusal::RequestAndResponse.into()),
+        (Some(_), Some(_)) if stands(Guard::QueryOneMessage) => {
+            return Err(LogoutRefusal::RequestAndResponse.into());
+        }
+        (Some(request), Some(_)) => (MessageKind::Request, request),
         (None, None) => return Err(LogoutRefusal::MessageMissing.into()),
     };
     Ok(Binding::Post { kind, value, relay_state })

@@ -19,6 +19,7 @@ use crate::{
     saml::{
         self, Delivery, LogoutMessage, LogoutOutcome, LogoutRefusal, Received, Receiver, Refusal,
         VerifiedLogoutRequest, VerifiedLogoutResponse,
+        guard::{Guard, stands},
     },
     telemetry::{AuditAction, AuditEvent, Trigger, audit},
 };
@@ -157,7 +158,8 @@ impl Call<'_> {
         let Some(handle) = handle else { return Ok(None) };
         let found = self.gate.directory.outstanding_logout(RequestId::of_logout(handle), self.now).await?;
         Ok(found.filter(|pending| {
-            pending.enterprise == self.tenant.enterprise.slug && pending.slo_url == self.slo_url
+            let ours = pending.enterprise == self.tenant.enterprise.slug && pending.slo_url == self.slo_url;
+            ours || !stands(Guard::LogoutOfTenant)
         }))
     }
 
@@ -229,10 +231,12 @@ impl Call<'_> {
         relay_state: Option<String>,
         pending: PendingLogout,
     ) -> Result<Response<Body>, Stop> {
-        if relay_state.is_some_and(|relay_state| relay_state != pending.relay_state) {
+        let other = relay_state.is_some_and(|relay_state| relay_state != pending.relay_state);
+        if other && stands(Guard::LogoutRelayState) {
             return Err(Refused::RelayState.into());
         }
-        if !self.gate.directory.close_logout(pending.request, self.now).await? {
+        let taken = self.gate.directory.close_logout(pending.request, self.now).await?;
+        if !taken && stands(Guard::LogoutRequestOnce) {
             return Err(Refused::RequestConsumed.into());
         }
         self.gate.metrics.logout_accepted();
@@ -290,7 +294,7 @@ fn deliver(delivery: &Delivery) -> Result<Response<Body>, Problem> {
 }
 
 /// L-08: whether a form of this very origin sent the request. What says neither of itself is taken for a stranger.
-fn is_same_origin(fields: &HeaderMap, origin: &str) -> bool {
+pub(super) fn is_same_origin(fields: &HeaderMap, origin: &str) -> bool {
     let field = |name: &str| fields.get(name).map(|value| value.to_str().unwrap_or_default());
     match field("sec-fetch-site") {
         Some(site) => site == "same-origin",

@@ -15,7 +15,10 @@ use crate::{
         transport,
     },
     proxy::Body,
-    saml::{self, Delivery, LogoutOutcome},
+    saml::{
+        self, Delivery, LogoutOutcome,
+        guard::{Guard, stands},
+    },
     telemetry::{AuditAction, AuditEvent, Trigger, audit},
 };
 
@@ -45,7 +48,7 @@ pub async fn sign_out(
 ) -> Result<Response<Body>, Problem> {
     let tenant = gate.enterprise(place.enterprise)?;
     let origin = format!("{}://{}", gate.settings.public_url.scheme, place.host);
-    if !is_same_origin(request.headers(), &origin) {
+    if !is_same_origin(request.headers(), &origin) && stands(Guard::LogoutOrigin) {
         return Err(Problem::LogoutCrossSite);
     }
     let return_to = return_target(request.uri().query().unwrap_or_default())?;

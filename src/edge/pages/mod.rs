@@ -111,6 +111,26 @@ classes! {
         "This sign-out did not come from the application itself.",
         "If you want to sign out, do so at the application.",
         "To the start page";
+    CrossSite, "cross_site":
+        "That did not work",
+        "What was sent did not come from a page of this application.",
+        "Please open the page again and send it from there.",
+        "To the start page";
+    InvitationRefused, "invitation_refused":
+        "This invitation cannot be accepted",
+        "It was withdrawn, has run out, was accepted already, or is meant for somebody else.",
+        "Please use the newest mail and sign in as the person whom it was sent to, or ask for another invitation.",
+        "To the start page";
+    RecoveryRefused, "recovery_refused":
+        "You are not signed in",
+        "The enterprise, the user and the code do not fit together.",
+        "Please use the first code of your list that you have not used yet. Each code works once.",
+        "To the start page";
+    RecoveryThrottled, "recovery_throttled":
+        "You are not signed in",
+        "There were too many attempts.",
+        "Please wait a moment and try again.",
+        "To the start page";
     SignInRequired, "sign_in_required":
         "Please sign in",
         "You are not signed in, or not any more, so what you sent did not get through.",
@@ -120,6 +140,11 @@ classes! {
         "Please sign in again",
         "This part asks for another sign-in than yours, so what you sent did not get through.",
         "Please open the page again, sign in once more, and send it again.",
+        "To the start page";
+    TokenRefused, "token_refused":
+        "This token opens nothing",
+        "The token is not one that can be used here.",
+        "It may have run out or been revoked, or it is for another application: make a new one, or ask your administrator and give the request id below.",
         "To the start page";
     Forbidden, "forbidden":
         "No access",

@@ -4,7 +4,10 @@ use super::{gate::Gate, respond::Problem, router::Own, transport::TransportFault
 use crate::{
     access,
     directory::{SignInError, StoreError},
-    saml::{self, Refusal},
+    saml::{
+        self, Refusal,
+        guard::{Guard, stands},
+    },
     second_opinion::Disagreement,
 };
 
@@ -76,8 +79,9 @@ pub(super) fn own_path(target: &str) -> Result<String, Problem> {
     let in_query = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
     let in_path = |byte: u8| in_query(byte) && !matches!(byte, b'\\' | b'"' | b'<' | b'>');
     let plain = path.bytes().all(in_path) && query.unwrap_or_default().bytes().all(in_query);
-    if !plain || !path.starts_with('/') || path.starts_with("//") {
-        return Err(Problem::ReturnTo);
+    let ours = plain && path.starts_with('/') && !path.starts_with("//");
+    if !ours {
+        return if stands(Guard::ReturnPath) { Err(Problem::ReturnTo) } else { Ok(target.to_owned()) };
     }
     let path = access::canonical_path(path).map_err(|_| Problem::ReturnTo)?;
     Ok(match query {
@@ -89,7 +93,11 @@ pub(super) fn own_path(target: &str) -> Result<String, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{directory::Contended, provisioning::UnusableAttribute, saml::Reason};
+    use crate::{
+        directory::Contended,
+        provisioning::{GroupsMissing, UnusableAttribute},
+        saml::Reason,
+    };
 
     #[test]
     fn every_refusal_of_our_own_is_documented() {
@@ -106,6 +114,8 @@ mod tests {
             SignInError::from(UnusableAttribute::NotText { name: "email".into() }).into(),
             SignInError::Contended(Contended).into(),
             SignInError::Deactivated.into(),
+            SignInError::Unlinked.into(),
+            SignInError::GroupsMissing(GroupsMissing).into(),
             SignInError::Random(getrandom::Error::UNSUPPORTED).into(),
             SignInError::Store(StoreError::Timeout(1)).into(),
         ];
@@ -125,6 +135,8 @@ mod tests {
                     | SignInError::Attribute(_)
                     | SignInError::Contended(_)
                     | SignInError::Deactivated
+                    | SignInError::Unlinked
+                    | SignInError::GroupsMissing(_)
                     | SignInError::Random(_)
                     | SignInError::Store(_),
                 ) => {}

@@ -6,6 +6,7 @@ use super::{
         Connection, Reason, Refusal,
         decryption::Decryption,
         fields::{self, Issuer, NameIdFields},
+        guard::{Guard, stands},
         structure::check_version,
         xml::{Namespace, NodeId, Tape},
     },
@@ -30,11 +31,11 @@ pub(super) struct Parts {
 /// SAML Core 3.7.1 and 3.7.2: `element` is the message that the parameter promises, of version 2.0, with its children in the
 /// order of the schema.
 pub(super) fn parts(tape: &Tape<'_>, element: NodeId, kind: MessageKind) -> Result<Parts, LogoutRefusal> {
-    if !tape.is(element, Namespace::SAMLP, kind.element()) {
+    if !tape.is(element, Namespace::SAMLP, kind.element()) && stands(Guard::LogoutElement) {
         return Err(LogoutRefusal::NotLogout);
     }
     check_version(tape, element)?;
-    if tape.has_stray_text(element) {
+    if tape.has_stray_text(element) && stands(Guard::LogoutShape) {
         return Err(LogoutRefusal::Shape);
     }
     let mut parts = Parts { element, issuer: element, signature: None, name_id: None, status: None };
@@ -59,9 +60,11 @@ pub(super) fn parts(tape: &Tape<'_>, element: NodeId, kind: MessageKind) -> Resu
                 parts.status = Some(child);
                 4
             }
+            _ if !stands(Guard::LogoutShape) => continue,
             _ => return Err(LogoutRefusal::Shape),
         };
-        if place < last || (place == last && place != 5) || (last == 0 && place != 1) {
+        let misplaced = place < last || (place == last && place != 5) || (last == 0 && place != 1);
+        if misplaced && stands(Guard::LogoutShape) {
             return Err(LogoutRefusal::Shape);
         }
         last = place;
@@ -76,11 +79,19 @@ pub(super) fn parts(tape: &Tape<'_>, element: NodeId, kind: MessageKind) -> Resu
 
 /// L-02: the message's own signature is the only one in the document.
 pub(super) fn check_signed_once(tape: &Tape<'_>) -> Result<(), LogoutRefusal> {
-    if signatures(tape) == 1 { Ok(()) } else { Err(Reason::SignatureMisplaced.into()) }
+    if signatures(tape) == 1 || !stands(Guard::SignaturePlace) {
+        Ok(())
+    } else {
+        Err(Reason::SignatureMisplaced.into())
+    }
 }
 
 pub(super) fn check_unsigned(tape: &Tape<'_>) -> Result<(), LogoutRefusal> {
-    if signatures(tape) == 0 { Ok(()) } else { Err(Reason::SignatureMisplaced.into()) }
+    if signatures(tape) == 0 || !stands(Guard::SignaturePlace) {
+        Ok(())
+    } else {
+        Err(Reason::SignatureMisplaced.into())
+    }
 }
 
 /// A message without a signature of its own: with one elsewhere it is an attempt to pass another's off (L-02).
@@ -100,7 +111,8 @@ fn signatures(tape: &Tape<'_>) -> usize {
 pub(super) fn in_envelope(tape: &Tape<'_>) -> Result<NodeId, LogoutRefusal> {
     let root = Tape::ROOT;
     let wrong = || LogoutRefusal::SoapEnvelope;
-    if !tape.is(root, Namespace::SOAP, "Envelope") || tape.has_stray_text(root) {
+    let foreign = !tape.is(root, Namespace::SOAP, "Envelope") || tape.has_stray_text(root);
+    if foreign && stands(Guard::SoapEnvelope) {
         return Err(wrong());
     }
     let children: Vec<NodeId> = tape.children(root).take(3).collect();
@@ -112,7 +124,7 @@ pub(super) fn in_envelope(tape: &Tape<'_>) -> Result<NodeId, LogoutRefusal> {
                     a.namespace == Namespace::SOAP && a.local() == "mustUnderstand" && a.value() != "0"
                 })
             };
-            if tape.children(header).any(must) {
+            if tape.children(header).any(must) && stands(Guard::SoapUnderstood) {
                 return Err(wrong());
             }
             body
@@ -124,6 +136,7 @@ pub(super) fn in_envelope(tape: &Tape<'_>) -> Result<NodeId, LogoutRefusal> {
         (Some(message), None) if tape.is(body, Namespace::SOAP, "Body") && !tape.has_stray_text(body) => {
             Ok(message)
         }
+        (Some(message), _) if !stands(Guard::SoapEnvelope) => Ok(message),
         _ => Err(wrong()),
     }
 }
@@ -164,7 +177,7 @@ impl<'s> About<'s> {
         let element = parts.name_id.ok_or(LogoutRefusal::Shape)?;
         let name_id = if tape.is(element, Namespace::SAML, "EncryptedID") {
             // SAML Core 2.2.4, as in an assertion.
-            if connection.settings().decryption_keys.is_empty() {
+            if connection.settings().decryption_keys.is_empty() && stands(Guard::NoEncryptedPart) {
                 return Err(Reason::EncryptedPart.into());
             }
             fields::encrypted_id(tape, element, &mut Decryption::new(connection))?
@@ -174,7 +187,7 @@ impl<'s> About<'s> {
         let mut session_indexes = vec![];
         for child in tape.children(parts.element).filter(|id| tape.is(*id, Namespace::SAMLP, "SessionIndex"))
         {
-            if session_indexes.len() == SESSION_INDEXES_MAX {
+            if session_indexes.len() >= SESSION_INDEXES_MAX && stands(Guard::LogoutSessions) {
                 return Err(LogoutRefusal::SessionIndexesExceeded);
             }
             session_indexes.push(fields::text(tape, child)?.into_owned());

@@ -12,6 +12,7 @@ mod write;
 
 use super::{
     Connection, MessageKind, Reason,
+    guard::{Guard, stands},
     limits::DECODED_BYTES_MAX,
     signature,
     xml::{self, NodeId, Tape},
@@ -157,9 +158,17 @@ impl Receiver<'_> {
         destination_required: bool,
     ) -> Result<LogoutMessage, LogoutRefusal> {
         let parts = message::parts(received, element, kind)?;
-        let signature = parts.signature.ok_or_else(|| message::without_signature(received, kind))?;
+        let Some(signature) = parts.signature else {
+            if !stands(Guard::SignatureThere) {
+                return self.judge(received, &parts, kind, destination_required);
+            }
+            return Err(message::without_signature(received, kind));
+        };
         message::check_signed_once(received)?;
         let digested = signature::verify_message(received, element, signature, self.connection)?;
+        if !stands(Guard::Reread) {
+            return self.judge(received, &parts, kind, destination_required);
+        }
         let signed = digested.reread()?;
         let parts = message::parts(&signed, Tape::ROOT, kind)?;
         self.judge(&signed, &parts, kind, destination_required)
@@ -183,7 +192,7 @@ impl Receiver<'_> {
 
 /// Sizes, the raw scan, the one strict parse, IDs.
 fn parse(octets: &[u8]) -> Result<Tape<'_>, LogoutRefusal> {
-    if octets.len() > DECODED_BYTES_MAX {
+    if octets.len() > DECODED_BYTES_MAX && stands(Guard::DecodedSize) {
         return Err(Reason::DecodedTooLarge.into());
     }
     let tape = xml::parse(xml::scan(octets)?)?;

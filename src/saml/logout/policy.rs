@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use super::{
     super::{
         Reason, Refusal,
-        guard::Guard,
+        guard::{Guard, stands},
         instant::shifted,
         limits::{ISSUE_AGE_SECONDS_MAX, NAME_ID_BYTES_MAX},
         structure::{STATUS_SUCCESS, status_codes},
@@ -42,14 +42,14 @@ impl Receiver<'_> {
     ) -> Result<VerifiedLogoutRequest, LogoutRefusal> {
         let About { name_id, session_indexes, not_on_or_after } =
             About::read(signed, parts, self.connection)?;
-        if not_on_or_after.is_some_and(|end| self.yardstick().is_past(end)) {
+        if not_on_or_after.is_some_and(|end| self.yardstick().is_past(end)) && stands(Guard::LogoutExpiry) {
             return Err(LogoutRefusal::Expired);
         }
         // Compared with what sessions have, byte for byte: nothing of it is trimmed or folded (L-05).
-        if name_id.value.is_empty() {
+        if name_id.value.is_empty() && stands(Guard::NameIdThere) {
             return Err(Reason::NameIdMissing.into());
         }
-        if name_id.value.len() > NAME_ID_BYTES_MAX {
+        if name_id.value.len() > NAME_ID_BYTES_MAX && stands(Guard::SubjectLength) {
             return Err(Reason::NameIdTooLong.into());
         }
         let age_end = shifted(fields.issue_instant, ISSUE_AGE_SECONDS_MAX);
@@ -79,7 +79,7 @@ impl Receiver<'_> {
         parts: &Parts,
     ) -> Result<VerifiedLogoutResponse, LogoutRefusal> {
         let answered = signed.attribute(parts.element, "InResponseTo").unwrap_or_default();
-        if !self.outstanding.contains(&answered.as_ref()) {
+        if !self.outstanding.contains(&answered.as_ref()) && stands(Guard::LogoutAnswers) {
             return Err(Refusal::from(Reason::RequestUnknown).found(&answered).into());
         }
         let codes = status_codes(signed, parts.status.ok_or(LogoutRefusal::Shape)?);

@@ -6,7 +6,12 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use flate2::bufread::DeflateDecoder;
 
 use super::{
-    super::{Connection, Reason, Refusal, algorithm::SignatureAlgorithm, limits::SIGNATURE_TEXT_BYTES_MAX},
+    super::{
+        Connection, Reason, Refusal,
+        algorithm::SignatureAlgorithm,
+        guard::{Guard, excused, stands},
+        limits::SIGNATURE_TEXT_BYTES_MAX,
+    },
     LogoutRefusal, MessageKind,
 };
 
@@ -49,11 +54,14 @@ impl Query {
             (Some(request), None) => (MessageKind::Request, request),
             (None, Some(response)) => (MessageKind::Response, response),
             // L-04
-            (Some(_), Some(_)) => return Err(LogoutRefusal::RequestAndResponse),
+            (Some(_), Some(_)) if stands(Guard::QueryOneMessage) => {
+                return Err(LogoutRefusal::RequestAndResponse);
+            }
+            (Some(request), Some(_)) => (MessageKind::Request, request),
             (None, None) => return Err(LogoutRefusal::MessageMissing),
         };
         let encoding = raw.encoding.map(|value| decoded("SAMLEncoding", value)).transpose()?;
-        if encoding.is_some_and(|encoding| encoding != DEFLATE) {
+        if encoding.is_some_and(|encoding| encoding != DEFLATE) && stands(Guard::QueryDeflate) {
             return Err(LogoutRefusal::ParameterEncoding("SAMLEncoding"));
         }
         // SAML Bindings 3.4.4.1: in this order, whatever their order in the query.
@@ -77,22 +85,26 @@ impl Query {
     /// L-01: a message by this binding is always signed.
     pub fn verify(&self, connection: &Connection) -> Result<(), LogoutRefusal> {
         let (Some(uri), Some(value)) = (&self.algorithm, &self.signature) else {
+            if !stands(Guard::QuerySigned) {
+                return Ok(());
+            }
             return Err(Refusal::from(Reason::SignatureMissing).expected("SigAlg and Signature").into());
         };
         let algorithm = SignatureAlgorithm::from_uri(uri)
+            .or_else(|| SignatureAlgorithm::without_guard(Guard::SignatureAlgorithm))
             .ok_or_else(|| Refusal::from(Reason::SignatureAlgorithm).found(uri))?;
-        if value.len() > SIGNATURE_TEXT_BYTES_MAX {
+        if value.len() > SIGNATURE_TEXT_BYTES_MAX && stands(Guard::SignatureTextSize) {
             return Err(Reason::SignatureEncoding.into());
         }
-        let value = STANDARD.decode(value).map_err(|_| Reason::SignatureEncoding)?;
+        let value = STANDARD.decode(value).map_err(|_| Reason::SignatureEncoding);
+        let value = excused(Guard::SignatureBase64, value)?;
         Ok(connection.check_signature(algorithm, self.signed.as_bytes(), &value)?)
     }
 
     /// The message: base64 without white space of raw DEFLATE data (RFC 1951) with nothing behind it.
     pub fn message(&self) -> Result<Vec<u8>, LogoutRefusal> {
-        let deflated = STANDARD
-            .decode(&self.message)
-            .map_err(|_| LogoutRefusal::ParameterEncoding(self.kind.parameter()))?;
+        let wrong = |_| LogoutRefusal::ParameterEncoding(self.kind.parameter());
+        let deflated = excused(Guard::QueryBase64, STANDARD.decode(&self.message).map_err(wrong))?;
         inflate(&deflated)
     }
 }
@@ -103,14 +115,15 @@ impl<'q> Raw<'q> {
         for pair in query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             if let Some((name, slot)) = raw.slot(name) {
-                if slot.replace(value).is_some() {
+                if slot.replace(value).is_some() && stands(Guard::QueryOnce) {
                     return Err(LogoutRefusal::ParameterTwice(name));
                 }
                 continue;
             }
             // Another spelling of one of our names is a second one to other readers.
             let plain = form_urlencoded::parse(name.as_bytes()).next();
-            if let Some((name, _)) = plain.as_ref().and_then(|(name, _)| raw.slot(name)) {
+            let plain = plain.as_ref().filter(|_| stands(Guard::QuerySpelling));
+            if let Some((name, _)) = plain.and_then(|(name, _)| raw.slot(name)) {
                 return Err(LogoutRefusal::ParameterEncoding(name));
             }
         }
@@ -136,7 +149,7 @@ fn decoded(name: &'static str, value: &str) -> Result<String, LogoutRefusal> {
     let mut rest = value;
     while let Some((_, after)) = rest.split_once('%') {
         let digits = after.as_bytes().get(..2).ok_or_else(wrong)?;
-        if !digits.iter().all(u8::is_ascii_hexdigit) {
+        if !digits.iter().all(u8::is_ascii_hexdigit) && stands(Guard::QueryEscapes) {
             return Err(wrong());
         }
         rest = after.get(2..).ok_or_else(wrong)?;
@@ -151,16 +164,17 @@ fn inflate(deflated: &[u8]) -> Result<Vec<u8>, LogoutRefusal> {
     let mut inflated = vec![];
     let mut step = [0; INFLATE_STEP_BYTES];
     loop {
-        let count = decoder.read(&mut step).map_err(|_| LogoutRefusal::DeflateInvalid)?;
+        let count = decoder.read(&mut step).map_err(|_| LogoutRefusal::DeflateInvalid);
+        let count = excused(Guard::DeflateValid, count)?;
         if count == 0 {
             break;
         }
         inflated.extend_from_slice(step.get(..count).unwrap_or_default());
-        if inflated.len() > INFLATED_BYTES_MAX {
+        if inflated.len() > INFLATED_BYTES_MAX && stands(Guard::InflatedSize) {
             return Err(LogoutRefusal::InflatedTooLarge);
         }
     }
-    if decoder.total_in() != deflated.len() as u64 {
+    if decoder.total_in() != deflated.len() as u64 && stands(Guard::DeflateTrailing) {
         return Err(LogoutRefusal::DeflateTrailing);
     }
     Ok(inflated)

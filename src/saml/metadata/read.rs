@@ -8,7 +8,9 @@ use super::{
 use crate::{
     domain::{Timestamp, url::WebUrl},
     saml::{
-        Connection, ConnectionError, Settings, connection, instant,
+        Connection, ConnectionError, Settings, connection,
+        guard::{Guard, excused, stands},
+        instant,
         limits::{KEYS_PER_CONNECTION_MAX, METADATA_BYTES_MAX},
         refusal::shown,
         signature, structure,
@@ -26,7 +28,7 @@ pub fn read_metadata(
     signers: Option<&MetadataSigners>,
     now: Timestamp,
 ) -> Result<IdpMetadata, MetadataError> {
-    if octets.len() > METADATA_BYTES_MAX {
+    if octets.len() > METADATA_BYTES_MAX && stands(Guard::MetadataSize) {
         return Err(MetadataError::TooLarge);
     }
     // XML 1.0 4.3.3: a byte order mark is not part of the document. Entra ID and AD FS send one.
@@ -36,12 +38,14 @@ pub fn read_metadata(
     let signature = check_entity(&received)?;
     match (signers, signature) {
         (None, _) => Document { tape: &received, rules }.read(now),
+        (Some(_), None) if !stands(Guard::MetadataSigned) => Document { tape: &received, rules }.read(now),
         (Some(_), None) => Err(MetadataError::SignatureMissing),
         (Some(signers), Some(signature)) => {
             let digested = signature::verify_message(&received, Tape::ROOT, signature, signers.keys())?;
-            let signed = digested.reread()?;
-            check_entity(&signed)?;
-            let metadata = Document { tape: &signed, rules }.read(now)?;
+            let reread = stands(Guard::Reread).then(|| digested.reread()).transpose()?;
+            let signed = reread.as_ref().unwrap_or(&received);
+            check_entity(signed)?;
+            let metadata = Document { tape: signed, rules }.read(now)?;
             Ok(IdpMetadata { signed: true, ..metadata })
         }
     }
@@ -50,19 +54,20 @@ pub fn read_metadata(
 /// SAML Metadata 2.3: the root is the only entity of the document (M-03), and a signature is its first child, if there is
 /// one at all (M-02). Gives the signature.
 fn check_entity(tape: &Tape<'_>) -> Result<Option<NodeId>, MetadataError> {
-    if !tape.is(Tape::ROOT, Namespace::MD, "EntityDescriptor") {
+    if !tape.is(Tape::ROOT, Namespace::MD, "EntityDescriptor") && stands(Guard::MetadataRoot) {
         return Err(MetadataError::Root { found: shown(tape.local(Tape::ROOT)) });
     }
     let entity = |id: &NodeId| {
         tape.namespace(*id) == Namespace::MD
             && matches!(tape.local(*id), "EntityDescriptor" | "EntitiesDescriptor")
     };
-    if tape.elements().filter(entity).count() != 1 {
+    if tape.elements().filter(entity).count() != 1 && stands(Guard::MetadataOneEntity) {
         return Err(MetadataError::SeveralEntities);
     }
     let is_signature = |id: &NodeId| tape.is(*id, Namespace::DS, "Signature");
     let first = tape.children(Tape::ROOT).next().filter(is_signature);
-    if tape.elements().filter(is_signature).count() != usize::from(first.is_some()) {
+    let placed = tape.elements().filter(is_signature).count() == usize::from(first.is_some());
+    if !placed && stands(Guard::SignaturePlace) {
         return Err(MetadataError::SignatureMisplaced);
     }
     Ok(first)
@@ -86,7 +91,7 @@ impl Document<'_, '_> {
         let entity_id = tape.attribute(Tape::ROOT, "entityID").unwrap_or_default();
         // SAML Metadata 2.3.2.
         let expected = self.rules.entity_id.as_deref().unwrap_or(&entity_id);
-        if entity_id != expected || entity_id.is_empty() {
+        if (entity_id != expected || entity_id.is_empty()) && stands(Guard::MetadataEntity) {
             return Err(MetadataError::EntityMismatch {
                 expected: shown(expected),
                 found: shown(&entity_id),
@@ -94,12 +99,13 @@ impl Document<'_, '_> {
         }
         let idp = self.idp()?;
         let valid_until = self.earliest(idp)?;
-        if let Some(until) = valid_until.filter(|until| *until <= now) {
+        if let Some(until) = valid_until.filter(|until| *until <= now && stands(Guard::MetadataValidity)) {
             return Err(MetadataError::Expired { until: until.to_string() });
         }
         let Keys { certificates, fingerprints, key_fingerprints } = self.keys(idp)?;
         let single_sign_on = self.endpoints(idp, "SingleSignOnService")?;
-        if !single_sign_on.iter().any(|sso| sso.binding == MetadataBinding::Redirect) {
+        let by_redirect = single_sign_on.iter().any(|sso| sso.binding == MetadataBinding::Redirect);
+        if !by_redirect && stands(Guard::MetadataBinding) {
             return Err(MetadataError::NoSingleSignOn);
         }
         let formats = tape.children(idp).filter(|child| tape.is(*child, Namespace::MD, "NameIDFormat"));
@@ -129,12 +135,14 @@ impl Document<'_, '_> {
         let speaks = |id: &NodeId| {
             let protocols = tape.attribute(*id, "protocolSupportEnumeration").unwrap_or_default();
             protocols.split_ascii_whitespace().any(|protocol| protocol == SAML_2_PROTOCOL)
+                || !stands(Guard::MetadataProtocol)
         };
         let is_idp = |id: &NodeId| tape.is(*id, Namespace::MD, "IDPSSODescriptor") && speaks(id);
         let mut roles = tape.children(Tape::ROOT).filter(is_idp);
         match (roles.next(), roles.next()) {
             (Some(idp), None) => Ok(idp),
-            (Some(_), Some(_)) => Err(MetadataError::SeveralIdps),
+            (Some(_), Some(_)) if stands(Guard::MetadataOneIdp) => Err(MetadataError::SeveralIdps),
+            (Some(idp), Some(_)) => Ok(idp),
             (None, _) => Err(MetadataError::NoIdp),
         }
     }
@@ -144,8 +152,13 @@ impl Document<'_, '_> {
         let mut earliest: Option<Timestamp> = None;
         for element in [Tape::ROOT, idp] {
             let Some(text) = self.tape.attribute(element, "validUntil") else { continue };
-            let until = instant::parse(&text)
-                .ok_or_else(|| MetadataError::Timestamp { attribute: "validUntil", found: shown(&text) })?;
+            let until = match instant::parse(&text) {
+                None if !stands(Guard::MetadataTimestamp) => continue,
+                until => until.ok_or_else(|| MetadataError::Timestamp {
+                    attribute: "validUntil",
+                    found: shown(&text),
+                })?,
+            };
             earliest = Some(earliest.map_or(until, |earlier| earlier.min(until)));
         }
         Ok(earliest)
@@ -156,7 +169,8 @@ impl Document<'_, '_> {
         for element in [Tape::ROOT, idp] {
             let Some(text) = self.tape.attribute(element, "cacheDuration") else { continue };
             let seconds =
-                duration::seconds(&text).ok_or_else(|| MetadataError::Duration { found: shown(&text) })?;
+                duration::seconds(&text).ok_or_else(|| MetadataError::Duration { found: shown(&text) });
+            let seconds = excused(Guard::MetadataDuration, seconds)?;
             shortest = Some(shortest.map_or(seconds, |shorter| shorter.min(seconds)));
         }
         Ok(shortest)
@@ -173,12 +187,15 @@ impl Document<'_, '_> {
             }
             match self.tape.attribute(descriptor, "use").as_deref() {
                 None | Some("signing") => {}
-                Some("encryption") => continue,
+                Some("encryption") if stands(Guard::MetadataKeySigns) => continue,
+                Some("encryption") => {}
+                Some(_) if !stands(Guard::MetadataKeyUse) => {}
                 Some(_) => return Err(MetadataError::KeyDescriptor { why: "has an unknown use" }),
             }
             let Some(certificate) = self.certificate(descriptor)? else { continue };
             let everybodys = self.rules.public_keys.iter().filter_map(|pem| X509::from_pem(pem).ok());
-            if everybodys.into_iter().any(|known| same_key(&known, &certificate)) {
+            let public = everybodys.into_iter().any(|known| same_key(&known, &certificate));
+            if public && stands(Guard::MetadataPublicKeys) {
                 return Err(MetadataError::KeyDescriptor {
                     why: "holds a development key, which everybody has",
                 });
@@ -187,19 +204,20 @@ impl Document<'_, '_> {
             if known {
                 continue;
             }
-            if found.len() >= KEYS_PER_CONNECTION_MAX {
+            if found.len() >= KEYS_PER_CONNECTION_MAX && stands(Guard::KeysPerConnection) {
                 return Err(ConnectionError::TooManyKeys.into());
             }
             found.push(certificate);
         }
-        if found.is_empty() {
+        if found.is_empty() && stands(Guard::MetadataKeyThere) {
             // M-08: the last key is gone, or there never was one.
             return Err(MetadataError::NoSigningKey);
         }
         let unreadable = || MetadataError::KeyDescriptor { why: "holds a certificate that cannot be read" };
         let pem = found.iter().map(|certificate| certificate.to_pem().map_err(|_| unreadable()));
         let certificates = pem.collect::<Result<Vec<_>, _>>()?;
-        Connection::new(Settings { certificates: certificates.clone(), ..Settings::default() })?;
+        let usable = Connection::new(Settings { certificates: certificates.clone(), ..Settings::default() });
+        excused(Guard::MetadataKeyStrength, usable.map(drop))?;
         let info = found.iter().map(|certificate| connection::info(certificate).ok_or_else(unreadable));
         let fingerprints = info.map(|info| info.map(|info| info.fingerprint_sha256));
         let spki = found.iter().map(|certificate| {
@@ -220,14 +238,15 @@ impl Document<'_, '_> {
         let mut certificates =
             self.tape.subtree(descriptor).filter(|id| self.tape.is(*id, Namespace::DS, "X509Certificate"));
         let (Some(first), second) = (certificates.next(), certificates.next()) else { return Ok(None) };
-        if second.is_some() {
+        if second.is_some() && stands(Guard::MetadataOneCertificate) {
             return Err(MetadataError::KeyDescriptor { why: "holds more than one certificate" });
         }
         let unreadable = || MetadataError::KeyDescriptor { why: "holds a certificate that cannot be read" };
         let text = self.tape.text(first).ok_or_else(unreadable)?;
         let packed: String = text.split_ascii_whitespace().collect();
-        let der = STANDARD.decode(packed).map_err(|_| unreadable())?;
-        X509::from_der(&der).map(Some).map_err(|_| unreadable())
+        let der = STANDARD.decode(packed).map_err(|_| unreadable());
+        let certificate = der.and_then(|der| X509::from_der(&der).map(Some).map_err(|_| unreadable()));
+        excused(Guard::MetadataCertificate, certificate)
     }
 
     /// The role's services of one kind with a binding that we speak, in order. A location that no browser may be sent to
@@ -248,12 +267,17 @@ impl Document<'_, '_> {
 
     fn check_location(&self, location: &str) -> Result<(), MetadataError> {
         let wrong = |why| Err(MetadataError::Location { location: shown(location), why });
-        let Ok(url) = WebUrl::parse(location) else { return wrong("is no https URL") };
+        let url = match WebUrl::parse(location) {
+            Ok(url) => url,
+            Err(_) if !stands(Guard::MetadataUrl) => return Ok(()),
+            Err(_) => return wrong("is no https URL"),
+        };
         let in_clear = self.rules.http_on_loopback && url.authority.is_loopback();
-        if !(url.https || in_clear) {
+        if !(url.https || in_clear) && stands(Guard::MetadataHttps) {
             return wrong("is not https");
         }
-        if self.rules.own_authorities.contains(&url.authority.shown(url.https)) {
+        let own = self.rules.own_authorities.contains(&url.authority.shown(url.https));
+        if own && stands(Guard::MetadataOwnHost) {
             return wrong("is on the gateway's own host");
         }
         Ok(())

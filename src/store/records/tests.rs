@@ -4,8 +4,9 @@ use proptest::{collection::vec, option, prelude::*};
 use super::*;
 use crate::domain::{
     AccessToken, AuthnDemand, BatchId, EnterpriseSlug, FormerMembership, HeldRemoval, Invitation,
-    InvitationId, InvitationSource, Membership, MembershipSource, NameId, OrganizationSlug, Pin, PinReason,
-    Profile, Role, Scope, Standing, Timestamp, TokenId,
+    InvitationId, InvitationReference, InvitationSecret, InvitationSource, MailSubject, Membership,
+    MembershipSource, NameId, OrganizationSlug, Pin, PinReason, Profile, Role, Scope, Standing, Timestamp,
+    TokenId,
 };
 
 fn time() -> impl Strategy<Value = Timestamp> {
@@ -110,9 +111,9 @@ fn invitation() -> impl Strategy<Value = Invitation> {
     let source = prop_oneof![Just(InvitationSource::Manual), Just(InvitationSource::Scim)];
     let parts = (any::<[u8; 16]>(), organization_slug(), role(), source, any::<String>(), time());
     let who = || option::of(any::<[u8; 16]>().prop_map(PersonId::from_bytes));
-    let mail = (any::<[u8; 32]>(), any::<u32>(), time());
+    let mail = (any::<[u8; 32]>(), any::<u32>(), time(), option::of(time()));
     (parts, option::of(time()), who(), who(), mail).prop_map(
-        |(parts, expires_at, person, inviter, (secret, sent, sent_at))| {
+        |(parts, expires_at, person, inviter, (secret, sent, sent_at, undeliverable_since))| {
             let (id, organization, role, source, email, invited_at) = parts;
             let id = InvitationId::from_bytes(id);
             Invitation {
@@ -128,6 +129,7 @@ fn invitation() -> impl Strategy<Value = Invitation> {
                 secret,
                 sent,
                 sent_at,
+                undeliverable_since,
             }
         },
     )
@@ -174,10 +176,18 @@ fn person() -> impl Strategy<Value = Person> {
 fn organization() -> impl Strategy<Value = Organization> {
     let owners = vec(any::<[u8; 16]>(), 0..4);
     let told = (option::of(any::<String>()), vec(any::<String>(), 0..3), option::of(any::<bool>()));
-    let counts = vec((time(), any::<u32>()), 0..4);
+    let counts = || vec((time(), any::<u32>()), 0..4);
+    let counts = (counts(), counts());
     let times = (option::of(time()), option::of(time()));
     (any::<[u8; 16]>(), organization_slug(), owners, told, times, counts).prop_map(
-        |(id, slug, owners, (display_name, aliases, managed), (created_at, unowned_since), removals)| {
+        |(
+            id,
+            slug,
+            owners,
+            (display_name, aliases, managed),
+            (created_at, unowned_since),
+            (removals, invited),
+        )| {
             Organization {
                 id: OrganizationId::from_bytes(id),
                 slug,
@@ -188,7 +198,43 @@ fn organization() -> impl Strategy<Value = Organization> {
                 owners: owners.into_iter().map(PersonId::from_bytes).collect(),
                 unowned_since,
                 removals,
+                invited,
             }
+        },
+    )
+}
+
+fn mail() -> impl Strategy<Value = QueuedMail> {
+    let reference = any::<[u8; 32]>().prop_map(InvitationReference::from_bytes);
+    let secret = any::<[u8; 32]>().prop_map(InvitationSecret::from_random);
+    let offer = (reference, role(), option::of(any::<String>()), secret, option::of(time()));
+    let subject = (0..3, organization_slug(), offer).prop_map(|(kind, organization, offer)| {
+        let (reference, role, inviter, secret, expires_at) = offer;
+        match kind {
+            0 => MailSubject::Removed { organization },
+            1 => MailSubject::InvitationCancelled { organization },
+            _ => MailSubject::Invitation { organization, reference, role, inviter, secret, expires_at },
+        }
+    });
+    (any::<[u8; 16]>(), any::<String>(), subject, time(), time(), any::<u32>()).prop_map(
+        |(id, to, subject, queued_at, due_at, attempts)| QueuedMail {
+            id: MailId::from_bytes(id),
+            to,
+            subject,
+            queued_at,
+            due_at,
+            attempts,
+        },
+    )
+}
+
+fn recovery_codes() -> impl Strategy<Value = RecoveryCodes> {
+    (any::<[u8; 16]>(), time(), vec(any::<[u8; 32]>(), 0..20), 0_usize..20).prop_map(
+        |(person, generated_at, hashes, used)| RecoveryCodes {
+            person: PersonId::from_bytes(person),
+            generated_at,
+            hashes,
+            used,
         },
     )
 }
@@ -278,6 +324,15 @@ proptest! {
     #[test]
     fn invitees_come_back_equal(invitee in invitee()) {
         prop_assert_eq!(decode_invitee(invitee.address, &encode_invitee(&invitee)).unwrap(), invitee);
+    }
+
+    #[test]
+    fn mails_and_recovery_codes_read_as_written(mail in mail(), codes in recovery_codes()) {
+        let stored = encode_mail(&mail);
+        prop_assert_eq!(decode_mail(mail.id, &stored).unwrap(), mail.clone());
+        let (due, id) = decode_due(&encode_due(mail.due_at, mail.id)).unwrap();
+        prop_assert_eq!((due.as_millisecond(), id), (mail.due_at.as_millisecond().max(0), mail.id));
+        prop_assert_eq!(decode_recovery_codes(&encode_recovery_codes(&codes)).unwrap(), codes);
     }
 
     #[test]

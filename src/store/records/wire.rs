@@ -1,10 +1,12 @@
 //! The shapes of the records, and their way to the domain and back: sign-ins, sessions and documents here, people and what
 //! they belong to in `people`.
+mod mail;
 mod people;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-pub(super) use people::{Invitee, Organization, Person};
+pub(super) use mail::{QueuedMail, RecoveryCodes};
+pub(super) use people::{Invitee, Organization, Person, TokenHolder};
 
 use crate::{
     domain::{

@@ -3,9 +3,11 @@
 pub mod audit;
 pub mod binding;
 mod identities;
+pub mod program;
+mod quadratic;
 mod replays;
 pub mod store;
-mod syscalls;
+pub mod syscalls;
 mod table;
 pub mod tenants;
 pub mod world;

@@ -167,6 +167,11 @@ impl World {
 
     /// Two requests are outstanding, as if the browser had been sent to the IdP twice. Those that were answered are again.
     pub async fn open_sign_ins(&self, enterprise: &str, acs_url: &str) {
+        self.open_sign_ins_asking(enterprise, acs_url, &AuthnDemand::default()).await;
+    }
+
+    /// The same, where the requests asked something of the sign-in.
+    pub async fn open_sign_ins_asking(&self, enterprise: &str, acs_url: &str, demand: &AuthnDemand) {
         let directory = self.gateway.running.as_ref().unwrap().directory.clone();
         let now = forge::now();
         for handle in HANDLES {
@@ -177,7 +182,7 @@ impl World {
                 relay_state: RELAY_STATE.into(),
                 return_to: "/after".into(),
                 replaces: None,
-                demand: AuthnDemand::default(),
+                demand: demand.clone(),
                 issued_at: now,
                 expires_at: now + std::time::Duration::from_secs(600),
             };
@@ -193,19 +198,24 @@ impl World {
 
     /// Sends a POST and sees what it sets in motion.
     pub fn post(&self, post: &Post<'_>) -> Seen {
-        self.exchange(post, |client, octets| client.send(octets))
+        self.send("POST", post)
+    }
+
+    /// The same by any method.
+    pub fn send(&self, method: &str, post: &Post<'_>) -> Seen {
+        self.exchange(method, post, |client, octets| client.send(octets))
     }
 
     /// [`Self::post`] of a body that the gateway need not read to its end.
     pub fn post_until_answer(&self, post: &Post<'_>) -> Seen {
-        self.exchange(post, |client, octets| drop(std::io::Write::write_all(&mut client.0, octets)))
+        self.exchange("POST", post, |client, octets| drop(std::io::Write::write_all(&mut client.0, octets)))
     }
 
-    fn exchange(&self, post: &Post<'_>, send: impl FnOnce(&mut Client, &[u8])) -> Seen {
+    fn exchange(&self, method: &str, post: &Post<'_>, send: impl FnOnce(&mut Client, &[u8])) -> Seen {
         let request_id = format!("{}{}", audit::REQUEST_ID_PREFIX, REQUESTS.fetch_add(1, Ordering::SeqCst));
         let Post { host, path, fields, body } = post;
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {host}\r\nX-Request-Id: {request_id}\r\nConnection: close\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nX-Request-Id: {request_id}\r\nConnection: close\r\n\
              Sec-Fetch-Mode: navigate\r\nAccept: text/html\r\n{fields}Content-Length: {}\r\n\r\n",
             body.len()
         );
@@ -255,11 +265,22 @@ impl World {
         assert_eq!(seen.writes, 0, "{name}: writes to the store");
     }
 
+    /// [`Self::expect_refused`] for a message to the SLO URL.
+    pub fn expect_logout_refused(&self, name: &str, seen: &Seen, reason: &str) {
+        let status = if seen.answer.status == 400 { 400 } else { 403 };
+        self.expect_refusal_as("saml.logout_refused", name, seen, status, reason);
+        assert_eq!(seen.writes, 0, "{name}: writes to the store");
+    }
+
     /// [`Self::expect_refused`] where one-time marks were set on the way.
     pub fn expect_refusal(&self, name: &str, seen: &Seen, status: u16, reason: &str) {
+        self.expect_refusal_as("saml.response_refused", name, seen, status, reason);
+    }
+
+    fn expect_refusal_as(&self, action: &str, name: &str, seen: &Seen, status: u16, reason: &str) {
         let Seen { answer, request_id, forwarded, audit, .. } = seen;
         let said: Vec<_> = audit.iter().map(|line| (&line["action"], &line["reason"])).collect();
-        assert_eq!(said, [(&"saml.response_refused".into(), &reason.into())], "{name}");
+        assert_eq!(said, [(&action.into(), &reason.into())], "{name}");
         assert_eq!(answer.status, status, "{name}: {}", answer.body);
         assert_eq!(*forwarded, 0, "{name}: requests to the origin server");
         expect_bare(name, answer, request_id);

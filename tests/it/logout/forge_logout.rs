@@ -6,8 +6,8 @@ use flate2::{Compression, write::DeflateEncoder};
 use portcullis::domain::Timestamp;
 
 use crate::saml::forge::{
-    Attributes, DS, ENVELOPED, EXC, SAML, SAMLP, attributes, digest_uri, method, sign_octets, signature_uri,
-    spelled, transform,
+    Attributes, DS, ENVELOPED, EXC, SAML, SAMLP, aimed, attributes, digest_uri, method, sign_octets,
+    signature_uri, spelled, transform,
 };
 
 pub const PERSISTENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";
@@ -66,10 +66,10 @@ impl Message {
 
     fn with(&self, signature: &str) -> String {
         let (element, attributes) = (self.element, spelled(&self.attributes));
-        format!(
+        aimed(&format!(
             "<samlp:{element} xmlns:samlp=\"{SAMLP}\"{attributes}>{}{signature}{}</samlp:{element}>",
             self.issuer, self.rest
-        )
+        ))
     }
 
     /// With an enveloped signature.
@@ -86,6 +86,7 @@ impl Message {
             method("DigestMethod", digest_uri("sha256")),
             STANDARD.encode(digest),
         );
+        let content = aimed(&content);
         let info = format!("<ds:SignedInfo xmlns:ds=\"{DS}\">{content}</ds:SignedInfo>");
         let value = STANDARD.encode(sign_octets(self.key, self.algorithm, info.as_bytes()));
         self.with(&format!(

@@ -30,15 +30,17 @@ use crate::{
 };
 
 mod encrypted;
-mod fixtures;
+pub mod fixtures;
 mod flows;
 mod foreign;
 pub mod forge_logout;
-mod refused;
+pub mod refused;
 mod replicas;
 mod returns;
 mod streams;
-mod tenants;
+mod syscalls;
+mod table;
+pub mod tenants;
 mod told;
 mod written;
 
@@ -49,7 +51,7 @@ static WRITTEN: Mutex<Option<HashMap<String, Arc<Log>>>> = Mutex::new(None);
 static CALLS: AtomicUsize = AtomicUsize::new(0);
 
 /// A gateway with single logout whose IdP signs with the key `idp-rsa` of the fixtures.
-async fn gateway(backend: Backend, binding: &'static str) -> TestGateway {
+pub async fn gateway(backend: Backend, binding: &'static str) -> TestGateway {
     gateway_with(backend, binding, |overrides| overrides).await
 }
 
@@ -73,16 +75,21 @@ async fn gateway_with(
     gateway
 }
 
-fn token(browser: &Browser) -> SessionToken {
+pub fn token(browser: &Browser) -> SessionToken {
     SessionToken::parse(browser.cookie("localhost", SESSION).expect("a session cookie")).unwrap()
 }
 
 impl TestGateway {
-    fn slo_url(&self) -> String {
+    /// What is written to the store, if [`gateway`] made it.
+    pub fn log(&self) -> Option<Arc<Log>> {
+        WRITTEN.lock().unwrap().as_ref().and_then(|logs| logs.get(&self.url)).cloned()
+    }
+
+    pub fn slo_url(&self) -> String {
         format!("{}/saml/slo", self.url)
     }
 
-    async fn signed_in(&self, person: &str) -> (Browser, Session) {
+    pub async fn signed_in(&self, person: &str) -> (Browser, Session) {
         let mut browser = browser();
         assert_eq!(self.sign_in(&mut browser, person).await.status, 200);
         let directory = &self.running.as_ref().unwrap().directory;
@@ -91,7 +98,7 @@ impl TestGateway {
     }
 
     /// The IdP's word that a person signed out of these sessions.
-    fn logout_request(&self, person: &str, indexes: &[&str]) -> Message {
+    pub fn logout_request(&self, person: &str, indexes: &[&str]) -> Message {
         Message::request(&self.idp_entity_id, &self.slo_url(), &format!("{person}@example.com"), indexes)
     }
 
@@ -100,7 +107,8 @@ impl TestGateway {
         let port = self.running.as_ref().unwrap().public_address.port();
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let id = format!("{}logout-{}", audit::REQUEST_ID_PREFIX, CALLS.fetch_add(1, Ordering::SeqCst));
+        // Of one length, so that answers are.
+        let id = format!("{}logout-{:06}", audit::REQUEST_ID_PREFIX, CALLS.fetch_add(1, Ordering::SeqCst));
         let head = format!(
             "{method} {target} HTTP/1.1\r\nHost: localhost:{port}\r\nX-Request-Id: {id}\r\nConnection: close\r\n\
              Content-Length: {}\r\n{fields}\r\n",
@@ -115,15 +123,15 @@ impl TestGateway {
         (answer.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0), answer)
     }
 
-    fn redirect(&self, query: &str) -> (u16, String) {
+    pub fn redirect(&self, query: &str) -> (u16, String) {
         self.call("GET", &format!("/saml/slo?{query}"), "", "")
     }
 
-    fn post(&self, form: &str) -> (u16, String) {
+    pub fn post(&self, form: &str) -> (u16, String) {
         self.call("POST", "/saml/slo", "Content-Type: application/x-www-form-urlencoded\r\n", form)
     }
 
-    fn soap(&self, envelope: &str) -> (u16, String) {
+    pub fn soap(&self, envelope: &str) -> (u16, String) {
         self.call("POST", "/saml/slo", "Content-Type: text/xml; charset=utf-8\r\n", envelope)
     }
 
@@ -145,7 +153,7 @@ impl TestGateway {
         send: impl FnOnce() -> (u16, String),
     ) {
         let before = self.counted(reason).await;
-        let log = WRITTEN.lock().unwrap().as_ref().and_then(|logs| logs.get(&self.url)).cloned();
+        let log = self.log();
         let writes = log.as_ref().map(|log| log.writes());
         let (status, answer) = send();
         assert_eq!(log.map(|log| log.writes()), writes, "{name}: nothing is written: {answer}");

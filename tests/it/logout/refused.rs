@@ -398,8 +398,10 @@ async fn l_08_nobody_is_signed_out_by_another_site() {
         "Origin: https://evil.example\r\n".into(),
         format!("Origin: {host}.evil.example\r\n"),
     ] {
+        let writes = gateway.log().expect("a log").writes();
         let (status, answer) = gateway.call("POST", "/saml/logout", &format!("{session}{fields}"), "");
         assert_eq!(status, 403, "{fields}: {answer}");
+        assert_eq!(gateway.log().expect("a log").writes(), writes, "{fields}: writes to the store");
         assert!(!answer.to_ascii_lowercase().contains("set-cookie:"), "{fields}: {answer}");
         assert!(gateway.identity(&mut alice).await.is_some(), "{fields}");
     }
@@ -426,8 +428,10 @@ async fn l_09_a_sign_out_leads_nowhere_else() {
         "/a%0d%0aSet-Cookie: a=b",
     ] {
         let target = format!("/saml/logout?return_to={}", escaped(target));
+        let writes = gateway.log().expect("a log").writes();
         let (status, answer) = gateway.call("POST", &target, &session, "");
         assert_eq!(status, 400, "{target}: {answer}");
+        assert_eq!(gateway.log().expect("a log").writes(), writes, "{target}: writes to the store");
         assert!(gateway.identity(&mut alice).await.is_some(), "{target}");
     }
     let twice = "/saml/logout?return_to=/a&return_to=/b";

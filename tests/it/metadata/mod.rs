@@ -1,8 +1,10 @@
 //! Metadata: reading an IdP's, taking it up while the gateway runs, writing ours, the commands.
-mod document;
+pub mod document;
 mod import;
 mod own;
-mod read;
-mod refresh;
+pub mod read;
+pub mod refresh;
 mod reload;
-mod server;
+pub mod server;
+mod syscalls;
+mod table;

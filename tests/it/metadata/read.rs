@@ -14,15 +14,15 @@ use crate::saml::forge::{self, DS, IDP, Sign};
 const DEVELOPMENT_CERTIFICATE: &[u8] = include_bytes!("../../../certs/development-idp.crt");
 
 /// A document, whether its signer is pinned, and the outcome that it is owed.
-struct Case {
-    name: &'static str,
+pub struct Case {
+    pub name: &'static str,
     /// `None` for taken.
-    code: Option<&'static str>,
-    pinned: bool,
-    octets: Vec<u8>,
+    pub code: Option<&'static str>,
+    pub pinned: bool,
+    pub octets: Vec<u8>,
 }
 
-fn rules() -> MetadataRules {
+pub fn rules() -> MetadataRules {
     let own_authorities = vec!["sp.example.com".into(), "app.example.com:8443".into()];
     MetadataRules {
         entity_id: Some(IDP.into()),
@@ -37,7 +37,7 @@ fn read_at(octets: &[u8], pinned: bool, now: Timestamp) -> Result<IdpMetadata, M
     read_metadata(octets, &rules(), signers.as_ref(), now)
 }
 
-fn read(octets: &[u8], pinned: bool) -> Result<IdpMetadata, MetadataError> {
+pub fn read(octets: &[u8], pinned: bool) -> Result<IdpMetadata, MetadataError> {
     read_at(octets, pinned, forge::now())
 }
 
@@ -60,7 +60,7 @@ fn signed(name: &'static str, code: Option<&'static str>, edit: impl FnOnce(Stri
     Case { name, code, pinned: true, octets: edit(xml).into_bytes() }
 }
 
-fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Case> {
     [taken(), lives(), entities(), signatures(), keys(), locations(), bombs()].into_iter().flatten().collect()
 }
 
@@ -212,6 +212,15 @@ fn signatures() -> Vec<Case> {
         signed("M-02-comment", Some("signature_comment"), |xml| {
             xml.replace("<ds:DigestValue>", "<ds:DigestValue><!-- -->")
         }),
+        signed("M-02-attributes-of-the-canonical-form", Some("attributes_exceeded"), |_| {
+            let prefixes = || (0..55).map(|n| format!("p{n:02}"));
+            let declared: String = prefixes().map(|p| format!(" xmlns:{p}=\"urn:{p}\"")).collect();
+            let used: String = prefixes().map(|p| format!(" {p}:a=\"\"")).collect();
+            let before = format!("<md:Extensions><x{declared}{used}></x></md:Extensions>");
+            let xml = Document { before, sign: Some(Sign::default()), ..Document::default() }.xml();
+            let bare = xml.replacen(&format!("<x{declared}"), "<x", 1);
+            bare.replacen("<md:EntityDescriptor", &format!("<md:EntityDescriptor{declared}"), 1)
+        }),
         pinned("M-02-sha1", "signature_algorithm", genuine.replace("#rsa-sha256", "#rsa-sha1")),
         // Without a pin a signature says nothing, so a wrong one does not matter.
         Case {
@@ -309,7 +318,7 @@ fn bombs() -> Vec<Case> {
 }
 
 fn fresh_certificate() -> Vec<u8> {
-    crate::store_tls::certificate("fresh", None).0.to_pem().unwrap()
+    crate::support::certificates::certificate("fresh", None).0.to_pem().unwrap()
 }
 
 #[test]

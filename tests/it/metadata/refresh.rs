@@ -20,6 +20,7 @@ use super::{
     server::MetadataServer,
 };
 use crate::{
+    attacks::store::{self, Recording},
     saml::forge::Sign,
     support::gateway::{BACKENDS, Backend, Setup, TestGateway},
 };
@@ -32,7 +33,8 @@ const DEVELOPMENT_CERTIFICATE: &[u8] = include_bytes!("../../../certs/developmen
 pub struct World {
     pub gateway: TestGateway,
     pub server: MetadataServer,
-    log: Log,
+    pub log: Log,
+    written: Arc<store::Log>,
     _guard: DefaultGuard,
 }
 
@@ -50,7 +52,7 @@ impl Write for Log {
 }
 
 impl Log {
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
     }
 
@@ -84,9 +86,12 @@ impl World {
                 .set("enterprise.example.saml.metadata_internal_networks", "127.0.0.0/8");
             change(overrides)
         };
-        let setup = Setup { idp_from_metadata: true, change: Box::new(first), ..Setup::new(backend) };
+        let mut setup = Setup { idp_from_metadata: true, change: Box::new(first), ..Setup::new(backend) };
+        let written = Arc::<store::Log>::default();
+        let log_of_store = written.clone();
+        setup.wrap = Box::new(move |inner| Arc::new(Recording { inner, log: log_of_store }));
         let gateway = TestGateway::set_up(setup).await;
-        Self { gateway, server, log, _guard }
+        Self { gateway, server, log, written, _guard }
     }
 
     pub fn handle(&self) -> Handle {
@@ -104,17 +109,17 @@ impl World {
         }
     }
 
-    async fn refresh(&self) -> Result<Outcome, &'static str> {
+    pub async fn refresh(&self) -> Result<Outcome, &'static str> {
         self.handle().refresh().await.map_err(|error| error.code())
     }
 
-    async fn take(&self, document: &Document) -> Result<Outcome, &'static str> {
+    pub async fn take(&self, document: &Document) -> Result<Outcome, &'static str> {
         self.server.serve(&document.xml());
         self.refresh().await
     }
 
     /// Whether alice ends at the application.
-    async fn signs_in(&self) -> bool {
+    pub async fn signs_in(&self) -> bool {
         self.gateway.sign_in(&mut Browser::new(), "alice").await.status == 200
     }
 
@@ -124,11 +129,13 @@ impl World {
         Browser::new().open(&url).await.unwrap().status.as_u16()
     }
 
-    /// The owed outcome: refused for this reason, one audit event that names it, everything else as it was.
+    /// The owed outcome: refused for this reason, one audit event that names it, nothing written, everything else as it was.
     async fn refuses(&self, code: &str) {
         let before = self.log.refusals().len();
         let certificates = self.certificates().await;
+        let writes = self.written.writes();
         assert_eq!(self.refresh().await.map_err(str::to_owned), Err(code.to_owned()), "{}", self.log.text());
+        assert_eq!(self.written.writes(), writes, "{code}: writes to the store");
         let refusals = self.log.refusals();
         assert_eq!(refusals.len(), before + 1, "{code}: {refusals:?}");
         let reason = format!("\\\"reason\\\":\\\"{code}\\\"");

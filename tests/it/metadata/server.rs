@@ -14,6 +14,8 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+use crate::support::certificates::certificate;
+
 /// Stops with the runtime.
 pub struct MetadataServer {
     /// `https://127.0.0.1:PORT/metadata?a=b`
@@ -35,8 +37,8 @@ struct Shared {
 impl MetadataServer {
     /// Answers 404 until told otherwise.
     pub async fn start() -> Self {
-        let (authority, authority_key) = crate::store_tls::certificate("authority", None);
-        let (leaf, leaf_key) = crate::store_tls::certificate("leaf", Some((&authority, &authority_key)));
+        let (authority, authority_key) = certificate("authority", None);
+        let (leaf, leaf_key) = certificate("leaf", Some((&authority, &authority_key)));
         let chain = vec![CertificateDer::from(leaf.to_der().unwrap())];
         let key = PrivateKeyDer::from_pem_slice(&leaf_key.private_key_to_pem_pkcs8().unwrap()).unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(rustls_openssl::default_provider()))

@@ -4,7 +4,7 @@ use portcullis::saml::Reason;
 use super::{
     Case,
     forge::{self, SAML, Sign, Spec},
-    seal::{Place, Seal},
+    seal::{self, Place, Seal},
 };
 
 const FAILED: Reason = Reason::DecryptionFailed;
@@ -50,6 +50,17 @@ fn algorithms() -> Vec<Case> {
                 "rsa-oaep-mgf1p\">",
                 "rsa-oaep-mgf1p\"><ds:DigestMethod Algorithm=\"urn:md5\"></ds:DigestMethod>",
             )
+        }),
+        edited("S-72-key-parameter-unknown", |xml| {
+            xml.replace(
+                "rsa-oaep-mgf1p\">",
+                "rsa-oaep-mgf1p\"><x:Other xmlns:x=\"urn:x\" Algorithm=\"urn:x\"></x:Other>",
+            )
+        }),
+        edited("S-72-digest-twice", |xml| {
+            let method =
+                format!("<ds:DigestMethod Algorithm=\"{}\"></ds:DigestMethod>", forge::digest_uri("sha1"));
+            xml.replace("rsa-oaep-mgf1p\">", &format!("rsa-oaep-mgf1p\">{}", method.repeat(2)))
         }),
         edited("S-72-oaep-parameters", |xml| {
             xml.replace("rsa-oaep-mgf1p\">", "rsa-oaep-mgf1p\"><xenc:OAEPparams>AAAA</xenc:OAEPparams>")
@@ -101,8 +112,23 @@ pub fn octets() -> Vec<Case> {
                 )
             };
         }),
+        content("S-72-no-utf8", |_| seal::gcm(&Seal::default().content_key, &not_utf8())),
+        // Encrypted under what stands in for a content key that does not come out, as nobody can who has not our private key.
+        sealed("S-72-under-the-stand-in", |seal| {
+            seal.key_cipher = |_| GARBAGE.to_vec();
+            seal.content_key = seal::stand_in("sp-decryption", &GARBAGE);
+        }),
         edited("S-72-not-base64", |xml| xml.replacen("CipherValue>", "CipherValue>*", 1)),
     ]
+}
+
+/// What decrypts to nothing of a key's form.
+const GARBAGE: [u8; 256] = [1; 256];
+
+fn not_utf8() -> Vec<u8> {
+    let genuine = Spec::default().assertion_xml();
+    let at = genuine.find("alice").expect("alice");
+    [&genuine.as_bytes()[..at], b"\xff", &genuine.as_bytes()[at..]].concat()
 }
 
 /// S-74: keys that lead elsewhere, or in circles.
@@ -214,6 +240,15 @@ fn shapes() -> Vec<Case> {
         edited("encrypted-twice", |xml| {
             let (from, to) = (xml.find("<xenc:EncryptedData").unwrap(), xml.find("</saml:").unwrap());
             xml.replacen(&xml[from..to], &xml[from..to].repeat(2), 1)
+        }),
+        edited("encrypted-under-another-name", |xml| {
+            xml.replace("xenc:EncryptedData", "xenc:EncryptedDatum")
+        }),
+        edited("encrypted-method-with-an-attribute", |xml| {
+            xml.replacen("<xenc:EncryptionMethod ", "<xenc:EncryptionMethod xml:lang=\"en\" ", 1)
+        }),
+        sealed("encrypted-certificate-not-base64", |seal| {
+            seal.key_info = "<ds:X509Data><ds:X509Certificate>*</ds:X509Certificate></ds:X509Data>".into();
         }),
         edited("encrypted-content-type", |xml| xml.replace("xmlenc#Element", "xmlenc#Content")),
         edited("encrypted-encoding", |xml| xml.replace(" Type=", " Encoding=\"urn:x\" Type=")),

@@ -5,7 +5,7 @@ use super::{
     Case, ciphertexts,
     encrypted::{connection, encrypted_attribute, encrypted_id, stranger},
     forge::{self, SAML, Sign, Spec, judge, usual_connection},
-    seal::{Seal, pair},
+    seal::{self, Seal, pair},
 };
 
 const FAILED: Reason = Reason::DecryptionFailed;
@@ -243,6 +243,25 @@ fn s_72_weak_algorithms_fail_alike() {
         };
         assert_eq!(reason(&weak, &Seal { key_cipher, ..seal.clone() }.response(&signed)), Some(FAILED));
     }
+}
+
+/// A padding of more than a block, over a whole message: only the padding is wrong. For a connection that takes CBC.
+pub fn overpadded() -> (Connection, String) {
+    let weak = connection(&["sp-decryption"], |settings| settings.allow_padding_oracle_cbc = true);
+    let seal = Seal {
+        content: "aes256-cbc",
+        cipher: |_| {
+            seal::overpadded(&Seal::default().content_key, Spec::default().assertion_xml().as_bytes())
+        },
+        ..Seal::default()
+    };
+    (weak, seal.response(&Spec { sign_response: Some(Sign::default()), ..Spec::default() }))
+}
+
+#[test]
+fn s_72_a_padding_is_of_one_block() {
+    let (weak, response) = overpadded();
+    assert_eq!(reason(&weak, &response), Some(FAILED));
 }
 
 /// S-66: three keys of ours, and nothing that says which.

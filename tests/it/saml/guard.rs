@@ -17,7 +17,7 @@ fn compile(debug_assertions: &str) -> (bool, String) {
         ])
         .args(["-C", &format!("debug-assertions={debug_assertions}"), "-o"])
         .arg(folder.path().join("guard.rmeta"))
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/src/saml/guard.rs"))
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/src/saml/guard/mod.rs"))
         .output()
         .expect("rustc, which compiled this");
     (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())

@@ -5,7 +5,7 @@ mod accepted;
 mod attacks;
 mod ciphertexts;
 mod connection;
-mod decryption;
+pub mod decryption;
 mod demands;
 pub mod encrypted;
 pub mod fixtures;

@@ -3,9 +3,11 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use openssl::{
     md::{Md, MdRef},
+    pkey::PKey,
     pkey_ctx::PkeyCtx,
     rsa::Padding,
-    symm::{self, Cipher},
+    sha::sha256,
+    symm::{self, Cipher, Crypter, Mode},
     x509::X509,
 };
 
@@ -168,10 +170,7 @@ impl Seal {
             false => &self.content_key[..],
         };
         if self.content.ends_with("gcm") {
-            let cipher = if key.len() == 16 { Cipher::aes_128_gcm() } else { Cipher::aes_256_gcm() };
-            let (iv, mut tag) = ([7; 12], [0; 16]);
-            let text = symm::encrypt_aead(cipher, key, Some(&iv), &[], plaintext, &mut tag).expect("AES");
-            return [&iv[..], &text, &tag].concat();
+            return gcm(key, plaintext);
         }
         let cipher = if key.len() == 16 { Cipher::aes_128_cbc() } else { Cipher::aes_256_cbc() };
         let iv = [7; 16];
@@ -179,6 +178,33 @@ impl Seal {
         let text = symm::encrypt(cipher, key, Some(&iv), plaintext).expect("AES");
         [&iv[..], &text].concat()
     }
+}
+
+/// What AES-GCM makes of octets: initialization vector, ciphertext and tag.
+pub fn gcm(key: &[u8], plaintext: &[u8]) -> Vec<u8> {
+    let cipher = if key.len() == 16 { Cipher::aes_128_gcm() } else { Cipher::aes_256_gcm() };
+    let (iv, mut tag) = ([7; 12], [0; 16]);
+    let text = symm::encrypt_aead(cipher, key, Some(&iv), &[], plaintext, &mut tag).expect("AES");
+    [&iv[..], &text, &tag].concat()
+}
+
+/// What AES-256-CBC makes of octets whose last one counts more padding than a block holds.
+pub fn overpadded(key: &[u8], plaintext: &[u8]) -> Vec<u8> {
+    let padding = 32 - plaintext.len() % 16;
+    let padded = [plaintext, &vec![u8::try_from(padding).expect("small"); padding]].concat();
+    let mut crypter = Crypter::new(Cipher::aes_256_cbc(), Mode::Encrypt, key, Some(&[7; 16])).expect("AES");
+    crypter.pad(false);
+    let mut text = vec![0; padded.len() + 16];
+    let length = crypter.update(&padded, &mut text).expect("AES");
+    [&[7; 16], &text[..length]].concat()
+}
+
+/// What our side goes on with for an encrypted content key that does not decrypt.
+pub fn stand_in(to: &str, key_cipher: &[u8]) -> Vec<u8> {
+    let key = PKey::private_key_from_pem(&pair(to)).expect("a key");
+    let secret =
+        sha256(&[&b"portcullis implicit rejection"[..], &key.private_key_to_der().expect("DER")].concat());
+    sha256(&[&secret, key_cipher].concat()).to_vec()
 }
 
 /// A key of `fixtures/saml/keys` with its certificate.

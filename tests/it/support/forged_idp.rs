@@ -1,4 +1,6 @@
 //! An IdP that says whatever a test wants it to: the forge, before a whole gateway that trusts its key.
+use std::sync::Arc;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use percent_encoding::percent_decode_str;
 use portcullis::{
@@ -6,6 +8,7 @@ use portcullis::{
     demo::browser::{Browser, Form, Page},
     domain::{PersonId, RequestId, SignInHandle, StableId, Timestamp},
     edge::cookies::SESSION,
+    store::Store,
 };
 
 use super::gateway::{Backend, TestGateway};
@@ -18,6 +21,15 @@ pub struct ForgedIdp {
 
 impl ForgedIdp {
     pub async fn new(change: impl FnOnce(Overrides) -> Overrides + 'static) -> Self {
+        Self::on(Backend::Embedded, change, |store| store).await
+    }
+
+    /// `wrap` is the last word on the store.
+    pub async fn on(
+        backend: Backend,
+        change: impl FnOnce(Overrides) -> Overrides + 'static,
+        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store> + 'static,
+    ) -> Self {
         let certificate = format!("{}/fixtures/saml/keys/idp-rsa.cert.pem", env!("CARGO_MANIFEST_DIR"));
         let change = move |overrides: Overrides| {
             let forged = overrides
@@ -25,7 +37,7 @@ impl ForgedIdp {
                 .set("enterprise.example.saml.certificates", certificate);
             change(forged)
         };
-        let mut gateway = TestGateway::start_with(Backend::Embedded, change, |store| store).await;
+        let mut gateway = TestGateway::start_with(backend, change, wrap).await;
         gateway.idp_entity_id = forge::IDP.into();
         Self { gateway }
     }

@@ -1,8 +1,10 @@
 //! What integration tests stand on: child processes, a real browser, a real Redis, an IdP of other
 //! hands, and whole gateways.
+pub mod certificates;
 pub mod foreign;
 pub mod forged_idp;
 pub mod gateway;
+pub mod mail_server;
 pub mod ports;
 pub mod process;
 pub mod pysaml2;

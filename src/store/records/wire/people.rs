@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Name, Shown, V, V1, V2, corrupt, millis, time};
+use super::{Name, Shown, V, V1, V2, corrupt, enterprise, millis, time};
 use crate::{
     domain::{
         self, AddressId, BatchId, EnterpriseId, InvitationId, InvitationSource, MembershipSource,
@@ -95,6 +95,17 @@ struct Token {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(in crate::store::records) struct TokenHolder {
+    v: V1,
+    enterprise: String,
+    enterprise_id: String,
+    person: String,
+    token: String,
+    used: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(in crate::store::records) struct Organization {
     v: V2,
     slug: String,
@@ -110,6 +121,8 @@ pub(in crate::store::records) struct Organization {
     unowned: Option<i64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     removals: Vec<(i64, u32)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    invited: Vec<(i64, u32)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -136,6 +149,8 @@ struct Invitation {
     hash: String,
     sent: u32,
     sent_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    undeliverable: Option<i64>,
 }
 
 impl From<&domain::Person> for Person {
@@ -210,7 +225,8 @@ impl From<&domain::Organization> for Organization {
             created: organization.created_at.map(millis),
             owners: organization.owners.iter().map(PersonId::to_string).collect(),
             unowned: organization.unowned_since.map(millis),
-            removals: organization.removals.iter().map(|(at, count)| (millis(*at), *count)).collect(),
+            removals: counts(&organization.removals),
+            invited: counts(&organization.invited),
         }
     }
 }
@@ -218,7 +234,6 @@ impl From<&domain::Organization> for Organization {
 impl Organization {
     pub fn into_domain(self, id: OrganizationId) -> Result<domain::Organization, StoreError> {
         let owner = |text: &String| person(text);
-        let removals = self.removals.into_iter();
         Ok(domain::Organization {
             id,
             slug: slug(&self.slug)?,
@@ -228,9 +243,8 @@ impl Organization {
             created_at: self.created.map(time).transpose()?,
             owners: self.owners.iter().map(owner).collect::<Result<BTreeSet<_>, _>>()?,
             unowned_since: self.unowned.map(time).transpose()?,
-            removals: removals
-                .map(|(at, count)| Ok((time(at)?, count)))
-                .collect::<Result<_, StoreError>>()?,
+            removals: all(self.removals, counted)?,
+            invited: all(self.invited, counted)?,
         })
     }
 }
@@ -340,6 +354,32 @@ impl Token {
     }
 }
 
+impl From<&domain::TokenHolder> for TokenHolder {
+    fn from(holder: &domain::TokenHolder) -> Self {
+        Self {
+            v: V,
+            enterprise: holder.enterprise.to_string(),
+            enterprise_id: holder.enterprise_id.to_string(),
+            person: holder.person.to_string(),
+            token: holder.token.to_string(),
+            used: holder.last_used_at.map(millis),
+        }
+    }
+}
+
+impl TokenHolder {
+    pub fn into_domain(self) -> Result<domain::TokenHolder, StoreError> {
+        Ok(domain::TokenHolder {
+            enterprise: enterprise(&self.enterprise)?,
+            enterprise_id: EnterpriseId::parse(&self.enterprise_id)
+                .ok_or_else(|| corrupt("an enterprise id"))?,
+            person: person(&self.person)?,
+            token: TokenId::parse(&self.token).ok_or_else(|| corrupt("a token's id"))?,
+            last_used_at: self.used.map(time).transpose()?,
+        })
+    }
+}
+
 impl From<&domain::Invitation> for Invitation {
     fn from(invitation: &domain::Invitation) -> Self {
         Self {
@@ -355,6 +395,7 @@ impl From<&domain::Invitation> for Invitation {
             hash: hex(&invitation.secret),
             sent: invitation.sent,
             sent_at: millis(invitation.sent_at),
+            undeliverable: invitation.undeliverable_since.map(millis),
         }
     }
 }
@@ -375,6 +416,7 @@ impl Invitation {
             secret: digest(&self.hash)?,
             sent: self.sent,
             sent_at: time(self.sent_at)?,
+            undeliverable_since: self.undeliverable.map(time).transpose()?,
         })
     }
 }
@@ -386,11 +428,19 @@ fn all<From, To>(
     list.into_iter().map(one).collect()
 }
 
+fn counts(counts: &[(domain::Timestamp, u32)]) -> Vec<(i64, u32)> {
+    counts.iter().map(|(at, count)| (millis(*at), *count)).collect()
+}
+
+fn counted((at, count): (i64, u32)) -> Result<(domain::Timestamp, u32), StoreError> {
+    Ok((time(at)?, count))
+}
+
 fn source(text: &str) -> Result<MembershipSource, StoreError> {
     named(MembershipSource::ALL, MembershipSource::as_str, text).ok_or_else(|| corrupt("a source"))
 }
 
-fn role(text: &str) -> Result<Role, StoreError> {
+pub(super) fn role(text: &str) -> Result<Role, StoreError> {
     named(Role::ALL, Role::as_str, text).ok_or_else(|| corrupt("a role"))
 }
 
@@ -399,11 +449,11 @@ fn named<T: Copy, const N: usize>(known: [T; N], word: fn(T) -> &'static str, te
     known.into_iter().find(|one| word(*one) == text)
 }
 
-fn slug(text: &str) -> Result<OrganizationSlug, StoreError> {
+pub(super) fn slug(text: &str) -> Result<OrganizationSlug, StoreError> {
     OrganizationSlug::parse(text).map_err(|_| corrupt("an organization's name"))
 }
 
-fn person(text: &str) -> Result<PersonId, StoreError> {
+pub(super) fn person(text: &str) -> Result<PersonId, StoreError> {
     PersonId::parse(text).ok_or_else(|| corrupt("a person's id"))
 }
 
@@ -411,6 +461,6 @@ fn batch(text: &str) -> Result<BatchId, StoreError> {
     BatchId::parse(text).ok_or_else(|| corrupt("a batch"))
 }
 
-fn digest(text: &str) -> Result<[u8; 32], StoreError> {
+pub(super) fn digest(text: &str) -> Result<[u8; 32], StoreError> {
     parse_hex(text).ok_or_else(|| corrupt("a hash"))
 }

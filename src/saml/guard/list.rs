@@ -1,8 +1,4 @@
-//! The guards between a POST to the ACS and a session, by name, so that a test can take one away and see what it kept out.
-//!
-//! Each check that refuses something asks [`stands`] for its guard. That is a constant unless the crate is built with the
-//! feature `guard-ablation`, which only builds with debug assertions know: what ships has no switch. Checks without which
-//! there would be no value to go on with (an Assertion without a Subject) have no guard here.
+//! The guards by name, in the order of the checks.
 
 macro_rules! guards {
     ($($(#[doc = $doc:literal])+ $guard:ident,)+) => {
@@ -185,6 +181,50 @@ guards! {
     OracleModes,
     /// No comment in what is encrypted.
     EncryptionComments,
+    /// What is encrypted stands in an EncryptedData.
+    EncryptedData,
+    /// Nothing stands beside it but EncryptedKeys.
+    EncryptedDataNeighbours,
+    /// It says nothing else of the plaintext than that it is an element.
+    EncryptedDataType,
+    /// The parts of XML Encryption's elements, each once, in order.
+    EncryptionShape,
+    /// An encryption method has no attribute but Algorithm.
+    EncryptionMethodAttributes,
+    /// The algorithm of the content is on the allow list.
+    ContentAlgorithm,
+    /// The algorithm of the content key is on the allow list.
+    KeyAlgorithm,
+    /// It has a digest and a mask, each once, and no other parameter.
+    KeyAlgorithmParameters,
+    /// Those are on the allow list.
+    OaepDigest,
+    /// What is retrieved is an EncryptedKey.
+    RetrievalType,
+    /// It stands in the message, beside the EncryptedData.
+    RetrievalTarget,
+    /// What names a key leads nowhere.
+    KeyHints,
+    /// EncryptedKeys of an element.
+    EncryptedKeys,
+    /// Of several EncryptedKeys only those for us count.
+    KeyRecipient,
+    /// Ciphertexts and certificates are base64.
+    EncryptionBase64,
+    /// RSA decryptions for a message.
+    RsaDecryptions,
+    /// The content key is as long as its algorithm asks.
+    ContentKeyLength,
+    /// Nothing is opened by the stand-in for a content key that did not come out.
+    ContentKeyGenuine,
+    /// The tag of GCM is right.
+    GcmTag,
+    /// The padding of CBC is one.
+    CbcPadding,
+    /// There is a plaintext.
+    PlaintextThere,
+    /// It is UTF-8.
+    PlaintextUtf8,
     /// No ID of the plaintext is one of the message.
     IdUniqueAcross,
 
@@ -295,60 +335,146 @@ guards! {
     RequestOnce,
     /// An assertion is used once.
     AssertionOnce,
+
+    /// A parameter of the redirect binding, and of a logout's form, comes once.
+    QueryOnce,
+    /// The names of the binding's parameters are spelled as they are.
+    QuerySpelling,
+    /// A request or a response, not both.
+    QueryOneMessage,
+    /// The encoding is DEFLATE.
+    QueryDeflate,
+    /// Percent signs begin escapes, and those are of UTF-8.
+    QueryEscapes,
+    /// A query is signed.
+    QuerySigned,
+    /// The message in it is base64.
+    QueryBase64,
+    /// It is DEFLATE data.
+    DeflateValid,
+    /// Bytes of what it inflates to.
+    InflatedSize,
+    /// Nothing stands behind it.
+    DeflateTrailing,
+    /// One message is the body of a SOAP envelope.
+    SoapEnvelope,
+    /// No header block must be understood.
+    SoapUnderstood,
+    /// The message is the one that its parameter promises.
+    LogoutElement,
+    /// Its children are the schema's.
+    LogoutShape,
+    /// SessionIndexes of a LogoutRequest.
+    LogoutSessions,
+    /// A LogoutRequest has not expired.
+    LogoutExpiry,
+    /// A LogoutResponse answers a request that this browser has outstanding.
+    LogoutAnswers,
+    /// That request was sent by this enterprise, from this URL.
+    LogoutOfTenant,
+    /// RelayState comes back as it was sent.
+    LogoutRelayState,
+    /// Bytes of a RelayState that is to be sent back.
+    LogoutRelayStateSize,
+    /// Our LogoutRequest is answered once.
+    LogoutRequestOnce,
+    /// An IdP's LogoutRequest is used once.
+    LogoutOnce,
+    /// It ends sessions of the very NameID, format and qualifiers included.
+    LogoutNameId,
+    /// If it names sessions, it ends no others.
+    LogoutSessionIndex,
+    /// What was issued before a logout opens nothing after it.
+    LoggedOut,
+    /// A sign-out comes from a page of ours.
+    LogoutOrigin,
+    /// People return to paths of ours.
+    ReturnPath,
+
+    /// Bytes of a metadata document.
+    MetadataSize,
+    /// Its root is an EntityDescriptor.
+    MetadataRoot,
+    /// It describes one entity.
+    MetadataOneEntity,
+    /// It is signed, where a signer is pinned.
+    MetadataSigned,
+    /// The entity is the configured one.
+    MetadataEntity,
+    /// The IdP's role speaks SAML 2.0.
+    MetadataProtocol,
+    /// There is one such role.
+    MetadataOneIdp,
+    /// validUntil is a timestamp.
+    MetadataTimestamp,
+    /// cacheDuration is a duration.
+    MetadataDuration,
+    /// The document is still valid.
+    MetadataValidity,
+    /// A key is for signing, for encryption or for both.
+    MetadataKeyUse,
+    /// A key for encryption signs nothing.
+    MetadataKeySigns,
+    /// A key descriptor holds no chain.
+    MetadataOneCertificate,
+    /// Its certificate can be read.
+    MetadataCertificate,
+    /// Its key is none that everybody has.
+    MetadataPublicKeys,
+    /// There is a key for signing.
+    MetadataKeyThere,
+    /// Keys of a connection.
+    KeysPerConnection,
+    /// Keys are strong.
+    MetadataKeyStrength,
+    /// The IdP takes AuthnRequests by redirect.
+    MetadataBinding,
+    /// A location is a URL without a user.
+    MetadataUrl,
+    /// A location is https.
+    MetadataHttps,
+    /// A location is not our own.
+    MetadataOwnHost,
+    /// A document is relied upon no longer than the settings say.
+    MetadataLife,
+    /// Without a signer, one of the keys is known.
+    MetadataKnownKeys,
+    /// A metadata URL is https.
+    FetchHttps,
+    /// Its host is no number in disguise.
+    FetchNumericHost,
+    /// Addresses of its host.
+    FetchAddresses,
+    /// Each of them is allowed.
+    FetchEveryAddress,
+    /// 0.0.0.0/8.
+    FetchThisNetwork,
+    /// 127.0.0.0/8.
+    FetchLoopback,
+    /// 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16.
+    FetchPrivate,
+    /// 100.64.0.0/10.
+    FetchShared,
+    /// 169.254.0.0/16.
+    FetchLinkLocal,
+    /// 198.18.0.0/15.
+    FetchBenchmarks,
+    /// 224.0.0.0/4.
+    FetchMulticast,
+    /// 240.0.0.0/4 and the small reserved networks.
+    FetchReserved,
+    /// 2001::/23.
+    FetchSpecialV6,
+    /// 2001:db8::/32, 3fff::/20.
+    FetchDocumentationV6,
+    /// 2002::/16.
+    FetchSixToFour,
+    /// Of IPv6, global unicast only.
+    FetchGlobalV6,
+    /// The answer is 200, and no redirect.
+    FetchStatus,
+    /// It has no content coding.
+    FetchCoding,
+    /// Bytes and fields of its head.
+    FetchHead,
 }
-
-/// Whether a guard is in its place.
-#[cfg(not(feature = "guard-ablation"))]
-#[inline(always)]
-pub(crate) const fn stands(_guard: Guard) -> bool {
-    true
-}
-
-/// What a check found; without its guard the default, where it found a fault.
-#[inline(always)]
-pub(crate) fn excused<T: Default, E>(guard: Guard, checked: Result<T, E>) -> Result<T, E> {
-    match checked {
-        Err(_) if !stands(guard) => Ok(T::default()),
-        checked => checked,
-    }
-}
-
-#[cfg(feature = "guard-ablation")]
-pub use ablation::{stands, without};
-
-#[cfg(feature = "guard-ablation")]
-mod ablation {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use super::Guard;
-
-    static GONE: [AtomicBool; Guard::ALL.len()] = [const { AtomicBool::new(false) }; Guard::ALL.len()];
-
-    /// Whether a guard is in its place.
-    pub fn stands(guard: Guard) -> bool {
-        !GONE[guard as usize].load(Ordering::SeqCst)
-    }
-
-    /// Runs `work` while the guards are gone, in every thread of the process.
-    pub fn without<T>(guards: &[Guard], work: impl FnOnce() -> T) -> T {
-        /// Puts them back, even if `work` panics.
-        struct Back<'a>(&'a [Guard]);
-        impl Drop for Back<'_> {
-            fn drop(&mut self) {
-                set(self.0, false);
-            }
-        }
-        set(guards, true);
-        let _back = Back(guards);
-        work()
-    }
-
-    fn set(guards: &[Guard], gone: bool) {
-        for guard in guards {
-            GONE[*guard as usize].store(gone, Ordering::SeqCst);
-        }
-    }
-}
-
-#[cfg(all(feature = "guard-ablation", not(debug_assertions)))]
-compile_error!("the feature guard-ablation takes guards away and must not be in a build that could ship");

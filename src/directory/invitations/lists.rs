@@ -1,0 +1,117 @@
+//! Finding and listing invitations.
+use std::collections::BTreeSet;
+
+use crate::{
+    directory::{Directory, StoreError, unexpected_reply},
+    domain::{
+        AddressId, EnterpriseId, Invitation, InvitationId, InvitationReference, OrganizationId,
+        OrganizationSlug, Timestamp,
+    },
+    store::{Key, Op, Reply, records},
+};
+
+/// References that are read at once.
+const PAGE_REFERENCES: usize = 256;
+
+/// Which invitations of an organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvitationState {
+    /// They can be accepted.
+    Pending,
+    /// They ran out, or their mail reached nobody.
+    Failed,
+}
+
+impl Directory {
+    /// Up to `limit` invitations of an organization in a state, that come after `after` in the order of their references.
+    pub async fn invitations(
+        &self,
+        enterprise: EnterpriseId,
+        organization: &OrganizationSlug,
+        state: InvitationState,
+        after: Option<InvitationReference>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<(InvitationReference, Invitation)>, StoreError> {
+        let set = Key::OrganizationInvitations(enterprise, OrganizationId::of(enterprise, organization));
+        let (mut found, mut after) = (vec![], after);
+        loop {
+            let page = self.references(set, after, PAGE_REFERENCES).await?;
+            let Some(last) = page.last().copied() else { return Ok(found) };
+            for (reference, invitation) in self.invitations_of(enterprise, &page, now).await? {
+                let is_failed = !invitation.is_live(now);
+                if invitation.organization == *organization && is_failed == (state == InvitationState::Failed)
+                {
+                    found.push((reference, invitation));
+                }
+                if found.len() >= limit {
+                    return Ok(found);
+                }
+            }
+            if page.len() < PAGE_REFERENCES {
+                return Ok(found);
+            }
+            after = Some(last);
+        }
+    }
+
+    /// Where an invitation of an organization lies.
+    pub async fn find_invitation(
+        &self,
+        enterprise: EnterpriseId,
+        organization: &OrganizationSlug,
+        invitation: InvitationId,
+    ) -> Result<Option<InvitationReference>, StoreError> {
+        let set = Key::OrganizationInvitations(enterprise, OrganizationId::of(enterprise, organization));
+        let mut after = None;
+        loop {
+            let page = self.references(set, after, PAGE_REFERENCES).await?;
+            if let Some(found) = page.iter().find(|reference| reference.invitation == invitation) {
+                return Ok(Some(*found));
+            }
+            if page.len() < PAGE_REFERENCES {
+                return Ok(None);
+            }
+            after = page.last().copied();
+        }
+    }
+
+    pub(in crate::directory) async fn references(
+        &self,
+        set: Key,
+        after: Option<InvitationReference>,
+        limit: usize,
+    ) -> Result<Vec<InvitationReference>, StoreError> {
+        let after = after.map(|reference| reference.to_bytes().to_vec());
+        let members = self.store.members(set, after, limit).await?;
+        let reference = |member: Vec<u8>| {
+            let bytes = member.try_into().map_err(|_| StoreError::Corrupt("a reference".into()))?;
+            Ok(InvitationReference::from_bytes(bytes))
+        };
+        members.into_iter().map(reference).collect()
+    }
+
+    /// Those of the invitations that are there.
+    async fn invitations_of(
+        &self,
+        enterprise: EnterpriseId,
+        references: &[InvitationReference],
+        now: Timestamp,
+    ) -> Result<Vec<(InvitationReference, Invitation)>, StoreError> {
+        let addresses: BTreeSet<AddressId> = references.iter().map(|reference| reference.address).collect();
+        let gets = addresses.iter().map(|address| Op::Get(Key::Invitee(enterprise, *address))).collect();
+        let mut found = vec![];
+        for (address, reply) in addresses.iter().zip(self.store.batch(now, gets).await?) {
+            let Reply::Value(stored) = reply else { return Err(unexpected_reply()) };
+            let Some(stored) = stored else { continue };
+            for invitation in records::decode_invitee(*address, &stored.value)?.invitations {
+                let reference = InvitationReference { address: *address, invitation: invitation.id };
+                if references.contains(&reference) {
+                    found.push((reference, invitation));
+                }
+            }
+        }
+        found.sort_by_key(|(reference, _)| *reference);
+        Ok(found)
+    }
+}

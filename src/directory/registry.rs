@@ -1,0 +1,224 @@
+//! Organizations that are created here, beside those of the configuration.
+//!
+//! The account name is the identity: it never changes, so that neither a group's name nor a display name that changes moves
+//! anybody from one organization to another (A7).
+use std::collections::BTreeSet;
+
+use crate::{
+    domain::{EnterpriseId, GroupName, Organization, OrganizationSlug, Timestamp},
+    store::{Commit, Committed, Key, Note, StoreError, Write, records},
+    telemetry::{AuditAction, AuditEvent, AuditLine, Trigger},
+};
+
+use super::{ActError, Actor, Contended, Directory, Enterprise};
+
+/// Organizations that may be created in one enterprise: the sign-ins of every second read them all.
+pub const ORGANIZATIONS_MAX: usize = 1_000;
+/// Group values that may stand for one organization.
+pub const ALIASES_MAX: usize = 32;
+const ALIAS_BYTES_MAX: usize = 1_024;
+const DISPLAY_NAME_CHARACTERS_MAX: usize = 128;
+const COMMIT_ATTEMPTS_MAX: usize = 16;
+
+/// What an organization begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewOrganization {
+    pub slug: OrganizationSlug,
+    pub display_name: Option<String>,
+    /// Group values, byte for byte, whose people belong to it beside those of the group of its own name (A6).
+    pub aliases: Vec<GroupName>,
+    /// Whether groups decide about its members (A3).
+    pub managed: bool,
+}
+
+/// What changes of an organization; `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrganizationChange {
+    /// `Some(None)` takes it away.
+    pub display_name: Option<Option<String>>,
+    pub aliases: Option<Vec<GroupName>>,
+    pub managed: Option<bool>,
+}
+
+impl Directory {
+    /// Creates an organization: by an owner of the enterprise. It has no owner until one claims it. A name that the
+    /// configuration once listed comes with the members who are still in the store.
+    pub async fn create_organization(
+        &self,
+        enterprise: &Enterprise,
+        actor: Actor<'_>,
+        new: NewOrganization,
+        now: Timestamp,
+    ) -> Result<Organization, ActError> {
+        self.require_owner(enterprise, &actor, None, now).await?;
+        check_display_name(new.display_name.as_deref())?;
+        check_aliases(&new.aliases)?;
+        if enterprise.organizations.contains(&new.slug) {
+            return Err(ActError::OrganizationExists);
+        }
+        if self.created_organizations(enterprise.id, now).await?.len() >= ORGANIZATIONS_MAX {
+            return Err(ActError::TooManyOrganizations);
+        }
+        let create = |record: &Organization| match record.created_at {
+            Some(_) => Err(ActError::OrganizationExists),
+            None => Ok(Organization {
+                display_name: new.display_name.clone(),
+                aliases: new.aliases.clone(),
+                managed: Some(new.managed),
+                created_at: Some(now),
+                ..record.clone()
+            }),
+        };
+        self.register(enterprise, actor, &new.slug, AuditAction::CreateOrganization, create, now).await
+    }
+
+    /// Changes an organization: by an owner of the enterprise. Of one that the configuration lists only the display name: what
+    /// a file says, the file changes.
+    pub async fn change_organization(
+        &self,
+        enterprise: &Enterprise,
+        actor: Actor<'_>,
+        slug: &OrganizationSlug,
+        change: OrganizationChange,
+        now: Timestamp,
+    ) -> Result<Organization, ActError> {
+        self.require_owner(enterprise, &actor, None, now).await?;
+        self.require_organization(enterprise, slug, now).await?;
+        let is_configured = enterprise.organizations.contains(slug);
+        if is_configured && (change.aliases.is_some() || change.managed.is_some()) {
+            return Err(ActError::OrganizationConfigured);
+        }
+        if let Some(name) = &change.display_name {
+            check_display_name(name.as_deref())?;
+        }
+        if let Some(aliases) = &change.aliases {
+            check_aliases(aliases)?;
+        }
+        let apply = |record: &Organization| {
+            let change = change.clone();
+            Ok(Organization {
+                display_name: change.display_name.unwrap_or_else(|| record.display_name.clone()),
+                aliases: change.aliases.unwrap_or_else(|| record.aliases.clone()),
+                managed: change.managed.or(record.managed),
+                ..record.clone()
+            })
+        };
+        self.register(enterprise, actor, slug, AuditAction::UpdateOrganization, apply, now).await
+    }
+
+    /// Every organization of the enterprise, the configuration's and those that were created, by name. `managed` says of each
+    /// what counts.
+    pub async fn organizations(
+        &self,
+        enterprise: &Enterprise,
+        now: Timestamp,
+    ) -> Result<Vec<Organization>, StoreError> {
+        let effective = self.effective(enterprise, now).await?;
+        let ids = enterprise
+            .organizations
+            .iter()
+            .map(|slug| crate::domain::OrganizationId::of(enterprise.id, slug).as_bytes().to_vec());
+        let stored = self.organizations_of(enterprise.id, ids.collect(), now).await?;
+        let configured = enterprise.organizations.iter().map(|slug| {
+            let known = stored.iter().find(|record| record.slug == *slug).cloned();
+            let id = crate::domain::OrganizationId::of(enterprise.id, slug);
+            known.unwrap_or_else(|| Organization::new(id, slug.clone()))
+        });
+        // Owners change more often than what is kept for a second: those of the others are read anew too.
+        let ids = effective.created.iter().map(|record| record.id.as_bytes().to_vec()).collect();
+        let created = self.organizations_of(enterprise.id, ids, now).await?;
+        let mut all: Vec<Organization> = configured.chain(created).collect();
+        for record in &mut all {
+            record.managed = Some(effective.provisioning.managed.contains(&record.slug));
+        }
+        all.sort_by(|a, b| a.slug.cmp(&b.slug));
+        Ok(all)
+    }
+
+    /// Those that were created, with the names that the configuration lists by now too.
+    pub(super) async fn created_organizations(
+        &self,
+        enterprise: EnterpriseId,
+        now: Timestamp,
+    ) -> Result<Vec<Organization>, StoreError> {
+        let ids = self.store.members(Key::Organizations(enterprise), None, ORGANIZATIONS_MAX).await?;
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        self.organizations_of(enterprise, ids, now).await
+    }
+
+    async fn register(
+        &self,
+        enterprise: &Enterprise,
+        actor: Actor<'_>,
+        slug: &OrganizationSlug,
+        action: AuditAction,
+        change: impl Fn(&Organization) -> Result<Organization, ActError>,
+        now: Timestamp,
+    ) -> Result<Organization, ActError> {
+        for _ in 0..COMMIT_ATTEMPTS_MAX {
+            let (revision, before) = self.load_organization(enterprise.id, slug, now).await?;
+            let after = change(&before)?;
+            if after == before {
+                return Ok(after);
+            }
+            let key = Key::Organization(enterprise.id, after.id);
+            let told = line(enterprise, actor, slug, action, now);
+            let mut commit = Commit::default();
+            commit.expect.push((key, revision));
+            commit.writes.push(Write::Put(key, records::encode_organization(&after)));
+            if after.created_at.is_some() {
+                let id = after.id.as_bytes().to_vec();
+                commit.writes.push(Write::Insert(Key::Organizations(enterprise.id), id));
+            }
+            commit.writes.push(Write::Append(Key::Audit(enterprise.id), told.as_bytes().to_vec()));
+            commit.writes.push(Write::Notify(Note::Enterprise(enterprise.id)));
+            if self.store.commit(commit).await? == Committed::Applied {
+                self.settings.forget(enterprise.id);
+                told.log();
+                return Ok(after);
+            }
+        }
+        Err(Contended.into())
+    }
+}
+
+fn line(
+    enterprise: &Enterprise,
+    actor: Actor<'_>,
+    slug: &OrganizationSlug,
+    action: AuditAction,
+    now: Timestamp,
+) -> AuditLine {
+    let trigger = if actor.id().is_some() { Trigger::Owner } else { Trigger::Operator };
+    let actor_id = actor.id().map(|id| id.to_string());
+    AuditLine::of(&AuditEvent {
+        organization: Some(slug.as_str()),
+        actor: actor.user(),
+        actor_id: actor_id.as_deref(),
+        request_id: Some(actor.request_id()),
+        ..AuditEvent::new(now, action, trigger, enterprise.slug.as_str())
+    })
+}
+
+fn check_display_name(name: Option<&str>) -> Result<(), ActError> {
+    let Some(name) = name else { return Ok(()) };
+    let is_fine = !name.trim().is_empty()
+        && name.chars().count() <= DISPLAY_NAME_CHARACTERS_MAX
+        && !name.chars().any(char::is_control);
+    if is_fine { Ok(()) } else { Err(ActError::OrganizationInvalid(DISPLAY_NAME_FAULT)) }
+}
+
+const DISPLAY_NAME_FAULT: &str =
+    "the display name is blank, longer than 128 characters, or has control characters";
+const ALIASES_FAULT: &str =
+    "there are more than 32 aliases, one twice, or one is blank or longer than 1024 bytes";
+
+fn check_aliases(aliases: &[GroupName]) -> Result<(), ActError> {
+    let distinct: BTreeSet<&GroupName> = aliases.iter().collect();
+    let is_fine = |alias: &GroupName| !alias.trim().is_empty() && alias.len() <= ALIAS_BYTES_MAX;
+    let all_fine =
+        aliases.len() <= ALIASES_MAX && distinct.len() == aliases.len() && aliases.iter().all(is_fine);
+    if all_fine { Ok(()) } else { Err(ActError::OrganizationInvalid(ALIASES_FAULT)) }
+}

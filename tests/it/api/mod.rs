@@ -1,0 +1,7 @@
+//! The JSON API, over HTTP, before a store that people of two enterprises lie in.
+mod client;
+mod flows;
+mod foreign;
+mod schemathesis;
+mod strict;
+pub mod world;
