@@ -1,13 +1,16 @@
 //! The store with replicas and sentinels: a failover, a primary that was left behind, writes that must be on a replica.
 use std::{sync::Arc, time::Duration};
 
-use portcullis::store::{
-    Committed, Heard, Notes, Op, Reply, Store, StoreError, Write,
-    redis::{self, Redis, Replicas, Settings, Topology},
+use portcullis::{
+    domain::PersonId,
+    store::{
+        Committed, Heard, Key, Notes, Op, Reply, Store, StoreError, Write,
+        redis::{self, Redis, Replicas, Settings, Topology},
+    },
 };
 
 use crate::{
-    store::{PATIENT_MILLIS, at, change, get, one, person, put, session, versioned},
+    store::{PATIENT_MILLIS, at, change, enterprise, get, one, person, put, session, versioned},
     store_redis::{documented_rights, recovers},
     support::{
         redis::{RedisServer, free_port},
@@ -16,6 +19,8 @@ use crate::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Who are committing when the primary dies.
+const WRITERS: u8 = 4;
 
 /// `url` is that of any server with the same password.
 fn settings(url: String, sentinels: &[u16]) -> Settings {
@@ -39,6 +44,20 @@ async fn gap(notes: &mut Notes) {
 
 fn put_person(n: u8) -> [Write; 1] {
     [Write::Put(person(n), vec![n])]
+}
+
+/// Commits one record after the other; answers those that were acknowledged.
+async fn write_until_it_fails(store: Arc<dyn Store>, writer: u8) -> Vec<Key> {
+    let mut acknowledged = vec![];
+    for n in 0_u32.. {
+        let key = Key::Person(enterprise(1), PersonId::derived(&[&[writer], &n.to_be_bytes()]));
+        match store.commit(change(&[(key, 0)], &[Write::Put(key, b"x".to_vec())])).await {
+            Ok(Committed::Applied) => acknowledged.push(key),
+            Ok(Committed::Conflict) => panic!("nobody else writes {key:?}"),
+            Err(_) => break,
+        }
+    }
+    acknowledged
 }
 
 /// The primary is killed; the replica that the sentinels promote has what was acknowledged, and the store goes on there.
@@ -73,7 +92,14 @@ async fn r_10_a_failover_loses_nothing_that_a_replica_acknowledged() {
         let once = Op::PutOnce { key: session(n), value: vec![n], expires_at: at(1_000) };
         assert_eq!(one(&store, at(0), once).await, Reply::Created(true));
     }
+    let writers: Vec<_> =
+        (0..WRITERS).map(|n| tokio::spawn(write_until_it_fails(Arc::clone(&store), n))).collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
     old.kill();
+    let mut acknowledged = vec![];
+    for writer in writers {
+        acknowledged.extend(writer.await.unwrap());
+    }
     eventually("the replica is promoted and found", async || {
         store.batch(at(0), vec![Op::Get(person(1))]).await.is_ok()
     })
@@ -82,6 +108,10 @@ async fn r_10_a_failover_loses_nothing_that_a_replica_acknowledged() {
     for n in 1..=20 {
         assert_eq!(get(&store, at(0), person(n)).await, versioned(1, &[n]), "{n}");
         assert_eq!(get(&store, at(0), session(n)).await, versioned(0, &[n]), "{n}");
+    }
+    assert!(!acknowledged.is_empty());
+    for key in acknowledged {
+        assert_eq!(get(&store, at(0), key).await, versioned(1, b"x"), "{key:?} was acknowledged");
     }
     // The one that is left has no replica of its own: what must last is refused, and the rest works.
     let refused = store.commit(change(&[], &put_person(21))).await;
