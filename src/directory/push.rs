@@ -42,6 +42,14 @@ impl Directory {
         }
     }
 
+    /// Forgets one session or token.
+    pub fn forget(&self, caller: CallerId) {
+        match caller {
+            CallerId::Session(id) => self.sessions.forget(id.as_bytes()),
+            CallerId::Token(secret) => self.tokens.forget(&secret),
+        }
+    }
+
     /// Forgets every session and every token of a person.
     pub(super) fn forget_person(&self, person: PersonId) {
         self.sessions.forget_person(person);

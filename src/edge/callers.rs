@@ -110,7 +110,13 @@ impl Serving {
         match self.gate.directory.present(&callers, (self.gate.now)()).await {
             Ok(present) => self.streams.cut(|recipient| {
                 let caller = present.get(&recipient.caller);
-                callers.contains(&recipient.caller) && !caller.is_some_and(|caller| keeps(caller, recipient))
+                let is_over = callers.contains(&recipient.caller)
+                    && !caller.is_some_and(|caller| keeps(caller, recipient));
+                if is_over {
+                    // First: whoever is cut off and asks again at once finds it closed.
+                    self.gate.directory.forget(recipient.caller);
+                }
+                is_over
             }),
             Err(error) => {
                 tracing::warn!(%error, "whether responses under way may go on is not known")
