@@ -191,8 +191,11 @@ fn response(answer: Answer, url: &str, query: &Query) -> Response<Bytes> {
     response
 }
 
+/// A route, and what the path says for each name in it.
+type FoundRoute = (&'static Route, Vec<(&'static str, String)>);
+
 /// The route of a method and a path.
-fn find(method: &Method, path: &str) -> Result<(&'static Route, Vec<(&'static str, String)>), Problem> {
+fn find(method: &Method, path: &str) -> Result<FoundRoute, Problem> {
     // RFC 9110 9.3.2: the listener leaves the body of an answer to HEAD away.
     let method = if *method == Method::HEAD { &Method::GET } else { method };
     let mut allowed = vec![];

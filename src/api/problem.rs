@@ -77,6 +77,12 @@ pub struct Problem {
     pub code: &'static str,
     /// What the caller may know. Never a value of another tenant, nor one of the store.
     message: Cow<'static, str>,
+    more: Box<More>,
+}
+
+/// What few refusals have.
+#[derive(Debug, Default)]
+struct More {
     /// For the log alone.
     inside: Option<String>,
     /// RFC 6750 3: what would do.
@@ -96,7 +102,8 @@ impl From<Code> for Problem {
             }
             _ => None,
         };
-        Self { challenge, ..Self::of(code.status(), code.as_str(), code.message()) }
+        let more = Box::new(More { challenge, ..More::default() });
+        Self { more, ..Self::of(code.status(), code.as_str(), code.message()) }
     }
 }
 
@@ -108,15 +115,7 @@ impl From<StoreError> for Problem {
 
 impl Problem {
     pub fn of(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-            inside: None,
-            challenge: None,
-            allow: None,
-            retry_after: None,
-        }
+        Self { status, code, message: message.into(), more: Box::default() }
     }
 
     /// One whose particulars the caller may read.
@@ -126,7 +125,9 @@ impl Problem {
 
     /// One whose particulars are for the log.
     pub fn inside(code: Code, inside: impl Into<String>) -> Self {
-        Self { inside: Some(inside.into()), ..code.into() }
+        let mut problem = Self::from(code);
+        problem.more.inside = Some(inside.into());
+        problem
     }
 
     pub fn scope_missing(scope: Scope) -> Self {
@@ -134,30 +135,35 @@ impl Problem {
         let challenge =
             format!("Bearer realm=\"portcullis\", error=\"insufficient_scope\", scope=\"{scope}\"");
         let message = format!("The token lacks the scope {scope}.");
-        Self { challenge: Some(challenge), ..Self::told(Code::ScopeMissing, message) }
+        let mut problem = Self::told(Code::ScopeMissing, message);
+        problem.more.challenge = Some(challenge);
+        problem
     }
 
     pub fn method(allow: String) -> Self {
-        Self { allow: Some(allow), ..Code::MethodNotAllowed.into() }
+        let mut problem = Self::from(Code::MethodNotAllowed);
+        problem.more.allow = Some(allow);
+        problem
     }
 
     /// The same, with when to try again, in seconds.
-    pub fn again_after(self, seconds: i64) -> Self {
-        Self { retry_after: Some(seconds.max(1).to_string()), ..self }
+    pub fn again_after(mut self, seconds: i64) -> Self {
+        self.more.retry_after = Some(seconds.max(1).to_string());
+        self
     }
 
     /// For the log: what is known about the reason.
     pub fn reason(&self) -> String {
-        self.inside.clone().unwrap_or_else(|| self.message.clone().into_owned())
+        self.more.inside.clone().unwrap_or_else(|| self.message.clone().into_owned())
     }
 
     /// The answer that tells of it.
     pub fn response(&self, request_id: &str) -> Response<Bytes> {
         let mut response = problem(self.status, self.code, &self.message, request_id);
         let named = [
-            (header::WWW_AUTHENTICATE, &self.challenge),
-            (header::ALLOW, &self.allow),
-            (header::RETRY_AFTER, &self.retry_after),
+            (header::WWW_AUTHENTICATE, &self.more.challenge),
+            (header::ALLOW, &self.more.allow),
+            (header::RETRY_AFTER, &self.more.retry_after),
         ];
         for (name, value) in named {
             if let Some(Ok(value)) = value.as_ref().map(HeaderValue::try_from) {

@@ -181,19 +181,21 @@ async fn tail(
         return Ok(Outcome::Fine);
     }
     query.newest_first = false;
-    while follow {
+    if !follow {
+        return Ok(Outcome::Fine);
+    }
+    loop {
         query.after = Some(reached);
         query.limit = PAGE_ENTRIES;
         let page = audit_entries(store, enterprise, &query).await?;
         reached = page.reached.max(reached);
         if !page.entries.into_iter().all(|entry| say(entry, format)) {
-            break;
+            return Ok(Outcome::Fine);
         }
         if page.is_end {
             tokio::time::sleep(Duration::from_millis(FOLLOW_MILLIS)).await;
         }
     }
-    Ok(Outcome::Fine)
 }
 
 async fn export(

@@ -234,9 +234,9 @@ async fn a_06_a_stream_that_is_written_anew_in_redis_is_found_out() {
         }
         let mut add = redis::cmd("XADD");
         add.arg(&stream).arg(&id);
-        fields.iter().for_each(|field| {
+        for field in &fields {
             add.arg(field);
-        });
+        }
         let _: String = add.query_async(&mut connection).await.unwrap();
     }
     let told = ends(&run(&gateway, &["audit", "verify"]), 1);

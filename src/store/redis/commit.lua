@@ -78,7 +78,8 @@ for at = 2 + expectations, #ARGV, 2 do
   elseif kind == 'delete' then
     redis.call('UNLINK', key)
   elseif kind == 'note' then
-    redis.call('PUBLISH', 'pc:notes', data)
+    -- Everything is written by now: a note that may not be sent is a lost one, and no failure of the commit.
+    redis.pcall('PUBLISH', 'pc:notes', data)
   end
   i = i + keys[kind]
 end
