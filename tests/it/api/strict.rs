@@ -5,6 +5,9 @@ use serde_json::json;
 use super::{client::Credential, world::World};
 use crate::support::gateway::Backend;
 
+/// What a case is called, its fields and body, and the status and code of the answer.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [u8], u16, &'a str);
+
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -15,7 +18,7 @@ async fn v_18_bodies_are_strict_json_of_bounded_size() {
     world.changes();
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     let long = format!("{{\"role\":\"{}\"}}", "x".repeat(BODY_BYTES_MAX));
-    let cases: [(&str, &[(&str, &str)], &[u8], u16, &str); 16] = [
+    let cases: [Case<'_>; 16] = [
         ("a name twice", JSON, br#"{"role":"member","role":"owner"}"#, 400, "json_invalid"),
         ("an escaped name twice", JSON, br#"{"role":"member","\u0072ole":"owner"}"#, 400, "json_invalid"),
         ("an unknown name", JSON, br#"{"role":"owner","admin":true}"#, 400, "json_invalid"),

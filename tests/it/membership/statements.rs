@@ -141,6 +141,9 @@ async fn statement_12_what_is_not_managed_is_never_touched_and_neither_are_its_i
     }
 }
 
+/// What is wrong with a response, and what makes it so.
+type Flaw = (&'static str, fn(&mut Spec));
+
 /// Statement 13 and V-23: what is refused before the groups are read removes nobody and promotes nobody.
 #[tokio::test(flavor = "multi_thread")]
 async fn statement_13_a_refused_response_changes_nothing() {
@@ -148,7 +151,7 @@ async fn statement_13_a_refused_response_changes_nothing() {
         let world = world(backend).await;
         world.enter(BOB, &["octo-org"]).await;
         let mut before = world.person(BOB).await;
-        let refused: [(&str, fn(&mut Spec)); 6] = [
+        let refused: [Flaw; 6] = [
             ("signature", |spec| spec.sign_assertion = None),
             ("audience", |spec| {
                 spec.restrictions = Some(crate::saml::forge::audience(&["https://other.example"]))
