@@ -24,7 +24,7 @@ use crate::{
 const BACK_OFF_SECONDS: i64 = 30;
 const BACK_OFF_SECONDS_MAX: i64 = 60 * 60;
 /// About two and a half days of a dead server: a weekend.
-const ATTEMPTS_MAX: u32 = 66;
+const ATTEMPTS_MAX: u32 = 68;
 /// How long a mail that another gateway queued, or that waits again, may lie after it is due.
 const POLL_SECONDS: u64 = 15;
 /// What is taken up in one round for each enterprise, so that none waits for another's thousands.

@@ -1,7 +1,7 @@
 //! Redis is killed in the middle of sign-ins that join and leave organizations, again and again. When it is back, nothing is
 //! half-applied, nothing that was acknowledged is lost, no assertion opens a second session, and the audit stream is whole.
 //!
-//! `PORTCULLIS_TEST_FAULT_RUNS=1000 cargo test --test it faults::` runs it that often.
+//! `FAULT_RUNS=1000 cargo test --test it faults::` runs it that often.
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -21,7 +21,7 @@ use crate::support::{
     redis_sets::eventually,
 };
 
-const RUNS_VARIABLE: &str = "PORTCULLIS_TEST_FAULT_RUNS";
+const RUNS_VARIABLE: &str = "FAULT_RUNS";
 /// In an ordinary run of the tests.
 const RUNS: u64 = 5;
 /// A kill comes after one to so many acknowledged sign-ins, and somewhere within so many milliseconds.
