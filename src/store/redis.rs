@@ -15,6 +15,7 @@
 mod answers;
 mod cluster;
 mod commands;
+mod ends;
 mod errors;
 mod fitness;
 mod link;
@@ -36,6 +37,7 @@ use super::{
 };
 use cluster::Cluster;
 use commands::{command, commit_command, key_of, must_last};
+use ends::{Ends, Guess};
 use errors::{corrupt_reply, store_error};
 use link::{Manner, Place, connection_info, install_crypto_provider};
 use listener::{Listener, Source};
@@ -109,6 +111,7 @@ impl std::fmt::Debug for Settings {
 pub struct Redis {
     servers: Servers,
     listener: Listener,
+    ends: Ends,
     timeout_millis_max: u64,
 }
 
@@ -147,14 +150,19 @@ impl Redis {
                 let cluster = Cluster::connect(template, seeds, manner, replicas).await?;
                 let listener =
                     Listener::start(Source::Cluster(cluster.source()), timeout_millis_max, told).await;
-                return Ok(Self { servers: Servers::Cluster(cluster), listener, timeout_millis_max });
+                return Ok(Self {
+                    servers: Servers::Cluster(cluster),
+                    listener,
+                    ends: Ends::default(),
+                    timeout_millis_max,
+                });
             }
         };
         let place = Arc::new(place);
         let (node, first) = Node::start(Arc::clone(&place), manner, replicas).await;
         first?;
         let listener = Listener::start(Source::Place(place), timeout_millis_max, told).await;
-        Ok(Self { servers: Servers::One(node), listener, timeout_millis_max })
+        Ok(Self { servers: Servers::One(node), listener, ends: Ends::default(), timeout_millis_max })
     }
 
     /// Runs steps in order; answers what the servers said to each.
@@ -195,13 +203,22 @@ impl Store for Redis {
             if ops.is_empty() {
                 return Ok(Vec::new());
             }
-            let step = |op: &Op| Step {
-                command: command(op, now),
+            let guess = |op: &Op| match op {
+                Op::Append(key, value) => Some((*key, self.ends.guess(*key, std::iter::once(&value[..])))),
+                _ => None,
+            };
+            let guesses: Vec<Option<(Key, Guess)>> = ops.iter().map(guess).collect();
+            let step = |(op, guess): (&Op, &Option<(Key, Guess)>)| Step {
+                command: command(op, now, guess.as_ref().map_or(&[], |(_, guess)| &guess.seals)),
                 key: key_of(op).map(Key::text),
                 must_last: must_last(op),
             };
-            let answers = self.run(ops.iter().map(step).collect()).await?;
-            ops.iter().zip(answers).map(|(op, answer)| answers::reply(op, answer, now)).collect()
+            let answers = self.run(ops.iter().zip(&guesses).map(step).collect()).await;
+            for (at, guess) in guesses.iter().enumerate() {
+                let Some((key, guess)) = guess else { continue };
+                self.ends.settle(*key, guess, answers.as_ref().ok().and_then(|answers| answers.get(at)));
+            }
+            ops.iter().zip(answers?).map(|(op, answer)| answers::reply(op, answer, now)).collect()
         })
     }
 
@@ -210,9 +227,21 @@ impl Store for Redis {
             rules::check_commit(&change)?;
             let first = change.expect.first().map(|(key, _)| key);
             let key = first.or_else(|| change.writes.iter().find_map(Write::key)).map(Key::text);
-            let command = commit_command(&change.expect, &change.writes);
-            let answer = self.run_one(Step { command, key, must_last: true }).await?;
-            answers::committed(answer)
+            // All appends of a commit go to one stream.
+            let appended = change.writes.iter().filter_map(|write| match write {
+                Write::Append(key, value) => Some((*key, &value[..])),
+                _ => None,
+            });
+            let stream = appended.clone().next().map(|(key, _)| key);
+            let guess =
+                stream.map(|stream| (stream, self.ends.guess(stream, appended.map(|(_, value)| value))));
+            let seals = guess.as_ref().map_or(&[][..], |(_, guess)| &guess.seals);
+            let command = commit_command(&change.expect, &change.writes, seals);
+            let answer = self.run_one(Step { command, key, must_last: true }).await;
+            if let Some((stream, guess)) = &guess {
+                self.ends.settle(*stream, guess, answer.as_ref().ok());
+            }
+            answers::committed(answer?)
         })
     }
 

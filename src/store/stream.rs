@@ -45,7 +45,8 @@ pub(super) fn digest(value: &[u8]) -> [u8; 32] {
     Sha256::digest(value).into()
 }
 
-fn link_of_digest(before: &Link, sequence: u64, digest: &[u8; 32]) -> Link {
+/// [`link`], of a value by its SHA-256.
+pub(super) fn link_of_digest(before: &Link, sequence: u64, digest: &[u8; 32]) -> Link {
     let mut hash = Sha256::new();
     hash.update(before);
     hash.update(sequence.to_be_bytes());

@@ -2,7 +2,9 @@
 use ::redis::{RedisError, Value};
 
 use super::errors::{corrupt_reply, store_error};
-use crate::store::{Committed, Entry, Op, Reply, StoreError, StreamHead, Timestamp, Versioned, envelope};
+use crate::store::{
+    Committed, Entry, Op, Reply, StoreError, StreamHead, Timestamp, Versioned, envelope, stream::Link,
+};
 
 pub(super) fn reply(op: &Op, answer: Result<Value, RedisError>, now: Timestamp) -> Result<Reply, StoreError> {
     let answer = answer.map_err(|error| store_error(&error))?;
@@ -11,6 +13,7 @@ pub(super) fn reply(op: &Op, answer: Result<Value, RedisError>, now: Timestamp) 
         (Op::PutOnce { .. }, Value::Okay) | (Op::Replace { .. }, Value::Int(1)) => Ok(Reply::Created(true)),
         (Op::PutOnce { .. }, Value::Nil) | (Op::Replace { .. }, Value::Int(0)) => Ok(Reply::Created(false)),
         (Op::Put { .. }, Value::Okay) => Ok(Reply::Done),
+        (Op::Append(..), answer) if moved(&answer).is_some() => Ok(Reply::Done),
         (Op::Append(..) | Op::Trim(..), Value::Int(1)) | (Op::Notify(_), Value::Int(_)) => Ok(Reply::Done),
         (
             Op::Insert(..) | Op::Remove(..) | Op::RemoveBelow(..) | Op::Expire(..) | Op::Delete(_),
@@ -32,8 +35,19 @@ pub(super) fn committed(answer: Result<Value, RedisError>) -> Result<Committed, 
     match answer.map_err(|error| store_error(&error))? {
         Value::Int(1) => Ok(Committed::Applied),
         Value::Int(0) => Ok(Committed::Conflict),
+        answer if moved(&answer).is_some() => Ok(Committed::Applied),
         _ => Err(corrupt_reply()),
     }
+}
+
+/// `[1, last, link]`: where a stream ends after an append that was guessed wrong.
+pub(super) fn moved(answer: &Value) -> Option<(u64, Link)> {
+    let Value::Array(parts) = answer else { return None };
+    let [Value::Int(1), Value::BulkString(last), Value::BulkString(link)] = parts.as_slice() else {
+        return None;
+    };
+    let last = std::str::from_utf8(last).ok()?.parse().ok()?;
+    Some((last, link.as_slice().try_into().ok()?))
 }
 
 pub(super) fn members(answer: Result<Value, RedisError>) -> Result<Vec<Vec<u8>>, StoreError> {

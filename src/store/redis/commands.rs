@@ -3,7 +3,8 @@ use std::sync::LazyLock;
 
 use ::redis::{Cmd, Script, cmd};
 
-use crate::store::{Key, Op, Revision, Timestamp, Write, envelope, stream};
+use super::ends::Seal;
+use crate::store::{Key, Op, Revision, Timestamp, Write, envelope};
 
 /// How long a value outlives its expiry on the server, so that a server whose clock runs ahead of ours does not
 /// forget a mark that we still rely on. Reads judge the expiry by our clock.
@@ -74,7 +75,8 @@ pub(super) fn must_last(op: &Op) -> bool {
     }
 }
 
-pub(super) fn command(op: &Op, now: Timestamp) -> Cmd {
+/// `seals` stand before the values that it appends.
+pub(super) fn command(op: &Op, now: Timestamp, seals: &[Seal]) -> Cmd {
     let with_key = |name: &str, key: &Key| {
         let mut command = cmd(name);
         command.arg(key.text());
@@ -126,7 +128,7 @@ pub(super) fn command(op: &Op, now: Timestamp) -> Cmd {
             command
         }
         Op::Append(key, value) => {
-            commit_command(&[], std::slice::from_ref(&Write::Append(*key, value.clone())))
+            commit_command(&[], std::slice::from_ref(&Write::Append(*key, value.clone())), seals)
         }
         Op::Trim(key, upto) => {
             let mut command = cmd("EVALSHA");
@@ -146,7 +148,9 @@ pub(super) fn kept_millis(expires_at: Timestamp, now: Timestamp) -> u64 {
     envelope::millis(expires_at).saturating_sub(envelope::millis(now)) + EXPIRY_MARGIN_MILLIS
 }
 
-pub(super) fn commit_command(expect: &[(Key, Revision)], writes: &[Write]) -> Cmd {
+/// `seals` stand before the values that it appends, one for each.
+pub(super) fn commit_command(expect: &[(Key, Revision)], writes: &[Write], seals: &[Seal]) -> Cmd {
+    let mut seals = seals.iter();
     let keys: Vec<String> =
         expect.iter().map(|(key, _)| key.text()).chain(writes.iter().flat_map(keys_of)).collect();
     let mut command = cmd("EVALSHA");
@@ -165,7 +169,8 @@ pub(super) fn commit_command(expect: &[(Key, Revision)], writes: &[Write]) -> Cm
             Write::Insert(_, member) => command.arg("insert").arg(member.as_slice()),
             Write::Remove(_, member) => command.arg("remove").arg(member.as_slice()),
             Write::Append(_, value) => {
-                command.arg("append").arg([&stream::digest(value), &value[..]].concat())
+                let seal = seals.next().map_or(&[][..], Vec::as_slice);
+                command.arg("append").arg([seal, &value[..]].concat())
             }
             Write::Notify(note) => command.arg("note").arg(note.encode()),
         };
