@@ -280,9 +280,8 @@ fn commit(
     }
     if let Some(key) = matter.invitee_key() {
         commit.expect.push((key, records.invitee_revision));
-        if invitee.invitations.is_empty() && records.invitee_revision > 0 {
-            commit.writes.push(Write::Delete(key));
-        } else if invitee != records.invitee {
+        // Never deleted: one that is written anew would start over at revision 1, and who read the old one could not tell.
+        if invitee != records.invitee {
             commit.writes.push(Write::Put(key, records::encode_invitee(&invitee)));
         }
     }

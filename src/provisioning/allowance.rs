@@ -1,36 +1,20 @@
 //! How many invitations people may send by hand for one organization within a day (section 3.5): a gateway is no engine for
 //! unwanted mail. Those that SCIM asks for do not count.
-use jiff::SignedDuration;
-
+use super::window::Window;
 use crate::domain::{Organization, Timestamp};
 
 /// What the reference system allows a young organization.
 pub const INVITATIONS_PER_DAY_MAX: u32 = 50;
-/// What a count looks back on, in seconds.
-const WINDOW_SECONDS: i64 = 24 * 60 * 60;
-/// Invitations within so many seconds are counted together.
-const BUCKET_SECONDS: i64 = 60 * 60;
+const DAY: Window = Window { seconds: 24 * 60 * 60, bucket_seconds: 60 * 60 };
 
 /// Whether one more stays within [`INVITATIONS_PER_DAY_MAX`] for the day before `now`. What was cancelled since counts too.
 pub fn allows_invitation(organization: &Organization, now: Timestamp) -> bool {
-    let recent = organization.invited.iter().filter(|(at, _)| is_recent(*at, now));
-    recent.map(|(_, count)| u64::from(*count)).sum::<u64>() < u64::from(INVITATIONS_PER_DAY_MAX)
+    DAY.left(&organization.invited, INVITATIONS_PER_DAY_MAX, now) > 0
 }
 
 /// Counts one, and forgets those that no longer count.
 pub fn count_invitation(organization: &mut Organization, now: Timestamp) {
-    organization.invited.retain(|(at, _)| is_recent(*at, now));
-    match organization.invited.last_mut() {
-        Some((at, count)) if now.duration_since(*at) < SignedDuration::from_secs(BUCKET_SECONDS) => {
-            *count = count.saturating_add(1);
-        }
-        _ => organization.invited.push((now, 1)),
-    }
-}
-
-/// A bucket counts until its youngest invitation is a day old. One from the future counts too: the clock was set back.
-fn is_recent(at: Timestamp, now: Timestamp) -> bool {
-    now.duration_since(at) < SignedDuration::from_secs(WINDOW_SECONDS + BUCKET_SECONDS)
+    DAY.count(&mut organization.invited, now);
 }
 
 #[cfg(test)]

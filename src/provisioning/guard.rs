@@ -1,12 +1,8 @@
 //! The removal guard (decision D7): how many people automation may take out of one organization within an hour.
-use jiff::SignedDuration;
-
+use super::window::Window;
 use crate::domain::{Organization, Timestamp};
 
-/// What a count looks back on, in seconds.
-const WINDOW_SECONDS: i64 = 60 * 60;
-/// Removals within so many seconds are counted together.
-const BUCKET_SECONDS: i64 = 5 * 60;
+const HOUR: Window = Window { seconds: 60 * 60, bucket_seconds: 5 * 60 };
 
 /// Whether one more removal stays within `max_removals` for the hour before `now`.
 pub fn allows(organization: &Organization, max_removals: u32, now: Timestamp) -> bool {
@@ -15,24 +11,12 @@ pub fn allows(organization: &Organization, max_removals: u32, now: Timestamp) ->
 
 /// How many more removals stay within `max_removals` for the hour before `now`.
 pub fn left(organization: &Organization, max_removals: u32, now: Timestamp) -> u32 {
-    let recent = organization.removals.iter().filter(|(at, _)| is_recent(*at, now));
-    recent.fold(max_removals, |left, (_, count)| left.saturating_sub(*count))
+    HOUR.left(&organization.removals, max_removals, now)
 }
 
 /// Counts one removal, and forgets those that no longer count.
 pub fn count(organization: &mut Organization, now: Timestamp) {
-    organization.removals.retain(|(at, _)| is_recent(*at, now));
-    match organization.removals.last_mut() {
-        Some((at, count)) if now.duration_since(*at) < SignedDuration::from_secs(BUCKET_SECONDS) => {
-            *count = count.saturating_add(1);
-        }
-        _ => organization.removals.push((now, 1)),
-    }
-}
-
-/// A bucket counts until its youngest removal is an hour old. One from the future counts too: the clock was set back.
-fn is_recent(at: Timestamp, now: Timestamp) -> bool {
-    now.duration_since(at) < SignedDuration::from_secs(WINDOW_SECONDS + BUCKET_SECONDS)
+    HOUR.count(&mut organization.removals, now);
 }
 
 #[cfg(test)]

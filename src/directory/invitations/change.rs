@@ -149,10 +149,7 @@ fn commit<T>(desk: &Desk<'_>, seen: &Seen, changed: &Changed<T>) -> Commit {
     let mut writes = changed.writes.clone();
     if changed.invitee != seen.invitee {
         let key = Key::Invitee(enterprise, desk.address);
-        writes.push(match changed.invitee.invitations.is_empty() {
-            true => Write::Delete(key),
-            false => Write::Put(key, records::encode_invitee(&changed.invitee)),
-        });
+        writes.push(Write::Put(key, records::encode_invitee(&changed.invitee)));
     }
     if changed.organization != seen.organization {
         let key = Key::Organization(enterprise, seen.organization.id);

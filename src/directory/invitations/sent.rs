@@ -61,13 +61,8 @@ impl Directory {
             }
             let key = Key::Invitee(enterprise, *address);
             taken.expect.push((key, stored.revision));
-            taken.writes.push(match stays.is_empty() {
-                true => Write::Delete(key),
-                false => Write::Put(
-                    key,
-                    records::encode_invitee(&Invitee { address: *address, invitations: stays }),
-                ),
-            });
+            let stays = Invitee { address: *address, invitations: stays };
+            taken.writes.push(Write::Put(key, records::encode_invitee(&stays)));
             for invitation in gone {
                 taken.writes.extend(unlisted(matter, *address, &invitation));
                 taken.invitations.push(invitation);
