@@ -3,7 +3,7 @@ use jiff::SignedDuration;
 use portcullis::{
     demo::browser::Browser,
     directory::{InvitationState, InviteError, SENDS_MAX},
-    domain::{InvitationSource, Person, Role, Standing, Timestamp},
+    domain::{AddressId, InvitationSource, Person, Role, Standing, Timestamp},
     store::{self, Commit, Key, Op, Reply, Write, records},
 };
 
@@ -226,5 +226,33 @@ async fn v_16_an_invitation_of_a_deactivated_owner_opens_nothing() {
     let mut bob = super::person();
     assert_eq!(world.open_link(&mut bob, &link, "bob").await.status, 403);
     assert!(!world.is_member("bob", "docs-team").await);
+    world.stop().await;
+}
+
+/// Whoever read the record of an address before it was emptied must find that it changed, whatever was written since.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_never_has_a_revision_twice() {
+    let world = World::start(Backend::Redis).await;
+    let settings = portcullis::config::load(
+        &portcullis::config::Source::file(&world.gateway.config).unwrap(),
+        &world.gateway.overrides,
+    );
+    let store = store::open(&settings.unwrap().settings.store).await.unwrap();
+    let key = Key::Invitee(world.enterprise.id, AddressId::of(world.enterprise.id, "bob@example.com"));
+    let mut last = 0;
+    for _ in 0..2 {
+        let invitation = world.invite("docs-team", "bob@example.com").await.unwrap();
+        let replies = store.batch(Timestamp::now(), vec![Op::Get(key)]).await.unwrap();
+        let [Reply::Value(Some(record))] = replies.as_slice() else { panic!("{replies:?}") };
+        assert!(record.revision > last, "{} after {last}", record.revision);
+        last = record.revision;
+        let (alice, organization) = (name_id("alice"), slug("docs-team"));
+        let directory = world.directory();
+        let (id, cause) = (invitation.id, world.by(&alice));
+        directory
+            .cancel_invitation(&world.enterprise, &organization, id, cause, Timestamp::now())
+            .await
+            .unwrap();
+    }
     world.stop().await;
 }
