@@ -12,6 +12,7 @@ mod acts;
 mod amend;
 mod audit;
 mod audit_log;
+mod batches;
 mod cache;
 mod holds;
 mod integrity;
@@ -99,6 +100,7 @@ pub struct Directory {
     sessions: Cache<ActiveSession>,
     tokens: Cache<ActiveToken>,
     settings: settings::Cache,
+    batches: batches::Told,
     metrics: Metrics,
     /// `None` where no mail is sent.
     post: Option<outbox::Post>,
@@ -115,6 +117,7 @@ impl Directory {
             sessions: Cache::default(),
             tokens: Cache::default(),
             settings: settings::Cache::default(),
+            batches: batches::Told::default(),
             metrics,
             post: None,
             recovery: recovery::Throttle::default(),

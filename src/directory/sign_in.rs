@@ -360,6 +360,7 @@ impl<'i> Incoming<'i> {
             enterprise: self.enterprise,
             person: self.person,
             address: self.profile.email.as_deref().map(|email| AddressId::of(self.enterprise.id, email)),
+            actor: None,
             source: MembershipSource::Saml,
             is_automatic: true,
             batch: BatchId::of_hour(Trigger::Saml.as_str(), self.now),
