@@ -140,7 +140,7 @@ impl TokenRefusal {
             Self::Unknown => "token_unknown",
             Self::Expired => "token_expired",
             Self::Person => "token_person_out",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(error) => error.code(),
         }
     }
 }
@@ -161,7 +161,7 @@ impl TokenError {
             Self::Person => "person_deactivated",
             Self::Contended(_) => "store_contended",
             Self::Random(_) => "no_randomness",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(error) => error.code(),
         }
     }
 }
