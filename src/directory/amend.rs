@@ -161,6 +161,7 @@ impl Directory {
             commit.writes.push(Write::Notify(Note::Person(matter.enterprise.id, matter.person)));
             if self.store.commit(commit).await.map_err(E::from)? == Committed::Applied {
                 self.forget_person(matter.person);
+                self.removals.note_person(matter, records.person.as_ref(), &person);
                 told.iter().for_each(AuditLine::log);
                 if has_notices {
                     self.wake_outbox();

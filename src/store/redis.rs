@@ -32,7 +32,7 @@ use ::redis::{Cmd, RedisError, Value, cmd};
 use tokio::sync::broadcast;
 
 use super::{
-    BoxFuture, Commit, Committed, Entry, Key, NOTES_QUEUED_MAX, Notes, Op, Reply, Store, StoreError,
+    BoxFuture, Commit, Committed, Entry, Key, NOTES_QUEUED_MAX, Notes, Op, Reply, SealKey, Store, StoreError,
     StreamHead, Timestamp, Write, rules,
 };
 use cluster::Cluster;
@@ -58,6 +58,8 @@ pub struct Settings {
     pub timeout_millis_max: u64,
     /// `None` waits for no replica.
     pub replicas: Option<Replicas>,
+    /// The first seals what is written, and every one opens it; none, and nothing is sealed.
+    pub seal_keys: Vec<SealKey>,
 }
 
 /// Who says where the server is.
@@ -97,7 +99,7 @@ pub struct Replicas {
 impl Settings {
     /// One server, and no waiting for replicas.
     pub fn single(url: String, timeout_millis_max: u64) -> Self {
-        Self { url, topology: Topology::Single, timeout_millis_max, replicas: None }
+        Self { url, topology: Topology::Single, timeout_millis_max, replicas: None, seal_keys: vec![] }
     }
 }
 

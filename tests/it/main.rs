@@ -40,6 +40,7 @@ mod store_alike;
 mod store_cluster;
 mod store_embedded;
 mod store_redis;
+mod store_sealed;
 mod store_sentinel;
 mod store_streams;
 mod store_tls;

@@ -68,7 +68,7 @@ impl AcceptError {
             Self::Deactivated => "person_deactivated",
             Self::RecoverySession => "invitation_by_recovery",
             Self::Contended(_) => "store_contended",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(error) => error.code(),
         }
     }
 }
