@@ -212,9 +212,8 @@ impl Directory {
             if missing.is_empty() {
                 return Ok((decision, organizations));
             }
-            for slug in missing {
-                let (revision, record) =
-                    self.load_organization(matter.enterprise.id, &slug, matter.now).await?;
+            let loaded = self.load_organizations(matter.enterprise.id, &missing, matter.now).await?;
+            for (slug, (revision, record)) in missing.into_iter().zip(loaded) {
                 organizations.revisions.insert(slug.clone(), revision);
                 organizations.before.insert(slug, record);
             }

@@ -269,6 +269,8 @@ impl Directory {
             enterprise,
             person: of.person,
             address: address(enterprise, &known).filter(|_| put_out),
+            // The removal was allowed when it was made.
+            actor: None,
             source: MembershipSource::Manual,
             is_automatic: false,
             batch: of.batch.clone(),

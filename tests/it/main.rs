@@ -30,6 +30,7 @@ mod pysaml2;
 mod redis_at_rest;
 mod reload;
 mod requests;
+mod round_trips;
 mod saml;
 mod security_tests;
 mod serve;
