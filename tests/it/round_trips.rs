@@ -121,7 +121,8 @@ async fn to_leave_three_organizations_takes_as_many_round_trips_as_to_leave_one(
     let joined = counted.sign_in(&["octo-org"]).await;
     let one = counted.sign_in(&["everyone"]).await;
     assert_eq!(counted.sign_in(&["octo-org", "hubot-lab", "docs-team"]).await, joined);
-    assert_eq!(counted.sign_in(&["everyone"]).await, one);
+    // The first one also says when the record of the batch may go.
+    assert_eq!(counted.sign_in(&["everyone"]).await, one - 1);
     counted.gateway.stop().await;
 }
 
