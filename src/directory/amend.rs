@@ -152,8 +152,7 @@ impl Directory {
                 for change in &decision.plan.changes {
                     self.metrics.provisioning_change(matter.cause.trigger, change.kind());
                 }
-                self.follow_up(matter, &decision.plan).await;
-                self.tell_holds(matter, records.person.as_ref(), &person);
+                self.follow_up(matter, &decision.plan, records.person.as_ref()).await;
                 return Ok(Amended { person, plan: decision.plan });
             }
             loaded = self.load(matter).await?;
@@ -162,7 +161,7 @@ impl Directory {
     }
 
     /// What may also be done later, or by another gateway: the change itself is made.
-    async fn follow_up(&self, matter: &Matter<'_>, plan: &Plan) {
+    async fn follow_up(&self, matter: &Matter<'_>, plan: &Plan, before: Option<&Person>) {
         if plan.changes.iter().any(|change| matches!(change, Change::Leave { .. })) {
             // A batch is of no use longer than the former memberships that it names.
             let end = matter.now.checked_add(SignedDuration::from_hours((FORMER_DAYS + 1) * 24));
@@ -170,15 +169,9 @@ impl Directory {
                 Op::Expire(batch_key(matter.enterprise, &matter.batch), end.unwrap_or(Timestamp::MAX));
             let _ = self.store.batch(matter.now, vec![expire]).await;
         }
-    }
-
-    /// Shows what this change does to the number of removals that wait. By difference: whoever holds thousands at once must not
-    /// count them anew for each.
-    fn tell_holds(&self, matter: &Matter<'_>, before: Option<&Person>, after: &Person) {
-        let held = |person: &Person| person.memberships.iter().filter(|m| m.held.is_some()).count() as i64;
-        let difference = held(after) - before.map_or(0, held);
-        if difference != 0 {
-            self.metrics.add_removals_held(matter.enterprise.slug.as_str(), difference);
+        let waited = before.is_some_and(|person| person.memberships.iter().any(|m| m.held.is_some()));
+        if waited || plan.changes.iter().any(|change| matches!(change, Change::Hold { .. })) {
+            self.export_holds(matter.enterprise).await;
         }
     }
 
@@ -213,8 +206,9 @@ impl Directory {
             if missing.is_empty() {
                 return Ok((decision, organizations));
             }
-            let loaded = self.load_organizations(matter.enterprise.id, &missing, matter.now).await?;
-            for (slug, (revision, record)) in missing.into_iter().zip(loaded) {
+            for slug in missing {
+                let (revision, record) =
+                    self.load_organization(matter.enterprise.id, &slug, matter.now).await?;
                 organizations.revisions.insert(slug.clone(), revision);
                 organizations.before.insert(slug, record);
             }

@@ -216,8 +216,7 @@ impl Directory {
         Ok(found)
     }
 
-    /// Shows how many removals wait, up to [`MEMBERS_PER_PAGE_MAX`]: a gateway does so now and then. What it changes itself in
-    /// between is added.
+    /// Shows how many removals wait, up to [`MEMBERS_PER_PAGE_MAX`]: a gateway does so now and then, and whenever it changed it.
     pub async fn export_holds(&self, enterprise: &Enterprise) {
         let held = self.store.members(Key::HeldRemovals(enterprise.id), None, MEMBERS_PER_PAGE_MAX).await;
         if let Ok(held) = held {

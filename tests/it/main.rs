@@ -30,7 +30,6 @@ mod pysaml2;
 mod redis_at_rest;
 mod reload;
 mod requests;
-mod round_trips;
 mod saml;
 mod security_tests;
 mod serve;
