@@ -59,16 +59,13 @@ impl Directory {
         new: NewOrganization,
         now: Timestamp,
     ) -> Result<Organization, ActError> {
-        self.require_owner(enterprise, &actor, None, now).await?;
         check_display_name(new.display_name.as_deref())?;
         check_aliases(&new.aliases)?;
-        if enterprise.organizations.contains(&new.slug) {
-            return Err(ActError::OrganizationExists);
-        }
-        if self.created_organizations(enterprise.id, now).await?.len() >= ORGANIZATIONS_MAX {
-            return Err(ActError::TooManyOrganizations);
-        }
+        let is_configured = enterprise.organizations.contains(&new.slug);
+        let are_enough = self.created_organizations(enterprise.id, now).await?.len() >= ORGANIZATIONS_MAX;
         let create = |record: &Organization| match record.created_at {
+            _ if is_configured => Err(ActError::OrganizationExists),
+            _ if are_enough => Err(ActError::TooManyOrganizations),
             Some(_) => Err(ActError::OrganizationExists),
             None => Ok(Organization {
                 display_name: new.display_name.clone(),
@@ -92,12 +89,8 @@ impl Directory {
         change: OrganizationChange,
         now: Timestamp,
     ) -> Result<Organization, ActError> {
-        self.require_owner(enterprise, &actor, None, now).await?;
-        self.require_organization(enterprise, slug, now).await?;
+        let is_known = self.effective(enterprise, now).await?.knows(enterprise, slug);
         let is_configured = enterprise.organizations.contains(slug);
-        if is_configured && (change.aliases.is_some() || change.managed.is_some()) {
-            return Err(ActError::OrganizationConfigured);
-        }
         if let Some(name) = &change.display_name {
             check_display_name(name.as_deref())?;
         }
@@ -105,6 +98,12 @@ impl Directory {
             check_aliases(aliases)?;
         }
         let apply = |record: &Organization| {
+            if !is_known {
+                return Err(ActError::UnknownOrganization);
+            }
+            if is_configured && (change.aliases.is_some() || change.managed.is_some()) {
+                return Err(ActError::OrganizationConfigured);
+            }
             let change = change.clone();
             Ok(Organization {
                 display_name: change.display_name.unwrap_or_else(|| record.display_name.clone()),
@@ -175,8 +174,9 @@ impl Directory {
         deed: &Deed<'_>,
         change: impl Fn(&Organization) -> Result<Organization, ActError>,
     ) -> Result<Organization, ActError> {
-        let Deed { enterprise, slug, now, .. } = *deed;
+        let Deed { enterprise, actor, slug, now, .. } = *deed;
         for _ in 0..COMMIT_ATTEMPTS_MAX {
+            let authority = self.require_owner(enterprise, &actor, now).await?;
             let (revision, before) = self.load_organization(enterprise.id, slug, now).await?;
             let after = change(&before)?;
             if after == before {
@@ -186,6 +186,7 @@ impl Directory {
             let told = deed.line();
             let mut commit = Commit::default();
             commit.expect.push((key, revision));
+            commit.expect.extend(authority);
             commit.writes.push(Write::Put(key, records::encode_organization(&after)));
             if after.created_at.is_some() {
                 let id = after.id.as_bytes().to_vec();

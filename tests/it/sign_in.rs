@@ -15,11 +15,12 @@ use portcullis::{
     domain::{RequestId, Role, SignInHandle, Timestamp},
     edge::cookies::SESSION,
     saml,
-    store::{BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead},
+    store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError},
 };
 
 use crate::support::{
     gateway::{BACKENDS, Backend, TestGateway, name_id},
+    layer::{Layer, in_front},
     redis::Network,
 };
 
@@ -231,49 +232,26 @@ impl Counting {
     }
 }
 
-impl Store for Counting {
+impl Layer for Counting {
+    fn inner(&self) -> &Arc<dyn Store> {
+        &self.inner
+    }
+
     fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
         self.count();
         self.inner.batch(now, ops)
     }
+
     fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
         self.count();
         self.inner.commit(change)
     }
-    fn members(
-        &self,
-        set: Key,
-        after: Option<Vec<u8>>,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
+
+    fn look(&self, at: Option<Key>) {
         // A gateway looks at these now and then, and at most once a second, however many sign in.
-        if !matches!(set, Key::Organizations(_) | Key::HeldRemovals(_)) {
+        if !matches!(at, Some(Key::Organizations(_) | Key::HeldRemovals(_))) {
             self.count();
         }
-        self.inner.members(set, after, limit)
-    }
-    fn entries(
-        &self,
-        stream: Key,
-        after: u64,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
-        self.count();
-        self.inner.entries(stream, after, limit)
-    }
-    fn stream_head(&self, stream: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>> {
-        self.count();
-        self.inner.stream_head(stream)
-    }
-    fn notes(&self) -> Notes {
-        self.inner.notes()
-    }
-    fn is_listening(&self) -> bool {
-        self.inner.is_listening()
-    }
-    fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.count();
-        self.inner.ready()
     }
 }
 
@@ -282,8 +260,7 @@ impl Store for Counting {
 async fn a_steady_sign_in_is_one_round_trip_after_the_pending_request() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counter = calls.clone();
-    let wrap =
-        move |inner: Arc<dyn Store>| -> Arc<dyn Store> { Arc::new(Counting { inner, calls: counter }) };
+    let wrap = move |inner| in_front(Counting { inner, calls: counter });
     let gateway = TestGateway::start_with(Backend::Redis, |overrides| overrides, wrap).await;
     let mut browser = Browser::new();
     let mut post = async || {

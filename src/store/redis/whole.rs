@@ -12,11 +12,10 @@ use super::{
     node::{Answers, Deadline, Node},
 };
 use crate::{
-    domain::Timestamp,
+    domain::{Timestamp, hex},
     store::{
         BoxFuture, ENTRIES_PER_PAGE_MAX, Key, Kind, Store, StoreError,
         envelope::{self, Head},
-        key::hex,
         stream::{Link, digest},
         whole::{MEMBERS_PER_PIECE_MAX, Next, Piece, Visit, Whole, not_empty},
     },
