@@ -218,8 +218,9 @@ impl Directory {
             if missing.is_empty() {
                 return Ok((decision, organizations));
             }
-            let loaded = self.load_organizations(matter.enterprise.id, &missing, matter.now).await?;
-            for (slug, (revision, record)) in missing.into_iter().zip(loaded) {
+            for slug in missing {
+                let (revision, record) =
+                    self.load_organization(matter.enterprise.id, &slug, matter.now).await?;
                 organizations.revisions.insert(slug.clone(), revision);
                 organizations.before.insert(slug, record);
             }
