@@ -9,6 +9,7 @@ mod invitation;
 mod mail;
 mod membership;
 mod recovery;
+mod scim;
 mod secret;
 mod session;
 mod text;
@@ -30,6 +31,7 @@ pub use membership::{
     PinReason, Role, Standing,
 };
 pub use recovery::{RECOVERY_CODES, RECOVERY_RANDOM_BYTES, RecoveryCodes, RecoveryMatch};
+pub use scim::{ScimAttributes, ScimGroup, ScimGroupJob, ScimId, ScimMembership, ScimUser};
 pub use secret::{TOKEN_PREFIX, TokenSecret};
 pub use session::{ActiveSession, AuthnDemand, IdpDocument, PendingLogout, PendingSignIn, Session};
 pub use text::{EnterpriseSlug, OrganizationSlug, SlugError};
