@@ -31,7 +31,7 @@ pub use membership::{
     PinReason, Role, Standing,
 };
 pub use recovery::{RECOVERY_CODES, RECOVERY_RANDOM_BYTES, RecoveryCodes, RecoveryMatch};
-pub use scim::{ScimAttributes, ScimGroup, ScimGroupJob, ScimId, ScimMembership, ScimUser};
+pub use scim::{ScimGroup, ScimGroupJob, ScimMembership, ScimUser};
 pub use secret::{TOKEN_PREFIX, TokenSecret};
 pub use session::{ActiveSession, AuthnDemand, IdpDocument, PendingLogout, PendingSignIn, Session};
 pub use text::{EnterpriseSlug, OrganizationSlug, SlugError};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{V, V1, corrupt, millis, people, time};
 use crate::{
-    domain::{self, ScimAttributes, ScimId},
+    domain::{self, ScimId},
     store::StoreError,
 };
 
@@ -12,7 +12,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(in crate::store::records) struct ScimUser {
     v: V1,
-    doc: ScimAttributes,
+    doc: String,
     active: bool,
     link: String,
     created: i64,
@@ -39,8 +39,7 @@ struct InGroup {
 #[serde(deny_unknown_fields)]
 pub(in crate::store::records) struct ScimGroup {
     v: V1,
-    name: String,
-    external: Option<String>,
+    doc: String,
     org: Option<String>,
     created: i64,
     modified: i64,
@@ -113,8 +112,7 @@ impl From<&domain::ScimGroup> for ScimGroup {
     fn from(group: &domain::ScimGroup) -> Self {
         Self {
             v: V,
-            name: group.display_name.clone(),
-            external: group.external_id.clone(),
+            doc: group.attributes.clone(),
             org: group.organization.as_ref().map(ToString::to_string),
             created: millis(group.created_at),
             modified: millis(group.modified_at),
@@ -127,8 +125,7 @@ impl ScimGroup {
     pub fn into_domain(self, id: ScimId) -> Result<domain::ScimGroup, StoreError> {
         Ok(domain::ScimGroup {
             id,
-            display_name: self.name,
-            external_id: self.external,
+            attributes: self.doc,
             organization: self.org.as_deref().map(people::slug).transpose()?,
             created_at: time(self.created)?,
             modified_at: time(self.modified)?,
