@@ -235,7 +235,7 @@ impl Directory {
         let matter = Matter {
             enterprise,
             person: of.person,
-            address: address(enterprise, &known).filter(|_| put_out),
+            addresses: address(enterprise, &known).filter(|_| put_out).into_iter().collect(),
             // The removal was allowed when it was made.
             actor: None,
             source: MembershipSource::Manual,

@@ -164,7 +164,8 @@ mod tests {
 
     fn again(lost: &Lost, person: &Person) -> Decision {
         let organizations = BTreeMap::new();
-        let view = View { person: Some(person), invitations: &[], organizations: &organizations };
+        let view =
+            View { person: Some(person), invitations: &[], actor: None, organizations: &organizations };
         lost.again(&view, at(100), at(200)).unwrap()
     }
 
