@@ -4,6 +4,7 @@ mod holds;
 mod owners;
 mod people;
 mod registry;
+mod serial;
 mod statements;
 mod table;
 mod unknown;
