@@ -118,7 +118,7 @@ impl ActError {
             Self::OrganizationInvalid(_) => "organization_invalid",
             Self::TooManyOrganizations => "organizations_exceeded",
             Self::Contended(_) => "store_contended",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(error) => error.code(),
         }
     }
 
@@ -148,7 +148,7 @@ impl ActError {
             Self::Contended(_) => {
                 "Let the person sign in again; if it stays, something writes to the same person all the time."
             }
-            Self::Store(_) => "Look at `/readyz` and at the store's own log.",
+            Self::Store(error) => error.hint(),
         }
     }
 }
@@ -261,7 +261,7 @@ impl<'a> Act<'a> {
         Matter {
             enterprise: self.enterprise,
             person: self.person,
-            address: None,
+            addresses: vec![],
             actor: self.actor.id(),
             source,
             is_automatic: false,
@@ -279,7 +279,8 @@ impl<'a> Act<'a> {
         address: Option<AddressId>,
     ) -> Matter<'a> {
         let matter = self.matter(MembershipSource::Manual, rule);
-        Matter { address, cause: Cause { act: Some(event), ..matter.cause }, ..matter }
+        let cause = Cause { act: Some(event), ..matter.cause };
+        Matter { addresses: address.into_iter().collect(), cause, ..matter }
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::{
     domain::{
         AddressId, EnterpriseId, FORMER_DAYS, Invitee, Organization, OrganizationId, Person, Role, Timestamp,
-        digest,
+        digest, hex,
     },
     store::{Broken, Key, Piece, StoreError, Whole, records, verify_stream},
 };
@@ -171,7 +171,11 @@ impl Walk {
             | Piece::Entry { key: Key::Audit(enterprise), .. } => {
                 self.streams.insert(enterprise);
             }
-            Piece::Expiring { .. } | Piece::Until { .. } | Piece::Head { .. } | Piece::Entry { .. } => {}
+            Piece::Tally { .. }
+            | Piece::Expiring { .. }
+            | Piece::Until { .. }
+            | Piece::Head { .. }
+            | Piece::Entry { .. } => {}
         }
     }
 
@@ -317,8 +321,4 @@ impl Walk {
             _ => {}
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

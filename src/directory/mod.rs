@@ -7,7 +7,7 @@
 //! (who may come in at all), `holds` (what the guard stopped, and what is undone) and `registry` (organizations themselves).
 //! `settings` unites the configuration with the store's organizations, `outlook` asks what would be and why. `invitations` are
 //! offers of membership, whose mails wait in the `outbox`; `recovery` lets an enterprise's owner in while the IdP is down.
-//! `audit_log` reads what `audit` told, `integrity` looks whether all of it agrees.
+//! `redrive` does again what a failover of the store undid. `audit_log` reads what `audit` told, `integrity` looks whether all of it agrees.
 mod acts;
 mod amend;
 mod audit;
@@ -27,6 +27,7 @@ mod people;
 mod person_sessions;
 mod push;
 mod recovery;
+mod redrive;
 mod registry;
 mod sessions;
 mod settings;
@@ -105,6 +106,7 @@ pub struct Directory {
     /// `None` where no mail is sent.
     post: Option<outbox::Post>,
     recovery: recovery::Throttle,
+    removals: redrive::Removals,
 }
 
 impl Directory {
@@ -121,6 +123,7 @@ impl Directory {
             metrics,
             post: None,
             recovery: recovery::Throttle::default(),
+            removals: redrive::Removals::default(),
         }
     }
 

@@ -174,7 +174,7 @@ impl Directory {
 }
 
 /// D2, in one plan: cancel, leave, and what the person may no longer show.
-fn put_out(
+pub(super) fn put_out(
     mut person: Person,
     view: &View<'_>,
     standing: Standing,

@@ -2,7 +2,7 @@
 //!
 //! The account name is the identity: it never changes, so that neither a group's name nor a display name that changes moves
 //! anybody from one organization to another (A7).
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::{
     domain::{EnterpriseId, GroupName, Organization, OrganizationId, OrganizationSlug, Timestamp},
@@ -123,26 +123,37 @@ impl Directory {
         enterprise: &Enterprise,
         now: Timestamp,
     ) -> Result<Vec<Organization>, StoreError> {
+        self.organizations_page(enterprise, usize::MAX, |_| true, now).await.map(|(all, _)| all)
+    }
+
+    /// The first `limit` of those that are `wanted`, by name, and whether there are more. No other is read.
+    pub async fn organizations_page(
+        &self,
+        enterprise: &Enterprise,
+        limit: usize,
+        wanted: impl Fn(&OrganizationSlug) -> bool,
+        now: Timestamp,
+    ) -> Result<(Vec<Organization>, bool), StoreError> {
         let effective = self.effective(enterprise, now).await?;
-        let ids = enterprise
-            .organizations
-            .iter()
-            .map(|slug| OrganizationId::of(enterprise.id, slug).as_bytes().to_vec());
+        let created = effective.created.iter().map(|record| &record.slug);
+        let known = enterprise.organizations.iter().chain(created).filter(|slug| wanted(slug));
+        let mut slugs: Vec<OrganizationSlug> = known.cloned().collect();
+        slugs.sort_unstable();
+        let has_more = slugs.len() > limit;
+        slugs.truncate(limit);
+        // Also of those that were created: owners change more often than what is kept for a second.
+        let ids = slugs.iter().map(|slug| OrganizationId::of(enterprise.id, slug).as_bytes().to_vec());
         let stored = self.organizations_of(enterprise.id, ids.collect(), now).await?;
-        let configured = enterprise.organizations.iter().map(|slug| {
-            let known = stored.iter().find(|record| record.slug == *slug).cloned();
-            let id = OrganizationId::of(enterprise.id, slug);
-            known.unwrap_or_else(|| Organization::new(id, slug.clone()))
+        let mut stored: HashMap<OrganizationSlug, Organization> =
+            stored.into_iter().map(|record| (record.slug.clone(), record)).collect();
+        let managed: HashSet<&OrganizationSlug> = effective.provisioning.managed.iter().collect();
+        let shown = slugs.into_iter().map(|slug| {
+            let id = OrganizationId::of(enterprise.id, &slug);
+            let managed = Some(managed.contains(&slug));
+            let record = stored.remove(&slug).unwrap_or_else(|| Organization::new(id, slug));
+            Organization { managed, ..record }
         });
-        // Owners change more often than what is kept for a second: those of the others are read anew too.
-        let ids = effective.created.iter().map(|record| record.id.as_bytes().to_vec()).collect();
-        let created = self.organizations_of(enterprise.id, ids, now).await?;
-        let mut all: Vec<Organization> = configured.chain(created).collect();
-        for record in &mut all {
-            record.managed = Some(effective.provisioning.managed.contains(&record.slug));
-        }
-        all.sort_by(|a, b| a.slug.cmp(&b.slug));
-        Ok(all)
+        Ok((shown.collect(), has_more))
     }
 
     /// Those that were created, with the names that the configuration lists by now too.

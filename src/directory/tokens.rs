@@ -142,7 +142,7 @@ impl TokenRefusal {
             Self::Unknown => "token_unknown",
             Self::Expired => "token_expired",
             Self::Person => "token_person_out",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(error) => error.code(),
         }
     }
 }
@@ -164,7 +164,7 @@ impl TokenError {
             Self::NotOwner => "not_an_owner",
             Self::Contended(_) => "store_contended",
             Self::Random(_) => "no_randomness",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(error) => error.code(),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 mod binding;
 mod callers;
 pub mod cookies;
+mod form_fields;
 mod forms;
 pub mod framing;
 pub mod gate;

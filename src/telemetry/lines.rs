@@ -140,6 +140,8 @@ pub enum Trigger {
     Mail,
     /// Whoever runs the gateway, at the command line.
     Operator,
+    /// A removal that a failover of the store undid, done again.
+    Failover,
 }
 
 impl Trigger {
@@ -152,6 +154,7 @@ impl Trigger {
             Self::Person => "person",
             Self::Mail => "mail",
             Self::Operator => "operator",
+            Self::Failover => "failover",
         }
     }
 }

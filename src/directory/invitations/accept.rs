@@ -68,7 +68,7 @@ impl AcceptError {
             Self::Deactivated => "person_deactivated",
             Self::RecoverySession => "invitation_by_recovery",
             Self::Contended(_) => "store_contended",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(error) => error.code(),
         }
     }
 }
@@ -135,7 +135,7 @@ impl Directory {
         let matter = Matter {
             enterprise,
             person: session.person,
-            address: Some(link.reference.address),
+            addresses: vec![link.reference.address],
             actor: offered.inviter,
             source: MembershipSource::Invitation,
             is_automatic: false,

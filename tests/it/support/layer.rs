@@ -48,6 +48,16 @@ impl<L: Layer> Store for Front<L> {
         self.0.inner().members(set, after, limit)
     }
 
+    fn page(&self, set: Key, offset: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
+        self.0.look(Some(set));
+        self.0.inner().page(set, offset, limit)
+    }
+
+    fn count(&self, set: Key) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.0.look(Some(set));
+        self.0.inner().count(set)
+    }
+
     fn entries(
         &self,
         stream: Key,
