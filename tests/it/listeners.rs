@@ -104,3 +104,27 @@ fn a_08_no_build_that_ships_has_a_switch_for_tests() {
 /// Who reads the environment: the configuration, and two tests that write their fixtures.
 const ENVIRONMENT: &[&str] =
     &["src/config/overrides.rs", "src/commands/mod.rs", "src/config/tests.rs", "src/edge/pages/mod.rs"];
+
+/// A-01, on request: what a session opens of ours lies on a host that no application's scripts share.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_01_the_api_has_a_host_of_its_own_where_that_is_asked_for() {
+    let mut gateway = TestGateway::start(Backend::Embedded).await;
+    let public = gateway.running.as_ref().unwrap().public_address;
+    let (own, app) = (format!("localhost:{}", public.port()), format!("app.localhost:{}", public.port()));
+    let paths = ["/.portcullis/api/v1/openapi.json", "/.portcullis/recovery-codes"];
+    assert_eq!(get(public, &own, paths[0]).0, 200);
+    gateway.edit("# own_host = false", "own_host = true");
+    assert!(gateway.reload().await.is_err(), "routes lie there");
+    for route in ["[route.app]", "[route.public]"] {
+        gateway.edit(route, &format!("{route}\nhost = \"{app}\""));
+    }
+    gateway.reload().await.unwrap();
+    assert_eq!(get(public, &own, paths[0]).0, 200);
+    assert_ne!(get(public, &own, paths[1]).0, 404);
+    for path in paths {
+        assert_eq!(get(public, &app, path).0, 404, "{path}");
+    }
+    assert_eq!(get(public, &app, "/public/x").0, 200);
+    assert_eq!(get(public, &own, "/public/x").0, 404);
+    gateway.stop().await;
+}
