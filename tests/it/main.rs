@@ -33,6 +33,7 @@ mod reload;
 mod requests;
 mod round_trips;
 mod saml;
+mod scim_store;
 mod security_tests;
 mod serve;
 mod sessions;
