@@ -7,6 +7,7 @@ mod outlook;
 mod reload;
 mod retention;
 mod watches;
+mod webhooks;
 
 use std::{
     collections::{HashMap, HashSet},

@@ -131,6 +131,7 @@ impl Directory {
                 return Ok(Amended { person: decision.person, plan: decision.plan });
             }
             let taken = self.taken_back(matter, &decision.plan, &decision.person).await?;
+            self.note_batch(matter, &decision.plan).await?;
             let (mut commit, person) = commit(matter, &records, &decision, organizations);
             let mut told = audit::changes(matter, &decision.plan, records.person.as_ref(), &person);
             told.extend(audit::plan(matter, &recorded, &person));
@@ -160,15 +161,22 @@ impl Directory {
         Err(Contended.into())
     }
 
+    /// Lists the person in the batch, and when the batch goes, before anything is removed: a commit says of no set when it goes,
+    /// and whoever dies behind it would leave one that never does. A batch may name whom it did not remove.
+    async fn note_batch(&self, matter: &Matter<'_>, plan: &Plan) -> Result<(), StoreError> {
+        if !plan.changes.iter().any(|change| matches!(change, Change::Leave { .. })) {
+            return Ok(());
+        }
+        let batch = batch_key(matter.enterprise, &matter.batch);
+        // It is of no use longer than the former memberships that it names.
+        let end = matter.now.checked_add(SignedDuration::from_hours((FORMER_DAYS + 1) * 24));
+        let member = matter.person.as_bytes().to_vec();
+        let ops = vec![Op::Insert(batch, member), Op::Expire(batch, end.unwrap_or(Timestamp::MAX))];
+        self.store.batch(matter.now, ops).await.map(drop)
+    }
+
     /// What may also be done later, or by another gateway: the change itself is made.
     async fn follow_up(&self, matter: &Matter<'_>, plan: &Plan, before: Option<&Person>) {
-        if plan.changes.iter().any(|change| matches!(change, Change::Leave { .. })) {
-            // A batch is of no use longer than the former memberships that it names.
-            let end = matter.now.checked_add(SignedDuration::from_hours((FORMER_DAYS + 1) * 24));
-            let expire =
-                Op::Expire(batch_key(matter.enterprise, &matter.batch), end.unwrap_or(Timestamp::MAX));
-            let _ = self.store.batch(matter.now, vec![expire]).await;
-        }
         let waited = before.is_some_and(|person| person.memberships.iter().any(|m| m.held.is_some()));
         if waited || plan.changes.iter().any(|change| matches!(change, Change::Hold { .. })) {
             self.export_holds(matter.enterprise).await;
@@ -310,11 +318,9 @@ fn set_writes(matter: &Matter<'_>, records: &Records, change: &Change) -> Vec<Wr
         Change::Join { role: Role::Owner, .. } => vec![Write::Insert(members, person), owned(org)],
         Change::Join { .. } => vec![Write::Insert(members, person)],
         Change::Promote { .. } => vec![owned(org)],
-        Change::Leave { .. } => vec![
-            Write::Remove(members, person.clone()),
-            Write::Remove(Key::HeldRemovals(id), held),
-            Write::Insert(batch_key(matter.enterprise, &matter.batch), person),
-        ],
+        Change::Leave { .. } => {
+            vec![Write::Remove(members, person), Write::Remove(Key::HeldRemovals(id), held)]
+        }
         Change::BecomeUnowned { .. } => vec![Write::Insert(Key::Unowned(id), org)],
         Change::Hold { .. } => vec![Write::Insert(Key::HeldRemovals(id), held)],
         Change::Release { .. } => vec![Write::Remove(Key::HeldRemovals(id), held)],

@@ -13,6 +13,8 @@ mod amend;
 mod audit;
 mod audit_log;
 mod cache;
+mod connections;
+mod expiry;
 mod holds;
 mod integrity;
 mod invitations;
@@ -27,6 +29,7 @@ mod person_sessions;
 mod push;
 mod recovery;
 mod registry;
+mod repair;
 mod sessions;
 mod settings;
 mod sign_in;
@@ -52,16 +55,18 @@ pub use amend::Contended;
 pub use audit::Cause;
 pub use audit_log::{AuditEntry, AuditFilter, AuditPage, AuditQuery, audit_entries};
 use cache::Cache;
+pub use expiry::{FAILED_INVITATION_DAYS, MAIL_DAYS, Purged};
 pub use holds::{Hold, HoldCursor, Restored};
 pub use integrity::{IntegrityFault, IntegrityReport, examine};
 pub use invitations::{
     AcceptError, Accepted, INVITATION_DAYS, InvitationLink, InvitationPage, InvitationState, Invite,
     InviteError, RESEND_SECONDS_MIN, SENDS_MAX,
 };
-pub use logout::LogoutError;
+pub use logout::{LogoutError, LogoutNotice};
 pub use outlook::Explained;
 pub use recovery::{RECOVERY_CONTEXT, Recovered, RecoveryClaim, RecoveryError, is_recovery};
 pub use registry::{ALIASES_MAX, NewOrganization, ORGANIZATIONS_MAX, OrganizationChange};
+pub use repair::{Mending, repair};
 pub use sign_in::{SignInError, SignedIn};
 pub use tokens::{
     Authorization, CredentialId, Grant, KnownToken, NewToken, TOKENS_MAX, TokenError, TokenRefusal,

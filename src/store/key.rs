@@ -2,7 +2,7 @@
 use std::fmt::Write as _;
 
 use crate::domain::{
-    AddressId, EnterpriseId, MailId, OrganizationId, PersonId, RequestId, SessionId, SubjectId,
+    AddressId, EnterpriseId, MailId, OrganizationId, PersonId, RequestId, SessionId, SubjectId, WebhookId,
 };
 
 /// What is kept where.
@@ -54,6 +54,8 @@ pub enum Key {
     LoggedOut([u8; 32]),
     /// Stream of what happened in an enterprise.
     Audit(EnterpriseId),
+    /// Record of how far a webhook has come in that stream.
+    WebhookCursor(EnterpriseId, WebhookId),
 }
 
 /// What one commit may span: an enterprise, or a single key of its own.
@@ -83,7 +85,8 @@ impl Key {
             | Self::Organization(..)
             | Self::Invitee(..)
             | Self::Mail(..)
-            | Self::RecoveryCodes(..) => Kind::Record,
+            | Self::RecoveryCodes(..)
+            | Self::WebhookCursor(..) => Kind::Record,
             Self::OrganizationMembers(..)
             | Self::PersonSessions(..)
             | Self::People(..)
@@ -122,6 +125,7 @@ impl Key {
             | Self::Mail(e, _)
             | Self::Outbox(e)
             | Self::RecoveryCodes(e, _)
+            | Self::WebhookCursor(e, _)
             | Self::Unowned(e)
             | Self::IdpMetadata(e)
             | Self::Audit(e) => Shard::Enterprise(*e),
@@ -162,6 +166,7 @@ impl Key {
             Self::SubjectSessions(id) => format!("pc:{{{id}}}:ss"),
             Self::LoggedOut(digest) => format!("pc:{{{}}}:lo", hex(digest)),
             Self::Audit(e) => format!("pc:{{{e}}}:audit"),
+            Self::WebhookCursor(e, id) => format!("pc:{{{e}}}:wh:{id}"),
         }
     }
 

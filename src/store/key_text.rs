@@ -33,6 +33,7 @@ impl Key {
             "b" => Self::Batch(e, parse_hex(id)?),
             "m" => Self::Mail(e, Id::parse(id)?),
             "rc" => Self::RecoveryCodes(e, Id::parse(id)?),
+            "wh" => Self::WebhookCursor(e, Id::parse(id)?),
             _ => return None,
         })
     }
@@ -97,6 +98,7 @@ mod tests {
             Key::SubjectSessions(Id::from_bytes([12; 16])),
             Key::LoggedOut(digest),
             Key::Audit(e),
+            Key::WebhookCursor(e, Id::from_bytes([13; 16])),
         ];
         // A new sort of key is missed here before it is missed in an export.
         for key in &keys {
@@ -107,7 +109,7 @@ mod tests {
                 Key::Batch(..) | Key::Mail(..) | Key::Outbox(..) | Key::RecoveryCodes(..) => {}
                 Key::AccessToken(..) | Key::Unowned(..) | Key::IdpMetadata(..) | Key::Session(..) => {}
                 Key::PendingSignIn(..) | Key::UsedAssertion(..) | Key::PendingLogout(..) => {}
-                Key::SubjectSessions(..) | Key::LoggedOut(..) | Key::Audit(..) => {}
+                Key::SubjectSessions(..) | Key::LoggedOut(..) | Key::Audit(..) | Key::WebhookCursor(..) => {}
             }
         }
         keys

@@ -4,7 +4,7 @@
 //! (S-97). What must never stand in a log (assertions, cookies, tokens, query strings) has no field here.
 use std::{cell::RefCell, fmt::Display, net::IpAddr, time::Duration};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
     audit_line::{MembershipState, Told},
@@ -13,7 +13,7 @@ use super::{
 use crate::domain::{SessionId, Timestamp, TokenId};
 
 /// What happened, by its name in the audit log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AuditAction {
     #[serde(rename = "org.add_member")]
     AddMember,
@@ -74,6 +74,9 @@ pub enum AuditAction {
     /// The IdP's metadata was refused, could not be got, or ran out.
     #[serde(rename = "saml.metadata_refused")]
     MetadataRefused,
+    /// A running gateway took up other settings of a connection.
+    #[serde(rename = "business.update_saml_provider_settings")]
+    UpdateSamlSettings,
     /// A response was accepted.
     #[serde(rename = "business.sso_response")]
     SsoResponse,
@@ -140,9 +143,15 @@ pub enum Trigger {
     Mail,
     /// Whoever runs the gateway, at the command line.
     Operator,
+    /// Nobody: the time was over.
+    System,
 }
 
 impl Trigger {
+    /// All of them, by their words.
+    pub const WORDS: &'static [&'static str] =
+        &["saml", "scim", "owner", "person", "mail", "operator", "system"];
+
     /// The word in metrics' labels.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -152,6 +161,7 @@ impl Trigger {
             Self::Person => "person",
             Self::Mail => "mail",
             Self::Operator => "operator",
+            Self::System => "system",
         }
     }
 }

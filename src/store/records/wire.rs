@@ -2,11 +2,13 @@
 //! they belong to in `people`.
 mod mail;
 mod people;
+mod webhook;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub(super) use mail::{QueuedMail, RecoveryCodes};
 pub(super) use people::{Invitee, Organization, Person, TokenHolder};
+pub(super) use webhook::WebhookCursor;
 
 use crate::{
     domain::{

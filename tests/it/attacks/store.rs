@@ -17,6 +17,8 @@ pub struct Recording {
 #[derive(Default)]
 pub struct Log {
     writes: AtomicUsize,
+    /// Round trips about sessions, requests and one-time marks: what nobody but a sign-in or a logout makes.
+    trips: AtomicUsize,
     /// One-time marks.
     marks: Mutex<Vec<Key>>,
     /// Until when sets were told to stay.
@@ -30,6 +32,10 @@ impl Log {
         self.writes.load(Ordering::SeqCst)
     }
 
+    pub fn trips(&self) -> usize {
+        self.trips.load(Ordering::SeqCst)
+    }
+
     pub fn set_ends(&self) -> Vec<Timestamp> {
         self.set_ends.lock().unwrap().clone()
     }
@@ -40,10 +46,33 @@ impl Log {
     }
 }
 
+fn is_of_a_session(op: &Op) -> bool {
+    let (Op::Get(key)
+    | Op::Take(key)
+    | Op::PutOnce { key, .. }
+    | Op::Put { key, .. }
+    | Op::Replace { key, .. }
+    | Op::Delete(key)) = op
+    else {
+        return false;
+    };
+    matches!(
+        key,
+        Key::Session(_)
+            | Key::PendingSignIn(_)
+            | Key::UsedAssertion(_)
+            | Key::PendingLogout(_)
+            | Key::LoggedOut(_)
+    )
+}
+
 impl Store for Recording {
     fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
         let writes = ops.iter().filter(|op| !matches!(op, Op::Get(_) | Op::PutOnce { .. })).count();
         self.log.writes.fetch_add(writes, Ordering::SeqCst);
+        if ops.iter().any(is_of_a_session) {
+            self.log.trips.fetch_add(1, Ordering::SeqCst);
+        }
         let marks = ops.iter().filter_map(|op| match op {
             Op::PutOnce { key, .. } => Some(*key),
             _ => None,
@@ -82,6 +111,9 @@ impl Store for Recording {
         after: Option<Vec<u8>>,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
+        if matches!(set, Key::SubjectSessions(_)) {
+            self.log.trips.fetch_add(1, Ordering::SeqCst);
+        }
         self.inner.members(set, after, limit)
     }
     fn entries(
