@@ -5,6 +5,9 @@
 //! pause, so that it is always cached, while the person signs in at the first gateway with the group and without. Then the same
 //! with the push channel cut, where the age of what is cached is the only bound. References in the same run: a bare PUBLISH to
 //! a subscriber of the same Redis, and a request that the second gateway lets through.
+#[path = "../tests/it/support/layer.rs"]
+mod layer;
+
 use std::{
     fs,
     io::{Read, Write},
@@ -18,13 +21,9 @@ use std::{
 use portcullis::{
     config::{self, Overrides, Source},
     demo::browser::Browser,
-    domain::Timestamp,
     gateway::{self, Running},
     idp,
-    store::{
-        self, BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead,
-        Write as Step,
-    },
+    store::{self, BoxFuture, Commit, Committed, Key, Store, StoreError, Write as Step},
     telemetry::Metrics,
 };
 
@@ -56,10 +55,11 @@ struct Noting {
     removed_at: Arc<Mutex<Option<Instant>>>,
 }
 
-impl Store for Noting {
-    fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
-        self.inner.batch(now, ops)
+impl layer::Layer for Noting {
+    fn inner(&self) -> &Arc<dyn Store> {
+        &self.inner
     }
+
     fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
         let leaves = |step: &Step| matches!(step, Step::Remove(Key::OrganizationMembers(..), _));
         let is_removal = change.writes.iter().any(leaves);
@@ -70,34 +70,6 @@ impl Store for Noting {
             }
             committed
         })
-    }
-    fn members(
-        &self,
-        set: Key,
-        after: Option<Vec<u8>>,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
-        self.inner.members(set, after, limit)
-    }
-    fn entries(
-        &self,
-        stream: Key,
-        after: u64,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
-        self.inner.entries(stream, after, limit)
-    }
-    fn stream_head(&self, stream: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>> {
-        self.inner.stream_head(stream)
-    }
-    fn notes(&self) -> Notes {
-        self.inner.notes()
-    }
-    fn is_listening(&self) -> bool {
-        self.inner.is_listening()
-    }
-    fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.inner.ready()
     }
 }
 
@@ -172,7 +144,7 @@ async fn start() -> World {
     let settings = config::load(&config, &overrides).expect("a configuration").settings;
     let removed_at = Arc::<Mutex<Option<Instant>>>::default();
     let inner = store::open(&settings.store).await.expect("a store");
-    let noting = Arc::new(Noting { inner, removed_at: removed_at.clone() });
+    let noting = layer::in_front(Noting { inner, removed_at: removed_at.clone() });
     let first = gateway::start(&settings, noting, Metrics::new()).await.expect("the first gateway starts");
     wait_for("the second gateway serves", || TcpStream::connect(second).is_ok());
     let _processes = [process, server];

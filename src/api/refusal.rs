@@ -47,6 +47,7 @@ impl From<TokenError> for Problem {
             TokenError::Random(_) => return Self::inside(Code::Unavailable, error.to_string()),
             TokenError::Contended(_) => return Code::Contended.into(),
             TokenError::NotFound => return Code::NotFound.into(),
+            TokenError::NotOwner => return Code::OwnerRequired.into(),
             TokenError::Session => return Self::inside(Code::CredentialInvalid, error.code()),
             TokenError::Recovery | TokenError::SessionAge(_) | TokenError::Person => StatusCode::FORBIDDEN,
             TokenError::TooMany => StatusCode::CONFLICT,

@@ -67,6 +67,7 @@ pub const KEYS: &[Key] = &[
     key("store.cluster", Kind::Texts),
     key("store.wait_replicas", Kind::Integer(0, 16)),
     key("store.wait_ms", Kind::Integer(1, 60_000)),
+    key("store.integrity_key_files", Kind::Texts),
     key("pages.folder", Kind::Text),
     key("mail.host", Kind::Text),
     key("mail.port", Kind::Integer(1, 65_535)),

@@ -4,19 +4,19 @@
 //! everything else happens here.
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
-
 use crate::{
     domain::{
-        AddressId, BatchId, FORMER_DAYS, Invitation, Invitee, MembershipSource, Organization, OrganizationId,
-        OrganizationSlug, Person, PersonId, Role, Timestamp, digest,
+        AddressId, BatchId, Invitation, Invitee, MembershipSource, Organization, OrganizationId,
+        OrganizationSlug, Person, PersonId, Role, Timestamp,
     },
     provisioning::{self, Act, Change, Plan},
     store::{Commit, Committed, Key, Note, Op, Reply, Revision, StoreError, Versioned, Write, records},
     telemetry::AuditLine,
 };
 
-use super::{Cause, Directory, Enterprise, audit, invitations::sent, outbox, unexpected_reply};
+use super::{
+    Cause, Directory, Enterprise, audit, batches::batch_key, invitations::sent, outbox, unexpected_reply,
+};
 
 /// Attempts at one commit; each failed one means that somebody else's succeeded.
 const COMMIT_ATTEMPTS_MAX: usize = 16;
@@ -34,6 +34,8 @@ pub(super) struct Matter<'a> {
     pub person: PersonId,
     /// Whose invitations the change may touch.
     pub address: Option<AddressId>,
+    /// On whose right it rests, where it rests on somebody's: looked at with the rest, and still the same when all is committed.
+    pub actor: Option<PersonId>,
     pub source: MembershipSource,
     pub is_automatic: bool,
     pub batch: BatchId,
@@ -47,6 +49,8 @@ pub(super) struct View<'a> {
     pub person: Option<&'a Person>,
     /// To the matter's address.
     pub invitations: &'a [Invitation],
+    /// Of the matter's actor.
+    pub actor: Option<&'a Person>,
     /// Empty in the first round; then those that the plan needs.
     pub organizations: &'a BTreeMap<OrganizationSlug, Organization>,
 }
@@ -69,6 +73,7 @@ pub(super) struct Amended {
 pub(super) struct Loaded {
     pub person: Option<Versioned>,
     pub invitee: Option<Versioned>,
+    pub actor: Option<Versioned>,
 }
 
 impl Matter<'_> {
@@ -80,9 +85,19 @@ impl Matter<'_> {
         self.address.map(|address| Key::Invitee(self.enterprise.id, address))
     }
 
+    /// Who acts upon themselves is read once.
+    fn actor_key(&self) -> Option<Key> {
+        let other = self.actor.filter(|actor| *actor != self.person);
+        other.map(|actor| Key::Person(self.enterprise.id, actor))
+    }
+
     /// What [`Matter::loaded`] reads the replies of.
     pub(super) fn gets(&self) -> Vec<Op> {
-        [Some(self.person_key()), self.invitee_key()].into_iter().flatten().map(Op::Get).collect()
+        [Some(self.person_key()), self.invitee_key(), self.actor_key()]
+            .into_iter()
+            .flatten()
+            .map(Op::Get)
+            .collect()
     }
 
     /// From the replies to [`Matter::gets`], in their order.
@@ -94,7 +109,8 @@ impl Matter<'_> {
         };
         let person = next()?;
         let invitee = if self.address.is_some() { next()? } else { None };
-        Ok(Loaded { person, invitee })
+        let actor = if self.actor_key().is_some() { next()? } else { None };
+        Ok(Loaded { person, invitee, actor })
     }
 }
 
@@ -131,7 +147,10 @@ impl Directory {
                 return Ok(Amended { person: decision.person, plan: decision.plan });
             }
             let taken = self.taken_back(matter, &decision.plan, &decision.person).await?;
-            self.note_batch(matter, &decision.plan).await?;
+            if decision.plan.changes.iter().any(|change| matches!(change, Change::Leave { .. })) {
+                self.list_in_batch(batch_key(matter.enterprise, &matter.batch), matter.person, matter.now)
+                    .await?;
+            }
             let (mut commit, person) = commit(matter, &records, &decision, organizations);
             let mut told = audit::changes(matter, &decision.plan, records.person.as_ref(), &person);
             told.extend(audit::plan(matter, &recorded, &person));
@@ -146,6 +165,7 @@ impl Directory {
             commit.writes.push(Write::Notify(Note::Person(matter.enterprise.id, matter.person)));
             if self.store.commit(commit).await.map_err(E::from)? == Committed::Applied {
                 self.forget_person(matter.person);
+                self.removals.note_person(matter, records.person.as_ref(), &person);
                 told.iter().for_each(AuditLine::log);
                 if has_notices {
                     self.wake_outbox();
@@ -153,34 +173,12 @@ impl Directory {
                 for change in &decision.plan.changes {
                     self.metrics.provisioning_change(matter.cause.trigger, change.kind());
                 }
-                self.follow_up(matter, &decision.plan, records.person.as_ref()).await;
+                self.count_holds(matter.enterprise, records.person.as_ref(), &person);
                 return Ok(Amended { person, plan: decision.plan });
             }
             loaded = self.load(matter).await?;
         }
         Err(Contended.into())
-    }
-
-    /// Lists the person in the batch, and when the batch goes, before anything is removed: a commit says of no set when it goes,
-    /// and whoever dies behind it would leave one that never does. A batch may name whom it did not remove.
-    async fn note_batch(&self, matter: &Matter<'_>, plan: &Plan) -> Result<(), StoreError> {
-        if !plan.changes.iter().any(|change| matches!(change, Change::Leave { .. })) {
-            return Ok(());
-        }
-        let batch = batch_key(matter.enterprise, &matter.batch);
-        // It is of no use longer than the former memberships that it names.
-        let end = matter.now.checked_add(SignedDuration::from_hours((FORMER_DAYS + 1) * 24));
-        let member = matter.person.as_bytes().to_vec();
-        let ops = vec![Op::Insert(batch, member), Op::Expire(batch, end.unwrap_or(Timestamp::MAX))];
-        self.store.batch(matter.now, ops).await.map(drop)
-    }
-
-    /// What may also be done later, or by another gateway: the change itself is made.
-    async fn follow_up(&self, matter: &Matter<'_>, plan: &Plan, before: Option<&Person>) {
-        let waited = before.is_some_and(|person| person.memberships.iter().any(|m| m.held.is_some()));
-        if waited || plan.changes.iter().any(|change| matches!(change, Change::Hold { .. })) {
-            self.export_holds(matter.enterprise).await;
-        }
     }
 
     async fn load(&self, matter: &Matter<'_>) -> Result<Loaded, StoreError> {
@@ -202,6 +200,7 @@ impl Directory {
             let view = View {
                 person: records.person.as_ref(),
                 invitations: &records.invitee.invitations,
+                actor: records.actor(matter),
                 organizations: &organizations.before,
             };
             let decision = decide(&view)?;
@@ -214,9 +213,8 @@ impl Directory {
             if missing.is_empty() {
                 return Ok((decision, organizations));
             }
-            for slug in missing {
-                let (revision, record) =
-                    self.load_organization(matter.enterprise.id, &slug, matter.now).await?;
+            let loaded = self.load_organizations(matter.enterprise.id, &missing, matter.now).await?;
+            for (slug, (revision, record)) in missing.into_iter().zip(loaded) {
                 organizations.revisions.insert(slug.clone(), revision);
                 organizations.before.insert(slug, record);
             }
@@ -231,6 +229,9 @@ struct Records {
     person_revision: Revision,
     invitee: Invitee,
     invitee_revision: Revision,
+    /// Where it is somebody else.
+    actor: Option<Person>,
+    actor_revision: Revision,
 }
 
 #[derive(Default)]
@@ -242,10 +243,15 @@ struct Organizations {
 impl Records {
     fn read(matter: &Matter<'_>, loaded: &Loaded) -> Result<Self, StoreError> {
         let revision = |stored: &Option<Versioned>| stored.as_ref().map_or(0, |stored| stored.revision);
-        let person = loaded.person.as_ref();
-        let person = person
-            .map(|stored| records::decode_person(matter.enterprise.id, matter.person, &stored.value))
-            .transpose()?;
+        let decode = |stored: &Option<Versioned>, id| {
+            let stored = stored.as_ref();
+            stored.map(|s| records::decode_person(matter.enterprise.id, id, &s.value)).transpose()
+        };
+        let person = decode(&loaded.person, matter.person)?;
+        let actor = match matter.actor {
+            Some(actor) => decode(&loaded.actor, actor)?,
+            None => None,
+        };
         let address = matter.address.unwrap_or(AddressId::from_bytes([0; 16]));
         let invitee = match &loaded.invitee {
             Some(stored) => records::decode_invitee(address, &stored.value)?,
@@ -256,7 +262,16 @@ impl Records {
             person_revision: revision(&loaded.person),
             invitee,
             invitee_revision: revision(&loaded.invitee),
+            actor,
+            actor_revision: revision(&loaded.actor),
         })
+    }
+
+    fn actor(&self, matter: &Matter<'_>) -> Option<&Person> {
+        match matter.actor {
+            Some(actor) if actor == matter.person => self.person.as_ref(),
+            _ => self.actor.as_ref(),
+        }
     }
 }
 
@@ -280,6 +295,8 @@ fn commit(
 
     let mut commit = Commit::default();
     commit.expect.push((matter.person_key(), records.person_revision));
+    // Who is demoted or put out at this moment acts no more: one of the two commits comes too late.
+    commit.expect.extend(matter.actor_key().map(|key| (key, records.actor_revision)));
     if records.person.as_ref() != Some(&person) {
         commit.writes.push(Write::Put(matter.person_key(), records::encode_person(&person)));
     }
@@ -318,9 +335,11 @@ fn set_writes(matter: &Matter<'_>, records: &Records, change: &Change) -> Vec<Wr
         Change::Join { role: Role::Owner, .. } => vec![Write::Insert(members, person), owned(org)],
         Change::Join { .. } => vec![Write::Insert(members, person)],
         Change::Promote { .. } => vec![owned(org)],
-        Change::Leave { .. } => {
-            vec![Write::Remove(members, person), Write::Remove(Key::HeldRemovals(id), held)]
-        }
+        Change::Leave { .. } => vec![
+            Write::Remove(members, person.clone()),
+            Write::Remove(Key::HeldRemovals(id), held),
+            Write::Insert(batch_key(matter.enterprise, &matter.batch), person),
+        ],
         Change::BecomeUnowned { .. } => vec![Write::Insert(Key::Unowned(id), org)],
         Change::Hold { .. } => vec![Write::Insert(Key::HeldRemovals(id), held)],
         Change::Release { .. } => vec![Write::Remove(Key::HeldRemovals(id), held)],
@@ -337,9 +356,4 @@ fn set_writes(matter: &Matter<'_>, records: &Records, change: &Change) -> Vec<Wr
         }
         Change::Demote { .. } | Change::Pin { .. } | Change::Unpin { .. } => vec![],
     }
-}
-
-/// Where it stands who lost a membership in a batch.
-pub(super) fn batch_key(enterprise: &Enterprise, batch: &BatchId) -> Key {
-    Key::Batch(enterprise.id, digest(&[batch.as_str().as_bytes()]))
 }

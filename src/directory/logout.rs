@@ -38,7 +38,7 @@ impl LogoutError {
         match self {
             Self::Replayed => "logout_replayed",
             Self::TooManySessions => "logout_sessions_exceeded",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(error) => error.code(),
         }
     }
 }
@@ -144,8 +144,10 @@ impl Directory {
             ..notice.event(enterprise, AuditAction::LogoutRequest)
         });
         let told = std::slice::from_ref(&line);
-        let marks = logged_out(enterprise.id, request).into_iter().chain(audit::append(enterprise, told));
-        self.store.batch(now, marks.collect()).await?;
+        let marks = logged_out(enterprise.id, request);
+        let steps = marks.iter().cloned().chain(audit::append(enterprise, told)).collect();
+        self.store.batch(now, steps).await?;
+        self.removals.note_marks(marks, now);
         line.log();
         let set = Key::SubjectSessions(SubjectId::of(enterprise.id, issuer, &request.name_id().value));
         let mut after = records::subject_sessions_before(now).to_vec();
@@ -194,7 +196,9 @@ impl Directory {
         }
         let deleted = self.store.batch(now, deletions).await;
         ended.iter().for_each(|id| self.sessions.forget(id.as_bytes()));
-        deleted.map(|_| ended)
+        deleted?;
+        ended.iter().for_each(|id| self.removals.note_session(*id, now));
+        Ok(ended)
     }
 }
 

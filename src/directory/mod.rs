@@ -7,11 +7,12 @@
 //! (who may come in at all), `holds` (what the guard stopped, and what is undone) and `registry` (organizations themselves).
 //! `settings` unites the configuration with the store's organizations, `outlook` asks what would be and why. `invitations` are
 //! offers of membership, whose mails wait in the `outbox`; `recovery` lets an enterprise's owner in while the IdP is down.
-//! `audit_log` reads what `audit` told, `integrity` looks whether all of it agrees.
+//! `redrive` does again what a failover of the store undid. `audit_log` reads what `audit` told, `integrity` looks whether all of it agrees.
 mod acts;
 mod amend;
 mod audit;
 mod audit_log;
+mod batches;
 mod cache;
 mod connections;
 mod expiry;
@@ -28,6 +29,7 @@ mod people;
 mod person_sessions;
 mod push;
 mod recovery;
+mod redrive;
 mod registry;
 mod repair;
 mod sessions;
@@ -104,10 +106,12 @@ pub struct Directory {
     sessions: Cache<ActiveSession>,
     tokens: Cache<ActiveToken>,
     settings: settings::Cache,
+    batches: batches::Told,
     metrics: Metrics,
     /// `None` where no mail is sent.
     post: Option<outbox::Post>,
     recovery: recovery::Throttle,
+    removals: redrive::Removals,
 }
 
 impl Directory {
@@ -120,9 +124,11 @@ impl Directory {
             sessions: Cache::default(),
             tokens: Cache::default(),
             settings: settings::Cache::default(),
+            batches: batches::Told::default(),
             metrics,
             post: None,
             recovery: recovery::Throttle::default(),
+            removals: redrive::Removals::default(),
         }
     }
 

@@ -36,7 +36,9 @@ impl Directory {
         let ended =
             self.store.batch(now, vec![Op::Delete(Key::Session(id)), Op::Notify(Note::Session(id))]).await;
         self.sessions.forget(id.as_bytes());
-        ended.map(drop)
+        ended?;
+        self.removals.note_session(id, now);
+        Ok(())
     }
 
     /// The same by the word of the session's own person; the audit stream is told in the same step.
@@ -61,7 +63,10 @@ impl Directory {
         ];
         let ended = self.store.batch(now, ops).await;
         self.sessions.forget(session.id.as_bytes());
-        ended.map(|_| line.log())
+        ended?;
+        self.removals.note_session(session.id, now);
+        line.log();
+        Ok(())
     }
 
     async fn load_session(&self, id: SessionId, now: Timestamp) -> Result<Option<ActiveSession>, StoreError> {

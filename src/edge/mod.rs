@@ -10,6 +10,7 @@ use crate::api;
 mod binding;
 mod callers;
 pub mod cookies;
+mod form_fields;
 mod forms;
 pub mod framing;
 pub mod gate;

@@ -143,6 +143,8 @@ pub enum Trigger {
     Mail,
     /// Whoever runs the gateway, at the command line.
     Operator,
+    /// A removal that a failover of the store undid, done again.
+    Failover,
     /// Nobody: the time was over.
     System,
 }
@@ -150,7 +152,7 @@ pub enum Trigger {
 impl Trigger {
     /// All of them, by their words.
     pub const WORDS: &'static [&'static str] =
-        &["saml", "scim", "owner", "person", "mail", "operator", "system"];
+        &["saml", "scim", "owner", "person", "mail", "operator", "failover", "system"];
 
     /// The word in metrics' labels.
     pub fn as_str(self) -> &'static str {
@@ -161,6 +163,7 @@ impl Trigger {
             Self::Person => "person",
             Self::Mail => "mail",
             Self::Operator => "operator",
+            Self::Failover => "failover",
             Self::System => "system",
         }
     }

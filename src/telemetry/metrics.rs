@@ -186,6 +186,12 @@ impl Metrics {
         self.0.removals_held.get_or_create(&label).set(count);
     }
 
+    /// More removals wait, or fewer, until they are counted again.
+    pub fn add_removals_held(&self, enterprise: &str, more: i64) {
+        let label = EnterpriseLabel { enterprise: enterprise.to_owned() };
+        self.0.removals_held.get_or_create(&label).inc_by(more);
+    }
+
     /// Forgets both of an enterprise that has no metadata any more.
     pub fn forget_metadata_life(&self, enterprise: &str) {
         let label = EnterpriseLabel { enterprise: enterprise.to_owned() };
@@ -300,7 +306,9 @@ mod tests {
         metrics.mail("sent");
         metrics.store_operation("commit").observe(Duration::from_millis(1));
         metrics.set_certificate_expiries([("idp/example".to_owned(), 2_000_000_000)]);
-        metrics.set_removals_held("example", 3);
+        metrics.set_removals_held("example", 2);
+        metrics.add_removals_held("example", 3);
+        metrics.add_removals_held("example", -2);
         metrics.metadata_refreshed("example", "ok");
         metrics.set_metadata_life("example", 7, 2);
         metrics.set_push_listening(true);

@@ -12,7 +12,6 @@ use portcullis::{
     domain::{SessionToken, Timestamp},
     edge::cookies::SESSION,
     gateway::ReloadError,
-    store::Store,
 };
 
 use crate::{
@@ -127,7 +126,7 @@ async fn a_shorter_lifetime_counts_for_new_sessions_and_loses_no_old_one() {
     let log = Arc::<Log>::default();
     let kept = log.clone();
     let change = |overrides: Overrides| overrides.set("session.lifetime", "24h");
-    let wrap = |inner| Arc::new(Recording { inner, log: kept }) as Arc<dyn Store>;
+    let wrap = |inner| Recording::before(inner, kept);
     let mut gateway = TestGateway::start_with(Backend::Embedded, change, wrap).await;
     let mut lives = vec![];
     for lifetime in ["24h", "1h"] {

@@ -7,7 +7,7 @@ use portcullis::{
         AddressId, Invitation, InvitationId, InvitationReference, InvitationSource, Invitee, MailId,
         MailSubject, OrganizationSlug, Person, PersonId, QueuedMail, Role, Timestamp,
     },
-    store::{self, Key, Op, Reply, Store, Whole, Write, records},
+    store::{self, Key, Op, Reply, Whole, Write, records},
 };
 
 use crate::{

@@ -48,8 +48,10 @@ impl Directory {
         now: Timestamp,
     ) -> Result<u64, StoreError> {
         let mut purged = 0;
-        for organization in self.organizations(enterprise, now).await? {
-            let (slug, mut after) = (&organization.slug, None);
+        let created = self.effective(enterprise, now).await?.created;
+        let created = created.iter().map(|organization| &organization.slug);
+        for slug in enterprise.organizations.iter().chain(created) {
+            let mut after = None;
             loop {
                 let page = InvitationPage { state: InvitationState::Failed, after, limit: PAGE_INVITATIONS };
                 let failed = self.invitations(enterprise.id, slug, page, now).await?;

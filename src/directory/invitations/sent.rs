@@ -44,6 +44,9 @@ impl Directory {
                 by_address.entry(reference.address).or_default().push(reference);
             }
         }
+        if by_address.is_empty() {
+            return Ok(TakenBack::default());
+        }
         let gets = by_address.keys().map(|address| Op::Get(Key::Invitee(enterprise, *address))).collect();
         let replies = self.store.batch(matter.now, gets).await?;
         let mut taken = TakenBack::default();

@@ -1,6 +1,6 @@
 //! The JSON API, over HTTP, before a store that people of two enterprises lie in.
 mod audit;
-mod client;
+pub mod client;
 mod flows;
 mod foreign;
 mod often;

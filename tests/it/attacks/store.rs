@@ -6,12 +6,20 @@ use std::sync::{
 
 use portcullis::{
     domain::Timestamp,
-    store::{BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead},
+    store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError},
 };
 
+use crate::support::layer::{Layer, in_front};
+
 pub struct Recording {
-    pub inner: Arc<dyn Store>,
-    pub log: Arc<Log>,
+    inner: Arc<dyn Store>,
+    log: Arc<Log>,
+}
+
+impl Recording {
+    pub fn before(inner: Arc<dyn Store>, log: Arc<Log>) -> Arc<dyn Store> {
+        in_front(Self { inner, log })
+    }
 }
 
 #[derive(Default)]
@@ -66,7 +74,11 @@ fn is_of_a_session(op: &Op) -> bool {
     )
 }
 
-impl Store for Recording {
+impl Layer for Recording {
+    fn inner(&self) -> &Arc<dyn Store> {
+        &self.inner
+    }
+
     fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
         let writes = ops.iter().filter(|op| !matches!(op, Op::Get(_) | Op::PutOnce { .. })).count();
         self.log.writes.fetch_add(writes, Ordering::SeqCst);
@@ -105,35 +117,10 @@ impl Store for Recording {
         self.log.writes.fetch_add(change.writes.len(), Ordering::SeqCst);
         self.inner.commit(change)
     }
-    fn members(
-        &self,
-        set: Key,
-        after: Option<Vec<u8>>,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
-        if matches!(set, Key::SubjectSessions(_)) {
+
+    fn look(&self, at: Option<Key>) {
+        if matches!(at, Some(Key::SubjectSessions(_))) {
             self.log.trips.fetch_add(1, Ordering::SeqCst);
         }
-        self.inner.members(set, after, limit)
-    }
-    fn entries(
-        &self,
-        stream: Key,
-        after: u64,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
-        self.inner.entries(stream, after, limit)
-    }
-    fn stream_head(&self, stream: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>> {
-        self.inner.stream_head(stream)
-    }
-    fn notes(&self) -> Notes {
-        self.inner.notes()
-    }
-    fn is_listening(&self) -> bool {
-        self.inner.is_listening()
-    }
-    fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.inner.ready()
     }
 }

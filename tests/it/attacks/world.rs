@@ -157,7 +157,7 @@ impl World {
         let (written, keep) = (log.clone(), kept.clone());
         setup.wrap = Box::new(move |inner| {
             *keep.lock().unwrap() = Some(inner.clone());
-            Arc::new(Recording { inner, log: written })
+            Recording::before(inner, written)
         });
         let gateway = TestGateway::set_up(setup).await;
         let world = Self { gateway, origin, store: kept, log, pages: Mutex::default() };

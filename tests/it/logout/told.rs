@@ -1,5 +1,5 @@
 //! What the log and the audit stream say of a logout, and at what cost.
-use portcullis::{demo::browser::Browser, directory::AuditQuery, edge::cookies};
+use portcullis::{directory::AuditQuery, edge::cookies};
 use serde_json::Value;
 
 use super::{gateway, refused::leaves};
@@ -68,19 +68,6 @@ async fn a_06_logouts_are_told_to_the_stream_by_the_step_that_makes_them() {
         assert_eq!(gateway.last_told().await, before);
         gateway.stop().await;
     }
-}
-
-/// Where nothing changes: the requests that are outstanding, and everything else at once.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sign_in_that_changes_nothing_takes_two_round_trips() {
-    let gateway = gateway(Backend::Embedded, "redirect").await;
-    let _ = gateway.signed_in("alice").await;
-    let mut browser = Browser::new();
-    let response = gateway.response_form(&mut browser, "alice").await;
-    let trips = gateway.trips(async || drop(browser.submit_once(&response).await.unwrap())).await;
-    assert_eq!(trips, 2);
-    assert_eq!(gateway.last_told().await["action"], "business.sso_response");
-    gateway.stop().await;
 }
 
 /// Once where it was refused, and not again where the answer is made.

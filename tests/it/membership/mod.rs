@@ -3,6 +3,7 @@ mod commands;
 mod holds;
 mod owners;
 mod people;
+mod races;
 mod registry;
 mod statements;
 mod table;

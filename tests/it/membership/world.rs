@@ -10,12 +10,16 @@ use portcullis::{
         Organization, OrganizationId, OrganizationSlug, Person, PersonId, Profile, Role, StableId, Standing,
         Timestamp,
     },
-    store::{Commit, Committed, Key, Store, Write, records},
+    store::{BoxFuture, Commit, Committed, Key, Store, StoreError, Write, records},
 };
 
 use crate::{
     saml::forge::{self, Spec, attribute},
-    support::{forged_idp::ForgedIdp, gateway::Backend},
+    support::{
+        forged_idp::ForgedIdp,
+        gateway::Backend,
+        layer::{Layer, in_front},
+    },
 };
 
 /// What an assertion says about groups.
@@ -48,6 +52,30 @@ pub struct World {
     /// Let go, for a program that opens it.
     pub store: Option<Arc<dyn Store>>,
     pub enterprise: Enterprise,
+    /// What somebody else commits right before the gateway's next commit arrives.
+    pub faster: Arc<Mutex<Option<Commit>>>,
+}
+
+/// Lets somebody else be faster.
+struct Overtaken {
+    inner: Arc<dyn Store>,
+    faster: Arc<Mutex<Option<Commit>>>,
+}
+
+impl Layer for Overtaken {
+    fn inner(&self) -> &Arc<dyn Store> {
+        &self.inner
+    }
+
+    fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
+        Box::pin(async move {
+            let faster = self.faster.lock().unwrap().take();
+            if let Some(faster) = faster {
+                assert_eq!(self.inner.commit(faster).await?, Committed::Applied);
+            }
+            self.inner.commit(change).await
+        })
+    }
 }
 
 /// With both switches on, which is where everything can happen.
@@ -66,17 +94,18 @@ pub fn operator() -> Actor<'static> {
 impl World {
     pub async fn new(backend: Backend, change: impl FnOnce(Overrides) -> Overrides + 'static) -> Self {
         let kept: Arc<Mutex<Option<Arc<dyn Store>>>> = Arc::default();
-        let keep = kept.clone();
-        let wrap = move |store: Arc<dyn Store>| {
-            *keep.lock().unwrap() = Some(store.clone());
-            store
+        let faster: Arc<Mutex<Option<Commit>>> = Arc::default();
+        let (keep, overtaking) = (kept.clone(), faster.clone());
+        let wrap = move |inner: Arc<dyn Store>| {
+            *keep.lock().unwrap() = Some(inner.clone());
+            in_front(Overtaken { inner, faster: overtaking })
         };
         let idp = ForgedIdp::on(backend, change, wrap).await;
         let store = kept.lock().unwrap().take();
         let source = Source::file(&idp.gateway.config).unwrap();
         let settings = config::load(&source, &idp.gateway.overrides).unwrap().settings;
         let enterprise = settings.enterprises[0].tenant();
-        Self { idp, store, enterprise }
+        Self { idp, store, enterprise, faster }
     }
 
     pub fn directory(&self) -> &Directory {
@@ -199,7 +228,7 @@ impl World {
             .await;
     }
 
-    async fn commit(&self, commit: Commit) {
+    pub async fn commit(&self, commit: Commit) {
         let store = self.store.as_ref().unwrap();
         assert_eq!(store.commit(commit).await.unwrap(), Committed::Applied);
     }
