@@ -148,8 +148,9 @@ async fn who_comes_in_between_finishes_first() {
             Arc::new(Dying { inner: world.store.clone(), commits_left: AtomicI64::new(2) });
         let change = all(&ids);
         let call = world.call();
-        let broken = directory(&dying)
-            .change_scim_group(&call, group, |r| Ok::<_, ScimFault>((r.clone(), change.clone())));
+        let gateway = directory(&dying);
+        let broken =
+            gateway.change_scim_group(&call, group, |r| Ok::<_, ScimFault>((r.clone(), change.clone())));
         broken.await.unwrap_err();
         world.remove(group, ids[0]).await.unwrap();
         assert_eq!(world.members(group).await.len(), MANY - 1, "{on:?}");
