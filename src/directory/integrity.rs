@@ -3,12 +3,14 @@
 //!
 //! A fact is what a record says and an index repeats, or the other way round. The walk notes who said it; what only one of the two
 //! said when the walk is over is a fault. Only facts that wait for their other half are kept.
+mod scim;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
     domain::{
-        AddressId, EnterpriseId, FORMER_DAYS, Invitee, Organization, OrganizationId, Person, Role, Timestamp,
-        digest,
+        AddressId, EnterpriseId, FORMER_DAYS, Invitee, Organization, OrganizationId, Person, PersonId, Role,
+        Timestamp, digest,
     },
     store::{Broken, Key, Piece, StoreError, Whole, records, verify_stream},
 };
@@ -67,6 +69,12 @@ enum Fact {
     Batch,
     Mail,
     Token,
+    ScimListed,
+    ScimName,
+    ScimIndexed,
+    ScimMember,
+    ScimJob,
+    ScimOrganization,
 }
 
 impl Fact {
@@ -84,6 +92,12 @@ impl Fact {
             Self::Batch => ("a former membership's batch", "the batch's set of people"),
             Self::Mail => ("a mail", "the outbox"),
             Self::Token => ("a person's access token", "the token's own key"),
+            Self::ScimListed => ("a SCIM resource", "the list of its kind"),
+            Self::ScimName => ("a SCIM resource's name or link", "the record of that name or link"),
+            Self::ScimIndexed => ("a SCIM resource's externalId or address", "its index"),
+            Self::ScimMember => ("a SCIM user's groups", "the group's members"),
+            Self::ScimJob => ("an unfinished change of a SCIM group", "the set of them"),
+            Self::ScimOrganization => ("a SCIM group's organization", "the set of them"),
         }
     }
 
@@ -101,13 +115,19 @@ enum Said {
 
 /// Walks everything. A gateway that writes meanwhile can make a fault appear that is none: check at rest, or check twice.
 pub async fn examine(store: &dyn Whole, now: Timestamp) -> Result<IntegrityReport, StoreError> {
-    let mut walk =
-        Walk { now, report: IntegrityReport::default(), open: HashMap::new(), streams: BTreeSet::new() };
+    let mut walk = Walk {
+        now,
+        report: IntegrityReport::default(),
+        open: HashMap::new(),
+        streams: BTreeSet::new(),
+        linked: vec![],
+    };
     let mut visit = |piece| {
         walk.see(piece);
         Ok(())
     };
     store.walk(now, &mut visit).await?;
+    walk.check_linked(store).await?;
     let Walk { mut report, open, streams, .. } = walk;
     for ((fact, ids), said) in open.into_iter().collect::<BTreeMap<_, _>>() {
         tell(&mut report, fact, &ids, said);
@@ -132,10 +152,9 @@ fn tell(report: &mut IntegrityReport, fact: Fact, ids: &[u8], said: Said) {
         Said::ByRecord => (record, index),
         Said::ByIndex => (index, record),
     };
-    let names: Vec<String> = ids.chunks(16).map(hex).collect();
     let why = format!("{has} says it and {lacks} does not");
     let hint = "restore an export that is clean, or let the person sign in once and check again";
-    report.fault(names.join(" "), why, hint);
+    report.fault(scim::shown(ids), why, hint);
 }
 
 fn tell_broken(report: &mut IntegrityReport, stream: Key, broken: &Broken) {
@@ -150,6 +169,8 @@ struct Walk {
     /// Said once so far.
     open: HashMap<(Fact, Vec<u8>), Said>,
     streams: BTreeSet<EnterpriseId>,
+    /// Whom SCIM users are linked to.
+    linked: Vec<(EnterpriseId, PersonId)>,
 }
 
 impl Walk {
@@ -208,7 +229,7 @@ impl Walk {
                 self.say(Fact::Token, &[&secret], Said::ByIndex);
                 Ok(())
             }
-            _ => Ok(()),
+            other => self.see_scim(other, value).map(drop),
         };
         if let Err(error) = read {
             let hint = "restore it from an export, or use the version that wrote it";
@@ -286,6 +307,9 @@ impl Walk {
     }
 
     fn see_member(&mut self, key: Key, member: &[u8]) {
+        if self.see_scim_member(key, member) {
+            return;
+        }
         let (fact, length) = match key {
             Key::People(_) => (Fact::Person, 16),
             Key::OrganizationMembers(..) => (Fact::Member, 16),
