@@ -32,7 +32,7 @@ mod recovery;
 mod redrive;
 mod registry;
 mod repair;
-mod scim;
+pub mod scim;
 mod sessions;
 mod settings;
 mod sign_in;
@@ -70,11 +70,6 @@ pub use outlook::Explained;
 pub use recovery::{RECOVERY_CONTEXT, Recovered, RecoveryClaim, RecoveryError, is_recovery};
 pub use registry::{ALIASES_MAX, NewOrganization, ORGANIZATIONS_MAX, OrganizationChange};
 pub use repair::{Mending, repair};
-pub use scim::{
-    GROUPS_PER_USER_MAX, GroupLookup, HELD_RETRY_SECONDS, MEMBERS_PER_CALL_MAX, MembersChange, OnGroupDelete,
-    SCAN_MILLIS_MAX, SCAN_RECORDS_MAX, ScimCall, ScimFault, ScimGroupView, ScimLink, ScimPage, ScimSettings,
-    ScimUserView, UnmatchedGroups, UserLookup,
-};
 pub use sign_in::{SignInError, SignedIn};
 pub use tokens::{
     Authorization, CredentialId, Grant, KnownToken, NewToken, TOKENS_MAX, TokenError, TokenRefusal,

@@ -1,6 +1,9 @@
 //! Groups, their members, and the removal guard.
 use portcullis::{
-    directory::{Actor, GroupLookup, MembersChange, OnGroupDelete, ScimFault, ScimUserView, UnmatchedGroups},
+    directory::{
+        Actor,
+        scim::{GroupLookup, MembersChange, OnGroupDelete, ScimFault, ScimUserView, UnmatchedGroups},
+    },
     domain::{InvitationSource, Role, ScimId},
     provisioning::LastOwner,
     scim::ResourceType,
