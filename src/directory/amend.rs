@@ -152,6 +152,7 @@ impl Directory {
             told.extend(audit::plan(matter, &recorded, &person));
             told.extend(audit::tokens(matter, records.person.as_ref(), &person));
             told.extend(sent::told(matter, &taken));
+            let withdrawn = taken.invitations;
             commit.expect.extend(taken.expect);
             commit.writes.extend(taken.writes);
             let notices = self.notices(matter, &decision.plan, &person);
@@ -162,6 +163,11 @@ impl Directory {
             if self.store.commit(commit).await.map_err(E::from)? == Committed::Applied {
                 self.forget_person(matter.person);
                 self.removals.note_person(matter, records.person.as_ref(), &person);
+                let cancelled =
+                    records.invitee.invitations.iter().filter(|i| is_cancelled(&decision.plan, i));
+                for gone in cancelled.chain(&withdrawn) {
+                    self.removals.note_cancelled(matter.enterprise, gone, &matter.cause, matter.now);
+                }
                 told.iter().for_each(AuditLine::log);
                 if has_notices {
                     self.wake_outbox();
@@ -356,4 +362,11 @@ fn set_writes(matter: &Matter<'_>, records: &Records, change: &Change) -> Vec<Wr
         }
         Change::Demote { .. } | Change::Pin { .. } | Change::Unpin { .. } => vec![],
     }
+}
+
+fn is_cancelled(plan: &Plan, invitation: &Invitation) -> bool {
+    let id = invitation.id;
+    plan.changes
+        .iter()
+        .any(|change| matches!(change, Change::CancelInvitation { invitation, .. } if *invitation == id))
 }

@@ -9,7 +9,7 @@ use portcullis::{
     demo::browser::Browser,
     directory::Enterprise,
     domain::Timestamp,
-    store::{BoxFuture, Key, Op, Reply, Store, StoreError},
+    store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError},
 };
 
 use crate::support::{
@@ -20,6 +20,7 @@ use crate::support::{
 /// What went to a store.
 #[derive(Default)]
 struct Counts {
+    calls: AtomicUsize,
     /// Records of organizations that were read.
     organizations: AtomicUsize,
     /// Looks at the set of removals that wait.
@@ -37,20 +38,35 @@ struct Counting {
     counts: Arc<Counts>,
 }
 
+impl Counting {
+    fn count(&self) {
+        self.counts.calls.fetch_add(1, SeqCst);
+    }
+}
+
 impl Layer for Counting {
     fn inner(&self) -> &Arc<dyn Store> {
         &self.inner
     }
 
     fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
+        self.count();
         let organizations = ops.iter().filter(|op| matches!(op, Op::Get(Key::Organization(..)))).count();
         self.counts.organizations.fetch_add(organizations, SeqCst);
         self.inner.batch(now, ops)
     }
 
+    fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
+        self.count();
+        self.inner.commit(change)
+    }
+
     fn look(&self, at: Option<Key>) {
-        if matches!(at, Some(Key::HeldRemovals(_))) {
-            self.counts.holds.fetch_add(1, SeqCst);
+        // A gateway looks at these now and then, and at most once a second, however many sign in.
+        match at {
+            Some(Key::HeldRemovals(_)) => drop(self.counts.holds.fetch_add(1, SeqCst)),
+            Some(Key::Organizations(_)) => {}
+            _ => self.count(),
         }
     }
 }
@@ -70,18 +86,44 @@ impl Counted {
         Self { gateway, counts, browser: Browser::new() }
     }
 
-    /// Posts a response without following the redirect.
-    async fn sign_in(&mut self, groups: &[&str]) {
+    /// Posts a response without following the redirect; how many calls of the store that took.
+    async fn sign_in(&mut self, groups: &[&str]) -> usize {
         self.gateway.people.set_groups("alice", groups).unwrap();
         let response = self.gateway.response_form(&mut self.browser, "alice").await;
+        let before = Counts::of(&self.counts.calls);
         let page = self.browser.submit_once(&response).await.unwrap();
         assert_eq!(page.status, 303, "{}", page.body);
+        Counts::of(&self.counts.calls) - before
     }
 
     fn enterprise(&self) -> Enterprise {
         let source = Source::file(&self.gateway.config).unwrap();
         config::load(&source, &self.gateway.overrides).unwrap().settings.enterprises[0].tenant()
     }
+}
+
+/// One read of the outstanding requests, one for the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_steady_sign_in_is_one_round_trip_after_the_pending_request() {
+    let mut counted = Counted::start(|overrides| overrides).await;
+    let groups = ["octo-org", "octo-org-owners", "everyone"];
+    let first = counted.sign_in(&groups).await;
+    assert!(first > 2, "the first sign-in joins and must commit, but took {first} calls");
+    assert_eq!(counted.sign_in(&groups).await, 2);
+    assert_eq!(counted.sign_in(&groups).await, 2);
+    counted.gateway.stop().await;
+}
+
+/// Whoever leaves needs the organizations' records, and gets all of them at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn to_leave_three_organizations_takes_as_many_round_trips_as_to_leave_one() {
+    let mut counted = Counted::start(|overrides| overrides).await;
+    let joined = counted.sign_in(&["octo-org"]).await;
+    let one = counted.sign_in(&["everyone"]).await;
+    assert_eq!(counted.sign_in(&["octo-org", "hubot-lab", "docs-team"]).await, joined);
+    // The first one also says when the record of the batch may go.
+    assert_eq!(counted.sign_in(&["everyone"]).await, one - 1);
+    counted.gateway.stop().await;
 }
 
 /// With ten thousand removals that wait, counting them for each would cost as much as all the rest.

@@ -2,10 +2,6 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
     time::Duration,
 };
 
@@ -15,12 +11,10 @@ use portcullis::{
     domain::{RequestId, Role, SignInHandle, Timestamp},
     edge::cookies::SESSION,
     saml,
-    store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError},
 };
 
 use crate::support::{
     gateway::{BACKENDS, Backend, TestGateway, name_id},
-    layer::{Layer, in_front},
     redis::Network,
 };
 
@@ -218,63 +212,6 @@ async fn statement_23_two_last_owners_leave_at_once() {
     for backend in BACKENDS {
         two_last_owners(backend).await;
     }
-}
-
-/// Counts what goes to the store.
-struct Counting {
-    inner: Arc<dyn Store>,
-    calls: Arc<AtomicUsize>,
-}
-
-impl Counting {
-    fn count(&self) {
-        self.calls.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-impl Layer for Counting {
-    fn inner(&self) -> &Arc<dyn Store> {
-        &self.inner
-    }
-
-    fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
-        self.count();
-        self.inner.batch(now, ops)
-    }
-
-    fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
-        self.count();
-        self.inner.commit(change)
-    }
-
-    fn look(&self, at: Option<Key>) {
-        // A gateway looks at these now and then, and at most once a second, however many sign in.
-        if !matches!(at, Some(Key::Organizations(_) | Key::HeldRemovals(_))) {
-            self.count();
-        }
-    }
-}
-
-/// Posts a response without following the redirect, and counts: one read of the outstanding requests, one for the rest.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_steady_sign_in_is_one_round_trip_after_the_pending_request() {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let counter = calls.clone();
-    let wrap = move |inner| in_front(Counting { inner, calls: counter });
-    let gateway = TestGateway::start_with(Backend::Redis, |overrides| overrides, wrap).await;
-    let mut browser = Browser::new();
-    let mut post = async || {
-        let response = gateway.response_form(&mut browser, "alice").await;
-        let before = calls.load(Ordering::SeqCst);
-        let page = browser.submit_once(&response).await.unwrap();
-        assert_eq!(page.status, 303, "{}", page.body);
-        calls.load(Ordering::SeqCst) - before
-    };
-    let first = post().await;
-    assert!(first > 2, "the first sign-in joins and must commit, but took {first} calls");
-    assert_eq!(post().await, 2);
-    assert_eq!(post().await, 2);
-    gateway.stop().await;
 }
 
 /// The network to Redis breaks in each way between the request and its answer. Then nothing may be half-written: the person

@@ -129,8 +129,8 @@ impl World {
             (Servers::Pair(pair, _), _) => {
                 // The sentinel promotes the replica; what was the primary follows it from then on.
                 eventually("the replica is promoted", async || {
-                    let info: String = pair[1].run(&["INFO", "replication"]).await;
-                    info.contains("role:master")
+                    let info = pair[1].try_run::<String>(&["INFO", "replication"]).await;
+                    info.is_ok_and(|info| info.contains("role:master"))
                 })
                 .await;
                 let port = pair[1].port().to_string();
