@@ -82,7 +82,7 @@ impl Population {
         let mut client = Client::new(&self.server);
         let id = client.done("POST", "/Groups", &group(name));
         for some in self.ids[..members].chunks(MEMBERS_PER_PATCH) {
-            client.done("PATCH", &format!("/Groups/{id}"), &patch("add", some));
+            client.done("PATCH", &format!("/Groups/{id}"), &adding(some));
         }
         id
     }
@@ -96,7 +96,7 @@ impl Population {
         let begin =
             || (Client::new(&self.server), free.lock().expect("no panic").pop().expect("people"), true);
         Run::of(drive(self.connections, count, begin, |_, (client, people, adds)| {
-            client.done("PATCH", &path, &patch(if *adds { "add" } else { "remove" }, people));
+            client.done("PATCH", &path, &if *adds { adding(people) } else { removing(people) });
             *adds = !*adds;
         }))
     }
@@ -132,7 +132,7 @@ impl Population {
                 let id = client.done("POST", "/Groups", &group(&format!("group-{n}")));
                 let people: Vec<String> =
                     (0..members).map(|m| self.ids[(n * members + m) % self.ids.len()].clone()).collect();
-                client.done("PATCH", &format!("/Groups/{id}"), &patch("add", &people));
+                client.done("PATCH", &format!("/Groups/{id}"), &adding(&people));
                 progress(name, n, count);
             },
         ))
@@ -159,10 +159,17 @@ fn group(name: &str) -> String {
     format!(r#"{{"schemas":["{GROUP}"],"displayName":"{name}","externalId":"{name}","members":[]}}"#)
 }
 
-fn patch(op: &str, people: &[String]) -> String {
+fn adding(people: &[String]) -> String {
     let members: Vec<String> = people.iter().map(|id| format!(r#"{{"value":"{id}"}}"#)).collect();
-    let members = members.join(",");
-    format!(
-        r#"{{"schemas":["{PATCH}"],"Operations":[{{"op":"{op}","path":"members","value":[{members}]}}]}}"#
-    )
+    operations(&format!(r#"{{"op":"add","path":"members","value":[{}]}}"#, members.join(",")))
+}
+
+/// As RFC 7644 3.5.2.2 has it, one operation for each.
+fn removing(people: &[String]) -> String {
+    let remove = |id: &String| format!(r#"{{"op":"remove","path":"members[value eq \"{id}\"]"}}"#);
+    operations(&people.iter().map(remove).collect::<Vec<_>>().join(","))
+}
+
+fn operations(operations: &str) -> String {
+    format!(r#"{{"schemas":["{PATCH}"],"Operations":[{operations}]}}"#)
 }
