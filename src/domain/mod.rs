@@ -10,6 +10,7 @@ mod invitation;
 mod mail;
 mod membership;
 mod recovery;
+mod scim;
 mod scim_id;
 mod secret;
 mod session;
@@ -33,6 +34,7 @@ pub use membership::{
     PinReason, Role, Standing,
 };
 pub use recovery::{RECOVERY_CODES, RECOVERY_RANDOM_BYTES, RecoveryCodes, RecoveryMatch};
+pub use scim::{ScimGroup, ScimGroupJob, ScimMembership, ScimUser};
 pub use scim_id::ScimId;
 pub use secret::{TOKEN_PREFIX, TokenSecret};
 pub use session::{ActiveSession, AuthnDemand, IdpDocument, PendingLogout, PendingSignIn, Session};

@@ -98,6 +98,12 @@ impl Store for Sessions {
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
         Box::pin(async { Err(StoreError::Timeout(0)) })
     }
+    fn page(&self, _: Key, _: u64, _: usize) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
+        Box::pin(async { Err(StoreError::Timeout(0)) })
+    }
+    fn count(&self, _: Key) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async { Err(StoreError::Timeout(0)) })
+    }
     fn entries(&self, _: Key, _: u64, _: usize) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
         Box::pin(async { Err(StoreError::Timeout(0)) })
     }
@@ -163,6 +169,7 @@ pub fn edge_settings(workers: usize) -> edge::Settings {
         sign_in_seconds_max: 600,
         pending_sign_ins_max: 8,
         pages: edge::pages::Pages::default(),
+        own_host: None,
     }
 }
 
@@ -195,7 +202,7 @@ pub fn gate(routes: Vec<Route>, sessions: Sessions, workers: usize) -> Gate {
         api: Api::new(directory.clone(), [], Timestamp::now),
         directory,
         routes: Routes::new(routes).unwrap(),
-        own: Router::new(&[Home { enterprise: &acme, acs_urls: &[ACS_URL.to_owned()] }]).unwrap(),
+        own: Router::new(&[Home { enterprise: &acme, acs_urls: &[ACS_URL.to_owned()] }], None).unwrap(),
         enterprises: HashMap::new(),
         domains: Domains::default(),
         metrics: Metrics::new(),
