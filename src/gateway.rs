@@ -8,6 +8,7 @@ mod redrive;
 mod reload;
 mod retention;
 mod watches;
+mod webhooks;
 
 use std::{
     collections::{HashMap, HashSet},

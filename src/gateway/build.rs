@@ -54,6 +54,7 @@ pub fn gate(
         lasting.directory.clone(),
         settings.enterprises.iter().map(EnterpriseSettings::tenant),
         lasting.now,
+        settings.edge.api_limits,
     );
     Ok(Gate {
         api,
