@@ -6,6 +6,7 @@ mod holds;
 mod outlook;
 mod reload;
 mod retention;
+mod scim_tokens;
 mod watches;
 
 use std::{
@@ -122,6 +123,7 @@ pub async fn start_at(
     let gates = Arc::new(Gates::new(gate));
     let days = settings.audit_retention_days;
     watches.spawn(retention::retain(directory.clone(), gates.clone(), days, now));
+    watches.spawn(scim_tokens::watch(directory.clone(), gates.clone(), metrics.clone(), now));
     let outbox = mailer.map(|mailer| build::outbox(mailer, &lasting, &gates).run(stopping.clone()));
     let outbox = outbox.map(tokio::spawn);
     let workers = public.serve(&gates, &stopping)?;

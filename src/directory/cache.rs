@@ -49,7 +49,7 @@ impl<T> Default for Cache<T> {
     }
 }
 
-impl<T: Known> Cache<T> {
+impl<T> Cache<T> {
     fn shard(&self, key: &[u8; 32]) -> MutexGuard<'_, Shard<T>> {
         let at = usize::from(key[0]) % CACHE_SHARDS;
         self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
@@ -86,9 +86,9 @@ impl<T: Known> Cache<T> {
         shard.generation += 1;
     }
 
-    /// Forgets everything that is known of a person.
-    pub fn forget_person(&self, person: PersonId) {
-        self.retain(|known| known.person() != person);
+    /// Forgets all of which this is so.
+    pub fn forget_where(&self, is_stale: impl Fn(&T) -> bool) {
+        self.retain(|known| !is_stale(known));
     }
 
     pub fn forget_all(&self) {
@@ -101,6 +101,13 @@ impl<T: Known> Cache<T> {
             shard.entries.retain(|_, (known, _)| stays(known));
             shard.generation += 1;
         }
+    }
+}
+
+impl<T: Known> Cache<T> {
+    /// Forgets everything that is known of a person.
+    pub fn forget_person(&self, person: PersonId) {
+        self.retain(|known| known.person() != person);
     }
 }
 

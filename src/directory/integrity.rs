@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
     domain::{
-        AddressId, EnterpriseId, FORMER_DAYS, Invitee, Organization, OrganizationId, Person, Role, Timestamp,
-        digest,
+        AddressId, EnterpriseId, FORMER_DAYS, Invitee, Organization, OrganizationId, Person, Role, ScimToken,
+        Timestamp, digest,
     },
     store::{Broken, Key, Piece, StoreError, Whole, records, verify_stream},
 };
@@ -67,6 +67,7 @@ enum Fact {
     Batch,
     Mail,
     Token,
+    ScimToken,
 }
 
 impl Fact {
@@ -84,12 +85,13 @@ impl Fact {
             Self::Batch => ("a former membership's batch", "the batch's set of people"),
             Self::Mail => ("a mail", "the outbox"),
             Self::Token => ("a person's access token", "the token's own key"),
+            Self::ScimToken => ("a SCIM token of the enterprise", "the token's own key"),
         }
     }
 
     /// Whether the index may say more than the records: it is cleared later, or expires by itself.
     fn may_linger(self) -> bool {
-        matches!(self, Self::Batch | Self::Mail | Self::Token)
+        matches!(self, Self::Batch | Self::Mail | Self::Token | Self::ScimToken)
     }
 }
 
@@ -204,6 +206,13 @@ impl Walk {
                 self.say(Fact::Token, &[&secret], Said::ByIndex);
                 Ok(())
             }
+            Key::ScimTokens(_) => {
+                records::decode_scim_tokens(value).map(|tokens| self.see_scim_tokens(&tokens))
+            }
+            Key::ScimToken(secret) => {
+                self.say(Fact::ScimToken, &[&secret], Said::ByIndex);
+                records::decode_scim_token_holder(value).map(drop)
+            }
             _ => Ok(()),
         };
         if let Err(error) = read {
@@ -244,6 +253,13 @@ impl Walk {
         let now = self.now;
         for token in person.tokens.iter().filter(|token| now < token.expires_at) {
             self.say(Fact::Token, &[&token.secret], Said::ByRecord);
+        }
+    }
+
+    fn see_scim_tokens(&mut self, tokens: &[ScimToken]) {
+        let now = self.now;
+        for token in tokens.iter().filter(|token| token.is_live(now)) {
+            self.say(Fact::ScimToken, &[&token.secret], Said::ByRecord);
         }
     }
 

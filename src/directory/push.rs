@@ -33,10 +33,14 @@ impl Directory {
         match heard {
             Heard::Note(Note::Person(_, person)) => self.forget_person(person),
             Heard::Note(Note::Session(session)) => self.sessions.forget(session.as_bytes()),
-            Heard::Note(Note::Enterprise(enterprise)) => self.settings.forget(enterprise),
+            Heard::Note(Note::Enterprise(enterprise)) => {
+                self.settings.forget(enterprise);
+                self.forget_scim_tokens(enterprise);
+            }
             Heard::Gap => {
                 self.sessions.forget_all();
                 self.tokens.forget_all();
+                self.scim_tokens.forget_all();
                 self.settings.forget_all();
             }
         }

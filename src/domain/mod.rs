@@ -9,6 +9,7 @@ mod invitation;
 mod mail;
 mod membership;
 mod recovery;
+mod scim_token;
 mod secret;
 mod session;
 mod text;
@@ -20,7 +21,7 @@ pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile, StableId};
 pub use email::EmailAddress;
 pub use ids::{
     AddressId, BatchId, EnterpriseId, Id, InvitationId, LogoutHandle, MailId, OrganizationId, PersonId,
-    RequestId, SessionId, SessionToken, SignInHandle, SubjectId, TokenId,
+    RequestId, ScimTokenId, SessionId, SessionToken, SignInHandle, SubjectId, TokenId,
 };
 pub(crate) use ids::{digest, parse_hex};
 pub use invitation::{Invitation, InvitationReference, InvitationSecret, InvitationSource, Invitee};
@@ -30,7 +31,8 @@ pub use membership::{
     PinReason, Role, Standing,
 };
 pub use recovery::{RECOVERY_CODES, RECOVERY_RANDOM_BYTES, RecoveryCodes, RecoveryMatch};
-pub use secret::{TOKEN_PREFIX, TokenSecret};
+pub use scim_token::{ActiveScimToken, ScimToken, ScimTokenHolder};
+pub use secret::{OWN_TOKEN_PREFIXES, ScimSecret, TokenSecret};
 pub use session::{ActiveSession, AuthnDemand, IdpDocument, PendingLogout, PendingSignIn, Session};
 pub use text::{EnterpriseSlug, OrganizationSlug, SlugError};
 pub use token::{AccessToken, Scope};

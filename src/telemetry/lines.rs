@@ -10,7 +10,7 @@ use super::{
     audit_line::{MembershipState, Told},
     log::{ACCESS, AUDIT},
 };
-use crate::domain::{SessionId, Timestamp, TokenId};
+use crate::domain::{ScimTokenId, SessionId, Timestamp, TokenId};
 
 /// What happened, by its name in the audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -86,6 +86,11 @@ pub enum AuditAction {
     CreateToken,
     #[serde(rename = "personal_access_token.revoke")]
     RevokeToken,
+    /// An owner of an enterprise, or whoever runs the gateway, made a token for its identity provider.
+    #[serde(rename = "scim_token.create")]
+    CreateScimToken,
+    #[serde(rename = "scim_token.revoke")]
+    RevokeScimToken,
     /// A person authorised a token for an organization.
     #[serde(rename = "org_credential_authorization.grant")]
     GrantCredential,
@@ -286,6 +291,9 @@ pub struct AccessLine<'a> {
     /// The personal access token's id, never the token.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "maybe_shown")]
     pub token: Option<TokenId>,
+    /// The SCIM token's id, never the token.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "maybe_shown")]
+    pub scim_token: Option<ScimTokenId>,
     /// `forward`, `sign_in`, `forbid`, `own`, or the stable code of a refusal.
     pub decision: &'a str,
     /// Why the request did not get what it wanted, in words.
@@ -458,6 +466,7 @@ mod tests {
             user: None,
             session: Some(SessionId::from_bytes([0xab; 32])),
             token: Some(TokenId::from_bytes([0xcd; 16])),
+            scim_token: None,
             decision: "forward",
             reason: None,
         };

@@ -1,0 +1,97 @@
+//! SCIM tokens of an enterprise, and where a token leads.
+use serde::{Deserialize, Serialize};
+
+use super::{V, V1, corrupt, enterprise, millis, people::digest, time};
+use crate::{
+    domain::{self, EnterpriseId, ScimTokenId},
+    store::{StoreError, key::hex},
+};
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::store::records) struct ScimTokens {
+    v: V1,
+    tokens: Vec<ScimToken>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScimToken {
+    id: String,
+    hash: String,
+    name: String,
+    last: String,
+    by: Option<String>,
+    created: i64,
+    expires: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::store::records) struct ScimTokenHolder {
+    v: V1,
+    enterprise: String,
+    enterprise_id: String,
+    token: String,
+    used: Option<i64>,
+}
+
+impl From<&[domain::ScimToken]> for ScimTokens {
+    fn from(tokens: &[domain::ScimToken]) -> Self {
+        let token = |token: &domain::ScimToken| ScimToken {
+            id: token.id.to_string(),
+            hash: hex(&token.secret),
+            name: token.name.clone(),
+            last: token.last_eight.clone(),
+            by: token.created_by.clone(),
+            created: millis(token.created_at),
+            expires: millis(token.expires_at),
+        };
+        Self { v: V, tokens: tokens.iter().map(token).collect() }
+    }
+}
+
+impl ScimTokens {
+    pub fn into_domain(self) -> Result<Vec<domain::ScimToken>, StoreError> {
+        let token = |token: ScimToken| {
+            Ok(domain::ScimToken {
+                id: id(&token.id)?,
+                secret: digest(&token.hash)?,
+                name: token.name,
+                last_eight: token.last,
+                created_by: token.by,
+                created_at: time(token.created)?,
+                expires_at: time(token.expires)?,
+            })
+        };
+        self.tokens.into_iter().map(token).collect()
+    }
+}
+
+impl From<&domain::ScimTokenHolder> for ScimTokenHolder {
+    fn from(holder: &domain::ScimTokenHolder) -> Self {
+        Self {
+            v: V,
+            enterprise: holder.enterprise.to_string(),
+            enterprise_id: holder.enterprise_id.to_string(),
+            token: holder.token.to_string(),
+            used: holder.last_used_at.map(millis),
+        }
+    }
+}
+
+impl ScimTokenHolder {
+    pub fn into_domain(self) -> Result<domain::ScimTokenHolder, StoreError> {
+        Ok(domain::ScimTokenHolder {
+            enterprise: enterprise(&self.enterprise)?,
+            enterprise_id: EnterpriseId::parse(&self.enterprise_id)
+                .ok_or_else(|| corrupt("an enterprise id"))?,
+            token: id(&self.token)?,
+            last_used_at: self.used.map(time).transpose()?,
+        })
+    }
+}
+
+fn id(text: &str) -> Result<ScimTokenId, StoreError> {
+    ScimTokenId::parse(text).ok_or_else(|| corrupt("a token's id"))
+}
