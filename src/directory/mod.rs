@@ -27,6 +27,7 @@ mod person_sessions;
 mod push;
 mod recovery;
 mod registry;
+pub mod scim;
 mod scim_tokens;
 mod sessions;
 mod settings;

@@ -9,6 +9,7 @@ mod invitation;
 mod mail;
 mod membership;
 mod recovery;
+mod scim;
 mod scim_token;
 mod secret;
 mod session;
@@ -31,6 +32,8 @@ pub use membership::{
     PinReason, Role, Standing,
 };
 pub use recovery::{RECOVERY_CODES, RECOVERY_RANDOM_BYTES, RecoveryCodes, RecoveryMatch};
+pub use scim::{ScimAttributes, ScimGroup, ScimGroupJob, ScimId, ScimMembership, ScimUser};
+pub use secret::{TOKEN_PREFIX, TokenSecret};
 pub use scim_token::{ActiveScimToken, ScimToken, ScimTokenHolder};
 pub use secret::{OWN_TOKEN_PREFIXES, ScimSecret, TokenSecret};
 pub use session::{ActiveSession, AuthnDemand, IdpDocument, PendingLogout, PendingSignIn, Session};
