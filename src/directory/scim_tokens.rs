@@ -243,13 +243,15 @@ fn new_token(
     now: Timestamp,
 ) -> Result<(ScimSecret, ScimToken), TokenError> {
     let name = tidy_name(&wanted.name)?;
-    let (mut random, mut id) = ([0; 32], [0; 16]);
+    let (mut random, mut cursor_key, mut id) = ([0; 32], [0; 32], [0; 16]);
     getrandom::fill(&mut random)?;
+    getrandom::fill(&mut cursor_key)?;
     getrandom::fill(&mut id)?;
     let secret = ScimSecret::from_random(random);
     let token = ScimToken {
         id: ScimTokenId::from_bytes(id),
         secret: secret.sha256(),
+        cursor_key,
         name,
         last_eight: secret.last_eight().to_owned(),
         created_by: maker.actor("").user().map(str::to_owned),

@@ -33,7 +33,6 @@ pub use membership::{
 };
 pub use recovery::{RECOVERY_CODES, RECOVERY_RANDOM_BYTES, RecoveryCodes, RecoveryMatch};
 pub use scim::{ScimAttributes, ScimGroup, ScimGroupJob, ScimId, ScimMembership, ScimUser};
-pub use secret::{TOKEN_PREFIX, TokenSecret};
 pub use scim_token::{ActiveScimToken, ScimToken, ScimTokenHolder};
 pub use secret::{OWN_TOKEN_PREFIXES, ScimSecret, TokenSecret};
 pub use session::{ActiveSession, AuthnDemand, IdpDocument, PendingLogout, PendingSignIn, Session};

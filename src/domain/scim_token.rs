@@ -10,6 +10,8 @@ pub struct ScimToken {
     pub id: ScimTokenId,
     /// SHA-256 of the secret: the key under which requests find it.
     pub secret: [u8; 32],
+    /// What authenticates the cursors that are given out for this token: nobody outside knows it.
+    pub cursor_key: [u8; 32],
     pub name: String,
     pub last_eight: String,
     /// The stable id's value of the owner who made it; `None`: whoever runs the gateway, at the command line.

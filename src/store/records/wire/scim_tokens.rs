@@ -19,6 +19,7 @@ pub(in crate::store::records) struct ScimTokens {
 struct ScimToken {
     id: String,
     hash: String,
+    key: String,
     name: String,
     last: String,
     by: Option<String>,
@@ -41,6 +42,7 @@ impl From<&[domain::ScimToken]> for ScimTokens {
         let token = |token: &domain::ScimToken| ScimToken {
             id: token.id.to_string(),
             hash: hex(&token.secret),
+            key: hex(&token.cursor_key),
             name: token.name.clone(),
             last: token.last_eight.clone(),
             by: token.created_by.clone(),
@@ -57,6 +59,7 @@ impl ScimTokens {
             Ok(domain::ScimToken {
                 id: id(&token.id)?,
                 secret: digest(&token.hash)?,
+                cursor_key: digest(&token.key)?,
                 name: token.name,
                 last_eight: token.last,
                 created_by: token.by,
@@ -94,4 +97,42 @@ impl ScimTokenHolder {
 
 fn id(text: &str) -> Result<ScimTokenId, StoreError> {
     ScimTokenId::parse(text).ok_or_else(|| corrupt("a token's id"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{domain::EnterpriseSlug, store::records};
+
+    fn time(seconds: i64) -> domain::Timestamp {
+        domain::Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[test]
+    fn tokens_and_where_they_lead_come_back_equal() {
+        let token = |byte: u8, by: Option<&str>| domain::ScimToken {
+            id: ScimTokenId::from_bytes([byte; 16]),
+            secret: [byte; 32],
+            cursor_key: [byte + 1; 32],
+            name: "Entra \"ID\"".into(),
+            last_eight: "abcd1234".into(),
+            created_by: by.map(str::to_owned),
+            created_at: time(1),
+            expires_at: time(i64::from(byte)),
+        };
+        let tokens = vec![token(7, Some("alice@example.com")), token(9, None)];
+        assert_eq!(records::decode_scim_tokens(&records::encode_scim_tokens(&tokens)).unwrap(), tokens);
+        assert!(records::decode_scim_tokens(b"{\"v\":2,\"tokens\":[]}").is_err());
+        for last_used_at in [None, Some(time(5))] {
+            let enterprise = EnterpriseSlug::parse("example").unwrap();
+            let holder = domain::ScimTokenHolder {
+                enterprise_id: EnterpriseId::of(&enterprise),
+                enterprise,
+                token: tokens[0].id,
+                last_used_at,
+            };
+            let stored = records::encode_scim_token_holder(&holder);
+            assert_eq!(records::decode_scim_token_holder(&stored).unwrap(), holder);
+        }
+    }
 }
