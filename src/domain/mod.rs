@@ -1,6 +1,7 @@
 //! Nouns and newtypes that every other module speaks: who people are, what they belong to, how they signed in.
 //!
 //! Nothing here is serialized, reads a clock or talks to anything: see `store::records` for what lies in the store.
+mod account_name;
 mod caller;
 mod claims;
 mod email;
@@ -10,6 +11,7 @@ mod mail;
 mod membership;
 mod recovery;
 mod scim;
+mod scim_id;
 mod scim_token;
 mod secret;
 mod session;
@@ -17,6 +19,7 @@ mod text;
 mod token;
 pub mod url;
 
+pub use account_name::{ACCOUNT_NAME_BYTES_MAX, AccountName, AccountNameError, fold_case};
 pub use caller::{ActiveToken, Caller, CallerId, TokenHolder};
 pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile, StableId};
 pub use email::EmailAddress;
@@ -32,9 +35,10 @@ pub use membership::{
     PinReason, Role, Standing,
 };
 pub use recovery::{RECOVERY_CODES, RECOVERY_RANDOM_BYTES, RecoveryCodes, RecoveryMatch};
-pub use scim::{ScimAttributes, ScimGroup, ScimGroupJob, ScimId, ScimMembership, ScimUser};
+pub use scim::{ScimAttributes, ScimGroup, ScimGroupJob, ScimMembership, ScimUser};
 pub use scim_token::{ActiveScimToken, ScimToken, ScimTokenHolder};
 pub use secret::{OWN_TOKEN_PREFIXES, ScimSecret, TokenSecret};
+pub use scim_id::ScimId;
 pub use session::{ActiveSession, AuthnDemand, IdpDocument, PendingLogout, PendingSignIn, Session};
 pub use text::{EnterpriseSlug, OrganizationSlug, SlugError};
 pub use token::{AccessToken, Scope};

@@ -1,56 +1,7 @@
 //! What an identity provider provisions by SCIM: users and groups, as they are kept.
-use std::fmt;
-
 use serde_json::{Map, Value};
 
-use super::{OrganizationSlug, PersonId, Timestamp};
-
-/// The id of a SCIM resource: 128 bits, drawn at random by us, never reused, never derived from what a client said (V-07).
-/// Written as a lower-case UUID (RFC 9562).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ScimId([u8; 16]);
-
-impl ScimId {
-    /// Bytes of chance, marked as a UUID of version 4.
-    pub fn from_random(mut bytes: [u8; 16]) -> Self {
-        bytes[6] = bytes[6] & 0x0f | 0x40;
-        bytes[8] = bytes[8] & 0x3f | 0x80;
-        Self(bytes)
-    }
-
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-
-    /// Reads exactly what [`fmt::Display`] writes: ids are compared with their case (RFC 7643 3.1).
-    pub fn parse(text: &str) -> Option<Self> {
-        let digits: String = text.split('-').collect();
-        let id = super::parse_hex(&digits).map(Self)?;
-        (id.to_string() == text).then_some(id)
-    }
-}
-
-impl fmt::Display for ScimId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, byte) in self.0.iter().enumerate() {
-            if matches!(at, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
-            }
-            write!(f, "{byte:02x}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for ScimId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+use super::{OrganizationSlug, PersonId, ScimId, Timestamp};
 
 /// The attributes of a resource by their canonical names, as a client may write them: without `id`, `meta` and `groups`.
 pub type ScimAttributes = Map<String, Value>;
@@ -148,23 +99,6 @@ fn emails(attributes: &ScimAttributes) -> impl Iterator<Item = &Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn v_07_ids_are_uuids_and_have_one_spelling() {
-        let id = ScimId::from_random([0xff; 16]);
-        assert_eq!(id.to_string(), "ffffffff-ffff-4fff-bfff-ffffffffffff");
-        assert_eq!(ScimId::parse(&id.to_string()), Some(id));
-        for other in [
-            "FFFFFFFF-FFFF-4FFF-BFFF-FFFFFFFFFFFF",
-            "ffffffffffff4fffbfffffffffffffff",
-            "ffff-ffffffff-4fff-bfff-ffffffffffff",
-            "ffffffff-ffff-4fff-bfff-fffffffffff",
-            "1",
-            "",
-        ] {
-            assert_eq!(ScimId::parse(other), None, "{other}");
-        }
-    }
 
     #[test]
     fn mail_goes_to_the_primary_address_else_to_the_first() {
