@@ -1,17 +1,21 @@
 //! Logs, metrics and audit events: names and fields in one place.
+mod audit_action;
 mod audit_line;
 mod histogram;
 mod lines;
 mod log;
 mod metrics;
+mod scim_line;
 mod sink;
 mod traffic;
 
+pub use audit_action::AuditAction;
 pub use audit_line::MembershipState;
 pub use histogram::DurationHistogram;
-pub use lines::{AccessLine, AuditAction, AuditEvent, AuditLine, Trigger, access_log, audit};
+pub use lines::{AccessLine, AuditEvent, AuditLine, Trigger, access_log, audit};
 pub use log::{InitError, check_level, init};
 pub use metrics::Metrics;
+pub use scim_line::ScimRequest;
 pub use sink::AuditSink;
 pub use traffic::{InFlight, Recorder, RouteMetrics};
 

@@ -131,19 +131,12 @@ impl Scim {
         let media_type = MediaType::accepted(request.headers());
         let mut record = record::Record::new(request.method().clone(), path);
         let answered = self.answer(request, (origin, path), request_id, &mut record).await;
-        let response = match &answered {
-            Ok(_) => None,
-            Err(refusal) => {
-                let (code, reason) = (refusal.error.code, refusal.reason());
-                if refusal.is_fault_of_ours() {
-                    tracing::warn!(request_id, code, reason, "a SCIM call failed");
-                }
-                Some((code, reason))
-            }
-        };
+        let refused = answered.as_ref().err().map(|refusal| (refusal.error.code, refusal.reason()));
+        if let Some((code, reason)) = refused.as_ref().filter(|_| answered.as_ref().is_err_and(Refusal::is_fault_of_ours)) {
+            tracing::warn!(request_id, code, reason, "a SCIM call failed");
+        }
         let token = record.token();
-        self.tell(record, answered.as_ref(), request_id).await;
-        let refused = response;
+        self.tell(record, answered.as_ref(), request_id, (self.now)()).await;
         let response = match answered {
             Ok(answer) => answer.response(media_type),
             Err(refusal) => refusal.response(media_type),
@@ -189,7 +182,7 @@ impl Scim {
             request_id,
             now,
         };
-        let call = Call::new(self, &tenant, settings, &token, base, asked, body)?;
+        let call = Call::new(self, &tenant, settings, (&token, base), asked, body)?;
         call.answer(endpoint, record).await
     }
 }
