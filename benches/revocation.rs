@@ -79,6 +79,12 @@ impl Store for Noting {
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
         self.inner.members(set, after, limit)
     }
+    fn page(&self, set: Key, offset: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
+        self.inner.page(set, offset, limit)
+    }
+    fn count(&self, set: Key) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.inner.count(set)
+    }
     fn entries(
         &self,
         stream: Key,

@@ -206,7 +206,7 @@ impl<'a> Act<'a> {
         Matter {
             enterprise: self.enterprise,
             person: self.person,
-            address: None,
+            addresses: vec![],
             source,
             is_automatic: false,
             batch: self.actor.batch(self.now),
@@ -223,7 +223,8 @@ impl<'a> Act<'a> {
         address: Option<AddressId>,
     ) -> Matter<'a> {
         let matter = self.matter(MembershipSource::Manual, rule);
-        Matter { address, cause: Cause { act: Some(event), ..matter.cause }, ..matter }
+        let cause = Cause { act: Some(event), ..matter.cause };
+        Matter { addresses: address.into_iter().collect(), cause, ..matter }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Who owns and who belongs to an organization.
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{
     domain::{
         AddressId, EnterpriseId, Invitee, Organization, OrganizationId, OrganizationSlug, Person, PersonId,
         Timestamp,
     },
-    store::{Key, Op, Reply, Revision, StoreError, records},
+    store::{BATCH_STEPS_MAX, Key, Op, Reply, Revision, StoreError, Versioned, records},
 };
 
 use super::{Directory, unexpected_reply};
@@ -26,6 +28,40 @@ impl Directory {
             Some(Reply::Value(None)) => Ok((0, Organization::new(id, slug.clone()))),
             _ => Err(unexpected_reply()),
         }
+    }
+
+    /// Several of them.
+    pub(super) async fn load_organizations(
+        &self,
+        enterprise: EnterpriseId,
+        slugs: BTreeSet<OrganizationSlug>,
+        now: Timestamp,
+    ) -> Result<BTreeMap<OrganizationSlug, (Revision, Organization)>, StoreError> {
+        let id = |slug: &OrganizationSlug| OrganizationId::of(enterprise, slug);
+        let gets = slugs.iter().map(|slug| Op::Get(Key::Organization(enterprise, id(slug)))).collect();
+        let replies = self.get_all(now, gets).await?;
+        let load = |(slug, reply): (OrganizationSlug, Reply)| {
+            let Reply::Value(stored) = reply else { return Err(unexpected_reply()) };
+            let id = id(&slug);
+            let loaded = match stored {
+                Some(Versioned { revision, value }) => (revision, records::decode_organization(id, &value)?),
+                None => (0, Organization::new(id, slug.clone())),
+            };
+            Ok((slug, loaded))
+        };
+        slugs.into_iter().zip(replies).map(load).collect()
+    }
+
+    /// Runs any number of steps that only read.
+    pub(super) async fn get_all(&self, now: Timestamp, gets: Vec<Op>) -> Result<Vec<Reply>, StoreError> {
+        if gets.len() <= BATCH_STEPS_MAX {
+            return if gets.is_empty() { Ok(vec![]) } else { self.store.batch(now, gets).await };
+        }
+        let mut replies = Vec::with_capacity(gets.len());
+        for gets in gets.chunks(BATCH_STEPS_MAX) {
+            replies.extend(self.store.batch(now, gets.to_vec()).await?);
+        }
+        Ok(replies)
     }
 
     /// An organization's record.

@@ -98,6 +98,12 @@ impl Store for Sessions {
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
         Box::pin(async { Err(StoreError::Timeout(0)) })
     }
+    fn page(&self, _: Key, _: u64, _: usize) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
+        Box::pin(async { Err(StoreError::Timeout(0)) })
+    }
+    fn count(&self, _: Key) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async { Err(StoreError::Timeout(0)) })
+    }
     fn entries(&self, _: Key, _: u64, _: usize) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
         Box::pin(async { Err(StoreError::Timeout(0)) })
     }

@@ -247,10 +247,18 @@ impl Store for Counting {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
         // A gateway looks at these now and then, and at most once a second, however many sign in.
-        if !matches!(set, Key::Organizations(_) | Key::HeldRemovals(_)) {
+        if !matches!(set, Key::Organizations(_) | Key::ScimOrganizations(_) | Key::HeldRemovals(_)) {
             self.count();
         }
         self.inner.members(set, after, limit)
+    }
+    fn page(&self, set: Key, offset: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
+        self.count();
+        self.inner.page(set, offset, limit)
+    }
+    fn count(&self, set: Key) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.count();
+        self.inner.count(set)
     }
     fn entries(
         &self,

@@ -131,7 +131,7 @@ impl Directory {
         let matter = Matter {
             enterprise,
             person: session.person,
-            address: Some(link.reference.address),
+            addresses: vec![link.reference.address],
             source: MembershipSource::Invitation,
             is_automatic: false,
             batch: BatchId::of_hour("invitation", now),

@@ -4,10 +4,16 @@
 //! `users` and `groups` create, read, change and delete; `members` changes who is in a group, in one commit, or as a `job` that any
 //! gateway finishes where it is too much for one; `lookup` finds by index, lists and scans within bounds; `meaning` decides what becomes of
 //! a person's memberships and invitations; `tell` says what happened. Everything that changes a membership goes through `amend`.
+
+use std::collections::BTreeSet;
+
 use super::{Contended, Directory, Enterprise, StoreError};
 use crate::{
-    domain::{EnterpriseId, OrganizationSlug, PersonId, ScimGroup, ScimId, ScimUser, StableId, Timestamp},
+    domain::{
+        EnterpriseId, OrganizationSlug, PersonId, ScimGroup, ScimId, ScimUser, StableId, Timestamp,
+    },
     saml::SubjectKey,
+    scim::{Etags, Resource, Version},
 };
 
 /// How long a provider waits before it asks again for what waits for an owner, in seconds.
@@ -20,8 +26,10 @@ pub const MEMBERS_PER_CALL_MAX: usize = 100_000;
 pub const SCAN_RECORDS_MAX: usize = 20_000;
 /// How long one filter may look, in milliseconds.
 pub const SCAN_MILLIS_MAX: u64 = 250;
-/// Resources of one page.
-pub const PAGE_RESOURCES_MAX: usize = 500;
+/// Attempts at one commit; each failed one means that somebody else's succeeded.
+const ATTEMPTS_MAX: usize = 64;
+/// Members that one commit changes: each takes about fifteen of its steps.
+const MEMBERS_PER_COMMIT_MAX: usize = 400;
 
 /// What one enterprise's SCIM calls go by.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,8 +81,8 @@ pub struct ScimCall<'a> {
     pub settings: &'a ScimSettings,
     /// The HTTP request's id.
     pub request_id: &'a str,
-    /// Versions of which the resource must have one (RFC 7644 3.14); `None`: any will do.
-    pub if_match: Option<&'a [String]>,
+    /// What the resource must be still (RFC 7644 3.14).
+    pub if_match: Option<&'a Etags>,
     pub now: Timestamp,
 }
 
@@ -82,46 +90,30 @@ pub struct ScimCall<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScimUserView {
     pub user: ScimUser,
+    pub resource: Resource,
     /// The groups that the user is in, with their names, in the order in which the user came into them.
     pub groups: Vec<(ScimId, String)>,
-    /// Of everything above, without quotation marks.
-    pub version: String,
+    /// Of everything above.
+    pub version: Version,
 }
 
 /// A group as it is answered, without its members.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScimGroupView {
     pub group: ScimGroup,
+    pub resource: Resource,
     /// The later of the group's own change and its members'.
     pub modified_at: Timestamp,
-    pub version: String,
-}
-
-/// What a group is to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupContent {
-    pub display_name: String,
-    pub external_id: Option<String>,
-}
-
-/// A group's change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupChange {
-    pub content: GroupContent,
-    pub members: MembersChange,
+    pub version: Version,
 }
 
 /// What becomes of a group's members. Who is there already, or is not, is no error.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum MembersChange {
-    #[default]
-    None,
-    /// The net change: nobody is on both lists.
-    Delta {
-        add: Vec<ScimId>,
-        remove: Vec<ScimId>,
-    },
-    Replace(Vec<ScimId>),
+pub struct MembersChange {
+    /// Whoever is not in `add` leaves.
+    pub reset: bool,
+    pub add: BTreeSet<ScimId>,
+    pub remove: BTreeSet<ScimId>,
 }
 
 /// Part of a list in the order of creation, and how many there are.

@@ -143,7 +143,7 @@ impl Directory {
         let matter = Matter {
             enterprise,
             person,
-            address: None,
+            addresses: vec![],
             source: MembershipSource::Manual,
             is_automatic: false,
             batch: BatchId::of_hour("token", now),

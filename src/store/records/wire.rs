@@ -3,12 +3,14 @@
 mod mail;
 mod people;
 mod scim_tokens;
+mod scim;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub(super) use mail::{QueuedMail, RecoveryCodes};
 pub(super) use people::{Invitee, Organization, Person, TokenHolder};
 pub(super) use scim_tokens::{ScimTokenHolder, ScimTokens};
+pub(super) use scim::{ScimGroup, ScimGroupJob, ScimUser, ScimUserGroups};
 
 use crate::{
     domain::{

@@ -172,6 +172,7 @@ pub(super) fn commit_command(expect: &[(Key, Revision)], writes: &[Write], seals
                 let seal = seals.next().map_or(&[][..], Vec::as_slice);
                 command.arg("append").arg([seal, &value[..]].concat())
             }
+            Write::Touch(_, at) => command.arg("touch").arg(envelope::digits(envelope::millis(*at))),
             Write::Notify(note) => command.arg("note").arg(note.encode()),
         };
     }
@@ -181,9 +182,11 @@ pub(super) fn commit_command(expect: &[(Key, Revision)], writes: &[Write], seals
 /// The keys that a write names, in the order in which `commit.lua` expects them.
 fn keys_of(write: &Write) -> Vec<String> {
     match write {
-        Write::Put(key, _) | Write::Delete(key) | Write::Insert(key, _) | Write::Remove(key, _) => {
-            vec![key.text()]
-        }
+        Write::Put(key, _)
+        | Write::Delete(key)
+        | Write::Insert(key, _)
+        | Write::Remove(key, _)
+        | Write::Touch(key, _) => vec![key.text()],
         Write::Append(key, _) => vec![key.text(), key.head_text()],
         Write::Notify(_) => vec![],
     }

@@ -119,10 +119,15 @@ impl Redis {
         }
         let Some(key) = Key::parse(text) else { return visit(foreign("is no key of ours")) };
         match key.kind() {
-            Kind::Record | Kind::Expiring => {
+            Kind::Record | Kind::Expiring | Kind::Tally => {
                 let Some(stored) = self.value(&key).await? else { return Ok(()) };
                 let value = stored.get(envelope::HEAD_BYTES..).unwrap_or_default().to_vec();
+                let tally = envelope::read_tally(&stored);
                 visit(match (key.kind(), envelope::head(&stored)) {
+                    (Kind::Tally, Ok(Head::Tally(_))) if tally.is_ok() => {
+                        let (count, latest) = tally?;
+                        Piece::Tally { key, count, latest: envelope::at(latest) }
+                    }
                     (Kind::Record, Ok(Head::Record(revision))) => Piece::Record { key, revision, value },
                     (Kind::Expiring, Ok(Head::Expires(at))) => {
                         Piece::Expiring { key, expires_at: envelope::at(at), value }
@@ -247,6 +252,11 @@ fn commands(piece: Piece, now: Timestamp) -> Result<(Vec<Step>, usize), StoreErr
             let sealed = envelope::expiring(expires_at, &value);
             set.arg(key.text()).arg(sealed).arg("PX").arg(kept_millis(expires_at, now));
             (key, set, value.len())
+        }
+        Piece::Tally { key, count, latest } => {
+            let mut set = cmd("SET");
+            set.arg(key.text()).arg(envelope::tally(count, envelope::millis(latest)));
+            (key, set, 0)
         }
         Piece::Members { key, members } => {
             let mut add = cmd("ZADD");
