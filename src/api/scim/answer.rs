@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
 use super::stream::Pieces;
+use crate::scim::Version;
 
 /// A body.
 pub enum Payload {
@@ -54,8 +55,9 @@ pub fn is_json(fields: &HeaderMap) -> bool {
     };
     let mut parts = kind.to_str().unwrap_or_default().split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default();
-    let is_ours =
-        ["application/scim+json", "application/json"].iter().any(|known| media_type.eq_ignore_ascii_case(known));
+    let is_ours = ["application/scim+json", "application/json"]
+        .iter()
+        .any(|known| media_type.eq_ignore_ascii_case(known));
     // A charset is the only parameter that could make other text of the octets.
     let is_other_charset = |part: &str| {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
@@ -101,10 +103,24 @@ impl Answer {
         Self { status, body: None, etag: None, location: None }
     }
 
+    /// Of what is written already.
+    pub fn json(status: StatusCode, json: String) -> Self {
+        Self::written(status, Body::Json(json.into_bytes()))
+    }
+
+    pub fn written(status: StatusCode, body: Body) -> Self {
+        Self { body: Some(body), ..Self::empty(status) }
+    }
+
+    /// RFC 9110 15.4.5
+    pub fn not_modified(version: &Version) -> Self {
+        Self { etag: Some(version.to_string()), ..Self::empty(StatusCode::NOT_MODIFIED) }
+    }
+
     /// The same with the fields of a resource.
     #[must_use]
-    pub fn resource(self, etag: String, location: String) -> Self {
-        Self { etag: Some(etag), location: Some(location), ..self }
+    pub fn resource(self, version: &Version, location: String) -> Self {
+        Self { etag: Some(version.to_string()), location: Some(location), ..self }
     }
 
     pub fn response(self, media_type: MediaType) -> Response<Payload> {

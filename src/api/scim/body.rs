@@ -45,10 +45,11 @@ where
     }
     let body = std::pin::pin!(Limited::new(body, bytes_max).collect());
     let body = tokio::time::timeout(Duration::from_millis(READ_MILLIS_MAX), body).await;
-    let body = body.map_err(|_| Code::BodyTimeout)?.map_err(|error| match error.is::<LengthLimitError>() {
-        true => too_large(bytes_max),
-        false => Code::BodyBroken.into(),
-    })?;
+    let body =
+        body.map_err(|_| Code::BodyTimeout)?.map_err(|error| match error.is::<LengthLimitError>() {
+            true => too_large(bytes_max),
+            false => Code::BodyBroken.into(),
+        })?;
     Ok(body.to_bytes())
 }
 

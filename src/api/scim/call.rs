@@ -5,15 +5,16 @@ use http::{HeaderMap, HeaderName, Method, header};
 use super::{
     Asked, Scim, Settings, Tenant,
     answer::Answer,
+    list::Kinds,
     place::{Base, Endpoint},
-    query::Query,
     record::Record,
     refusal::{Code, Refusal},
+    stream::Source,
 };
 use crate::{
-    directory::scim::{ScimCall, ScimFault},
-    domain::{ActiveScimToken, ScimAttributes, ScimId},
-    scim::{Etags, Resource, ResourceType, Version},
+    directory::scim::ScimCall,
+    domain::{ActiveScimToken, ScimId},
+    scim::{Etags, Projection, ResourceType, Version},
 };
 
 /// A call of a tenant at one of its bases.
@@ -24,10 +25,13 @@ pub struct Call<'a> {
     pub token: &'a ActiveScimToken,
     pub base: &'a Base,
     pub asked: Asked<'a>,
-    pub query: Query,
+    /// Of the query, decoded. What we do not know is ignored, for identity providers add their own (RFC 7644 3.4.2).
+    pub parameters: Vec<(String, String)>,
+    /// What is shown of the resource that the call is about.
+    pub projection: Projection,
     pub body: Bytes,
     /// `None`: whatever version there is.
-    if_match: Option<Vec<String>>,
+    if_match: Option<Etags>,
 }
 
 impl<'a> Call<'a> {
@@ -39,12 +43,15 @@ impl<'a> Call<'a> {
         asked: Asked<'a>,
         body: Bytes,
     ) -> Result<Self, Refusal> {
-        let query = Query::read(asked.query)?;
-        let if_match = match etags(asked.fields, &header::IF_MATCH) {
-            None | Some(Etags::Any) => None,
-            Some(Etags::List(list)) => Some(list),
+        let parameters: Vec<(String, String)> =
+            form_urlencoded::parse(asked.query.as_bytes()).into_owned().collect();
+        let get = |name: &str| {
+            let found = parameters.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+            found.map(|(_, value)| value.as_str())
         };
-        Ok(Self { scim, tenant, settings, token, base, asked, query, body, if_match })
+        let projection = Projection::parse(get("attributes"), get("excludedAttributes"))?;
+        let if_match = etags(asked.fields, &header::IF_MATCH);
+        Ok(Self { scim, tenant, settings, token, base, asked, parameters, projection, body, if_match })
     }
 
     pub async fn answer(&self, endpoint: Endpoint<'_>, record: &mut Record) -> Result<Answer, Refusal> {
@@ -52,7 +59,7 @@ impl<'a> Call<'a> {
             // RFC 7644 3.11
             (Endpoint::Me, _) => Err(Code::Unsupported.into()),
             (Endpoint::Users, &Method::POST) => self.create_user(record).await,
-            (Endpoint::Users, _) => self.list_users().await,
+            (Endpoint::Users | Endpoint::UsersSearch, _) => self.list(Kinds::Users).await,
             (Endpoint::User(id), method) => {
                 let id = record.names(ResourceType::User, id)?;
                 match *method {
@@ -63,7 +70,7 @@ impl<'a> Call<'a> {
                 }
             }
             (Endpoint::Groups, &Method::POST) => self.create_group(record).await,
-            (Endpoint::Groups, _) => self.list_groups().await,
+            (Endpoint::Groups | Endpoint::GroupsSearch, _) => self.list(Kinds::Groups).await,
             (Endpoint::Group(id), method) => {
                 let id = record.names(ResourceType::Group, id)?;
                 match *method {
@@ -73,12 +80,21 @@ impl<'a> Call<'a> {
                     _ => self.show_group(id).await,
                 }
             }
-            (Endpoint::UsersSearch, _) => self.search_users().await,
-            (Endpoint::GroupsSearch, _) => self.search_groups().await,
-            (Endpoint::Root, _) => self.list_all().await,
-            (Endpoint::RootSearch, _) => self.search_all().await,
+            (Endpoint::Root | Endpoint::RootSearch, _) => self.list(Kinds::All).await,
             (Endpoint::Bulk, _) => self.bulk().await,
             _ => Err(Code::NotFound.into()),
+        }
+    }
+
+    /// The same caller's call of an operation of a Bulk request, with the version that it names.
+    pub fn operation(&self, version: Option<&str>) -> Self {
+        Self {
+            asked: self.asked.clone(),
+            parameters: vec![],
+            projection: Projection::default(),
+            body: Bytes::new(),
+            if_match: version.map(Etags::parse),
+            ..*self
         }
     }
 
@@ -88,7 +104,7 @@ impl<'a> Call<'a> {
             enterprise: &self.tenant.enterprise,
             settings: &self.settings.directory,
             request_id: self.asked.request_id,
-            if_match: self.if_match.as_deref(),
+            if_match: self.if_match.as_ref(),
             now: self.asked.now,
         }
     }
@@ -96,6 +112,17 @@ impl<'a> Call<'a> {
     /// Whether the client has the version already (RFC 7644 3.14).
     pub fn has(&self, version: &Version) -> bool {
         etags(self.asked.fields, &header::IF_NONE_MATCH).is_some_and(|etags| etags.matches(version))
+    }
+
+    /// What members of groups are read by while an answer is sent.
+    pub fn source(&self) -> Source {
+        Source {
+            base_url: self.asked.base_url.clone(),
+            directory: self.scim.directory.clone(),
+            tenant: self.tenant.clone(),
+            request_id: self.asked.request_id.to_owned(),
+            now: self.asked.now,
+        }
     }
 
     /// Where a resource of this base is.

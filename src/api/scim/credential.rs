@@ -64,7 +64,9 @@ fn bearer(fields: &HeaderMap) -> Result<ScimSecret, Refusal> {
         return Err(Refusal::inside(Code::TokenInvalid, "no bearer token"));
     }
     let secret = ScimSecret::parse(token.trim_matches(' '));
-    secret.ok_or_else(|| Refusal::inside(Code::TokenInvalid, "no SCIM token: cut off, mistyped, or of another sort"))
+    secret.ok_or_else(|| {
+        Refusal::inside(Code::TokenInvalid, "no SCIM token: cut off, mistyped, or of another sort")
+    })
 }
 
 #[cfg(test)]

@@ -1,21 +1,25 @@
 //! The HTTP side of SCIM 2.0, under [`PREFIX`] on the public listener: what identity providers provision by.
 //!
-//! `place` reads where a call goes, `credential` whose it is, `rate` how many there may be; `query` and `body` read what it says;
-//! `discovery`, `users`, `groups`, `search` and `bulk` answer; `answer` and `stream` are what they answer with, `refusal` has every
+//! `place` reads where a call goes, `credential` whose it is, `rate` how many there may be, `body` what it says; `call` leads it to
+//! `discovery`, `users`, `groups`, `list` or `bulk`, which answer; `answer` and `stream` are what they answer with, `refusal` has every
 //! other answer, `record` tells metrics and the audit log. The protocol itself is the room `scim`, what it means `directory::scim`.
 //!
 //! Tenancy comes from the token and from nowhere else (V-02): the base in the path must be the token's, or nothing is there. Cookies
 //! are not looked at, nothing redirects, and every answer that is no success is a SCIM error.
 mod answer;
 mod body;
+mod bulk;
 mod call;
 mod credential;
 mod discovery;
+mod groups;
+mod list;
 mod place;
 mod rate;
 mod record;
 mod refusal;
 mod stream;
+mod users;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -99,10 +103,9 @@ impl Tenant {
 }
 
 /// A request, as far as it was read.
+#[derive(Clone)]
 struct Asked<'a> {
     method: Method,
-    /// A HEAD is answered as a GET, whose body the listener leaves away (RFC 9110 9.3.2).
-    is_head: bool,
     fields: &'a HeaderMap,
     query: &'a str,
     base_url: String,
@@ -132,7 +135,9 @@ impl Scim {
         let mut record = record::Record::new(request.method().clone(), path);
         let answered = self.answer(request, (origin, path), request_id, &mut record).await;
         let refused = answered.as_ref().err().map(|refusal| (refusal.error.code, refusal.reason()));
-        if let Some((code, reason)) = refused.as_ref().filter(|_| answered.as_ref().is_err_and(Refusal::is_fault_of_ours)) {
+        if let Some((code, reason)) =
+            refused.as_ref().filter(|_| answered.as_ref().is_err_and(Refusal::is_fault_of_ours))
+        {
             tracing::warn!(request_id, code, reason, "a SCIM call failed");
         }
         let token = record.token();
@@ -156,8 +161,8 @@ impl Scim {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (head, body) = request.into_parts();
-        let is_head = head.method == Method::HEAD;
-        let method = if is_head { Method::GET } else { head.method };
+        // RFC 9110 9.3.2: the listener leaves the body of an answer to HEAD away.
+        let method = if head.method == Method::HEAD { Method::GET } else { head.method };
         let place = place::place(path);
         let found = place.as_ref().map(|(base, endpoint)| (base, *endpoint));
         if let Some((base, endpoint)) = found.filter(|(_, endpoint)| endpoint.is_discovery()) {
@@ -175,7 +180,6 @@ impl Scim {
         let body = body::read(endpoint, &method, &head.headers, body).await?;
         let asked = Asked {
             method,
-            is_head,
             fields: &head.headers,
             query: head.uri.query().unwrap_or_default(),
             base_url: format!("{origin}{PREFIX}{}", base.path()),

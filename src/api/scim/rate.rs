@@ -43,6 +43,18 @@ impl Rates {
     }
 }
 
+impl Rates {
+    /// Counts further requests that one brought along: they are let in, and those after them wait.
+    pub fn charge(&self, token: ScimTokenId, requests: usize, per_second: u32) {
+        let cost = SECOND_MICROS / i64::from(per_second.max(1));
+        let requests = i64::try_from(requests).unwrap_or(i64::MAX);
+        let mut due = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = due.get_mut(&token) {
+            *at = at.saturating_add(cost.saturating_mul(requests));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,13 +66,24 @@ mod tests {
     #[test]
     fn v_21_a_burst_passes_and_then_the_rate() {
         let (rates, token) = (Rates::default(), ScimTokenId::from_bytes([1; 16]));
-        let admitted = |rates: &Rates, now| (0..1_000).filter(|_| rates.admit(token, 50, at(now)).is_ok()).count();
+        let admitted =
+            |rates: &Rates, now| (0..1_000).filter(|_| rates.admit(token, 50, at(now)).is_ok()).count();
         assert_eq!(admitted(&rates, 0), 100, "two seconds' worth at once");
         assert_eq!(rates.admit(token, 50, at(0)), Err(1));
         assert_eq!(admitted(&rates, 1_000_000), 50, "whoever waits for a second is let in");
         assert_eq!(admitted(&rates, 1_000_000), 0);
         let other = ScimTokenId::from_bytes([2; 16]);
         assert_eq!(rates.admit(other, 50, at(1_000_000)), Ok(()), "each token for itself");
+    }
+
+    #[test]
+    fn v_21_what_one_request_brings_along_counts_too() {
+        let (rates, token) = (Rates::default(), ScimTokenId::from_bytes([1; 16]));
+        rates.admit(token, 50, at(0)).unwrap();
+        rates.charge(token, 1_000, 50);
+        assert_eq!(rates.admit(token, 50, at(0)), Err(1));
+        // The debt is no longer than the burst.
+        assert_eq!(rates.admit(token, 50, at(1_000_000)), Ok(()));
     }
 
     #[test]

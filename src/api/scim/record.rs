@@ -94,7 +94,9 @@ impl Scim {
         let is_told = match outcome {
             Ok(_) => !record.is_reading(),
             // Who asks too fast shall not fill the log with that; a store that is down takes nothing.
-            Err(refusal) => refusal.error.code != Code::TooManyRequests.as_str() && !refusal.is_fault_of_ours(),
+            Err(refusal) => {
+                refusal.error.code != Code::TooManyRequests.as_str() && !refusal.is_fault_of_ours()
+            }
         };
         if !is_told {
             return;
@@ -115,7 +117,12 @@ impl Scim {
                 scim_group_id: group.as_deref(),
                 message: outcome.err().map(|refusal| refusal.error.detail.as_str()),
             }),
-            ..AuditEvent::new(now, action(&record, outcome.is_ok()), Trigger::Scim, active.enterprise.as_str())
+            ..AuditEvent::new(
+                now,
+                action(&record, outcome.is_ok()),
+                Trigger::Scim,
+                active.enterprise.as_str(),
+            )
         };
         if let Err(error) = self.directory.tell(&tenant.enterprise, &event, now).await {
             tracing::warn!(request_id, %error, "a SCIM call could not be told to the audit log");

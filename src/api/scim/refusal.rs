@@ -34,7 +34,7 @@ pub enum Code {
     MediaType,
     TooManyRequests,
     Unsupported,
-    TooMany,
+    MembersUnsearchable,
     Unavailable,
 }
 
@@ -52,7 +52,7 @@ impl Code {
         Self::MediaType,
         Self::TooManyRequests,
         Self::Unsupported,
-        Self::TooMany,
+        Self::MembersUnsearchable,
         Self::Unavailable,
     ];
 
@@ -78,28 +78,29 @@ impl Code {
             Self::TokenInvalid => (401, "scim_token_invalid", "The token is not a SCIM token that counts."),
             Self::Disabled => (403, "scim_disabled", "SCIM is switched off for this enterprise."),
             Self::OrganizationManaged => {
-                let detail = "An enterprise manages this organization: provision by the base URL of the enterprise.";
+                let detail =
+                    "An enterprise manages this organization: provision by the base URL of the enterprise.";
                 (403, "scim_organization_managed", detail)
             }
             Self::FilterForbidden => {
                 (403, "scim_filter_forbidden", "What describes the service cannot be filtered.")
             }
             Self::NotFound => (404, "scim_not_found", "There is no such resource."),
-            Self::MethodNotAllowed => {
-                (405, "scim_method_not_allowed", "This method is not served here.")
-            }
+            Self::MethodNotAllowed => (405, "scim_method_not_allowed", "This method is not served here."),
             Self::BodyTimeout => (408, "scim_body_timeout", "The body did not come in time."),
             Self::BodyBroken => (400, "scim_body_broken", "The body broke off."),
-            Self::MediaType => {
-                (415, "scim_media_type", "The body must be application/scim+json or application/json, in UTF-8.")
-            }
+            Self::MediaType => (
+                415,
+                "scim_media_type",
+                "The body must be application/scim+json or application/json, in UTF-8.",
+            ),
             Self::TooManyRequests => {
                 (429, "scim_rate", "The token made more requests than it may. Try again later.")
             }
             Self::Unsupported => (501, "scim_unsupported", "This operation is not supported."),
-            Self::TooMany => {
-                let detail = "There is too much to answer this at once: name one kind of resource, or narrow the filter.";
-                (400, "scim_too_many", detail)
+            Self::MembersUnsearchable => {
+                let detail = "Members of groups are found by eq with the id of a user, and in no other way.";
+                (400, "scim_members_unsearchable", detail)
             }
             Self::Unavailable => {
                 (503, "scim_unavailable", "The service is not available at the moment. Try again later.")
@@ -186,6 +187,9 @@ impl From<ScimError> for Refusal {
 impl From<Code> for Refusal {
     fn from(code: Code) -> Self {
         let mut refusal = Self::found(code.status(), code.as_str(), code.detail());
+        if code == Code::MembersUnsearchable {
+            refusal.error.scim_type = Some(ScimType::InvalidFilter);
+        }
         refusal.more.challenge = match code {
             Code::TokenMissing => Some("Bearer realm=\"portcullis\""),
             Code::TokenInvalid => Some("Bearer realm=\"portcullis\", error=\"invalid_token\""),

@@ -15,6 +15,7 @@ use super::{Tenant, answer::Body};
 use crate::{
     directory::{Directory, StoreError},
     domain::{ScimId, Timestamp},
+    scim::MemberShape,
 };
 
 /// Members that are read and written at once.
@@ -24,26 +25,19 @@ const FIRST_BYTES_MAX: usize = 256 * 1024;
 
 /// What members are read by.
 pub struct Source {
+    /// The base's URL.
+    pub base_url: String,
     pub directory: Arc<Directory>,
     pub tenant: Arc<Tenant>,
     pub request_id: String,
     pub now: Timestamp,
 }
 
-/// Which parts of a member are shown.
-#[derive(Debug, Clone)]
-pub struct MemberForm {
-    pub value: bool,
-    pub kind: bool,
-    /// The URL that ids are appended to, if references are shown.
-    pub reference: Option<String>,
-}
-
 /// A part of a body.
 pub enum Piece {
     Bytes(Bytes),
-    /// A group's members, as the values of an array without its brackets.
-    Members(ScimId, MemberForm),
+    /// A group's members: `,"members":[...]`, and nothing where there are none.
+    Members(ScimId, MemberShape),
 }
 
 type Loading = Pin<Box<dyn Future<Output = Result<Vec<ScimId>, StoreError>> + Send>>;
@@ -51,7 +45,7 @@ type Loading = Pin<Box<dyn Future<Output = Result<Vec<ScimId>, StoreError>> + Se
 /// A group whose members are being written.
 struct Group {
     id: ScimId,
-    form: MemberForm,
+    shape: MemberShape,
     is_begun: bool,
     loading: Loading,
 }
@@ -91,9 +85,9 @@ impl Pieces {
                 match self.rest.pop_front() {
                     None => return Poll::Ready(None),
                     Some(Piece::Bytes(bytes)) => return Poll::Ready(Some(Ok(bytes))),
-                    Some(Piece::Members(id, form)) => {
+                    Some(Piece::Members(id, shape)) => {
                         let loading = self.source.load(id, None);
-                        self.group = Some(Group { id, form, is_begun: false, loading });
+                        self.group = Some(Group { id, shape, is_begun: false, loading });
                     }
                 }
                 continue;
@@ -106,11 +100,11 @@ impl Pieces {
                     return Poll::Ready(Some(Err(error)));
                 }
             };
-            let bytes = group.form.write(&ids, std::mem::replace(&mut group.is_begun, true));
+            let is_last = ids.len() < MEMBERS_PER_PIECE;
+            let bytes = members(&self.source.base_url, group.shape, &ids, group.is_begun, is_last);
+            group.is_begun |= !ids.is_empty();
             match ids.last() {
-                Some(last) if ids.len() >= MEMBERS_PER_PIECE => {
-                    group.loading = self.source.load(group.id, Some(*last));
-                }
+                Some(last) if !is_last => group.loading = self.source.load(group.id, Some(*last)),
                 _ => self.group = None,
             }
             if !bytes.is_empty() {
@@ -142,43 +136,38 @@ impl Source {
     }
 }
 
-impl MemberForm {
-    /// The members as values of an array, led by a comma unless they are its first. Ids are hexadecimal digits and hyphens, and
-    /// our URLs have nothing that JSON escapes.
-    fn write(&self, ids: &[ScimId], is_begun: bool) -> Vec<u8> {
-        let mut out = Vec::with_capacity(ids.len() * 192);
-        for (at, id) in ids.iter().enumerate() {
-            if at > 0 || is_begun {
-                out.push(b',');
-            }
-            let value = self.value.then(|| format!("\"value\":\"{id}\""));
-            let reference = self.reference.as_ref().map(|users| format!("\"$ref\":\"{users}{id}\""));
-            let kind = self.kind.then(|| "\"type\":\"User\"".to_owned());
-            let parts: Vec<String> = [value, reference, kind].into_iter().flatten().collect();
-            out.push(b'{');
-            out.extend_from_slice(parts.join(",").as_bytes());
-            out.push(b'}');
-        }
-        out
+/// Some of a group's members: with the name and the bracket before the first, and the bracket behind the last.
+fn members(base_url: &str, shape: MemberShape, ids: &[ScimId], is_begun: bool, is_last: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(ids.len() * 192);
+    for (at, id) in ids.iter().enumerate() {
+        let before: &[u8] = if at == 0 && !is_begun { b",\"members\":[" } else { b"," };
+        out.extend_from_slice(before);
+        out.extend_from_slice(shape.json(base_url, *id).as_bytes());
     }
+    if is_last && (is_begun || !ids.is_empty()) {
+        out.push(b']');
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scim::Projection;
 
     #[test]
-    fn members_are_values_of_an_array() {
+    fn members_are_one_array_however_they_come() {
+        let base = "https://a.example/scim/v2/enterprises/acme";
         let ids = [ScimId::from_bytes([1; 16]), ScimId::from_bytes([2; 16])];
-        let all = MemberForm { value: true, kind: true, reference: Some("https://a.example/Users/".into()) };
-        let (first, more) = (all.write(&ids, false), all.write(&ids[..1], true));
-        let text = format!("[{}{}]", String::from_utf8(first).unwrap(), String::from_utf8(more).unwrap());
-        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(json.as_array().unwrap().len(), 3);
-        assert_eq!(json[1]["$ref"], format!("https://a.example/Users/{}", ids[1]));
-        assert_eq!((&json[2]["value"], &json[2]["type"]), (&ids[0].to_string().into(), &"User".into()));
-        let values = MemberForm { value: true, kind: false, reference: None };
-        assert_eq!(values.write(&ids[..1], false), format!("{{\"value\":\"{}\"}}", ids[0]).as_bytes());
-        assert!(values.write(&[], true).is_empty());
+        let shape = Projection::default().member_shape();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let first = text(members(base, shape, &ids, false, false));
+        let last = text(members(base, shape, &ids[..1], true, true));
+        let json: serde_json::Value = serde_json::from_str(&format!("{{\"id\":1{first}{last}}}")).unwrap();
+        assert_eq!(json["members"].as_array().unwrap().len(), 3);
+        assert_eq!(json["members"][1]["$ref"], format!("{base}/Users/{}", ids[1]));
+        // What ends with a full page has an empty one behind it.
+        assert_eq!(text(members(base, shape, &[], true, true)), "]");
+        assert_eq!(text(members(base, shape, &[], false, true)), "");
     }
 }

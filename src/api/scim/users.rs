@@ -3,69 +3,58 @@ use http::StatusCode;
 
 use super::{
     answer::Answer,
-    call::{Call, attributes, resource},
+    call::Call,
     place::Base,
     record::Record,
     refusal::{Code, Refusal},
 };
 use crate::{
-    directory::scim::{GroupContent, GroupLookup, ScimFault, ScimUserView},
-    domain::{ScimId, ScimUser},
-    scim::{Document, Draft, Link, Patch, ResourceType, Server, Version},
+    directory::scim::{GroupLookup, ScimFault, ScimUserView},
+    domain::ScimId,
+    scim::{Document, Draft, Link, Patch, Reason, Resource, ResourceType, Server},
 };
 
 impl Call<'_> {
     /// RFC 7644 3.3
     pub(super) async fn create_user(&self, record: &mut Record) -> Result<Answer, Refusal> {
-        let draft = Draft::parse(ResourceType::User, &self.body)?;
-        let view = self.make_user(draft).await?;
+        let view = self.make_user(Draft::parse(ResourceType::User, &self.body)?).await?;
         record.is_about(ResourceType::User, view.user.id);
-        self.user_answer(StatusCode::CREATED, &view)
+        Ok(self.user_answer(StatusCode::CREATED, &view))
     }
 
     pub(super) async fn make_user(&self, draft: Draft) -> Result<ScimUserView, Refusal> {
         let groups = self.groups_of_new(&draft).await?;
-        let attributes = attributes(&draft.create())?;
-        Ok(self.scim.directory.create_scim_user(&self.directed(), attributes, &groups).await?)
+        Ok(self.scim.directory.create_scim_user(&self.directed(), draft.create(), &groups).await?)
     }
 
     /// RFC 7644 3.4.1
     pub(super) async fn show_user(&self, id: ScimId) -> Result<Answer, Refusal> {
         let view = self.scim.directory.scim_user(&self.directed(), id).await?;
-        let version = Version::of(&view.version);
-        if self.has(&version) {
-            return Ok(Answer::not_modified(&version));
-        }
-        self.user_answer(StatusCode::OK, &view)
+        Ok(match self.has(&view.version) {
+            true => Answer::not_modified(&view.version),
+            false => self.user_answer(StatusCode::OK, &view),
+        })
     }
 
     /// RFC 7644 3.5.1: a PUT makes nothing. The groups of a user are read-only; what is said of them is not heard.
     pub(super) async fn replace_user(&self, id: ScimId) -> Result<Answer, Refusal> {
         let draft = Draft::parse(ResourceType::User, &self.body)?;
-        let view = self.put_user(id, &draft).await?;
-        self.user_answer(StatusCode::OK, &view)
+        Ok(self.user_answer(StatusCode::OK, &self.put_user(id, &draft).await?))
     }
 
     pub(super) async fn put_user(&self, id: ScimId, draft: &Draft) -> Result<ScimUserView, Refusal> {
-        let change = |user: &ScimUser| {
-            let current = resource(ResourceType::User, &user.attributes)?;
-            attributes(&draft.clone().replace(&current))
-        };
+        let change = |current: &Resource| Ok::<_, Refusal>(draft.clone().replace(current));
         self.scim.directory.change_scim_user(&self.directed(), id, change).await
     }
 
     /// RFC 7644 3.5.2: always with the resource, so that what became of the request can be seen.
     pub(super) async fn patch_user(&self, id: ScimId) -> Result<Answer, Refusal> {
         let patch = Patch::parse(ResourceType::User, &self.body)?;
-        let view = self.amend_user(id, &patch).await?;
-        self.user_answer(StatusCode::OK, &view)
+        Ok(self.user_answer(StatusCode::OK, &self.amend_user(id, &patch).await?))
     }
 
     pub(super) async fn amend_user(&self, id: ScimId, patch: &Patch) -> Result<ScimUserView, Refusal> {
-        let change = |user: &ScimUser| {
-            let current = resource(ResourceType::User, &user.attributes)?;
-            attributes(&patch.apply(&current, id)?.resource)
-        };
+        let change = |current: &Resource| Ok::<_, Refusal>(patch.apply(current, id)?.resource);
         self.scim.directory.change_scim_user(&self.directed(), id, change).await
     }
 
@@ -76,8 +65,7 @@ impl Call<'_> {
     }
 
     /// As clients see it.
-    pub(super) fn user_document(&self, view: &ScimUserView) -> Result<Document, Refusal> {
-        let resource = resource(ResourceType::User, &view.user.attributes)?;
+    pub(super) fn user_document(&self, view: &ScimUserView) -> Document {
         let links: Vec<Link<'_>> = match self.base {
             Base::Enterprise(_) => {
                 view.groups.iter().map(|(id, name)| Link { id: *id, display: Some(name) }).collect()
@@ -90,17 +78,16 @@ impl Call<'_> {
             id: view.user.id,
             created: view.user.created_at,
             last_modified: view.user.modified_at,
-            version: &Version::of(&view.version),
+            version: &view.version,
             links: &links,
         };
-        Ok(Document::new(&resource, &server))
+        Document::new(&view.resource, &server)
     }
 
-    pub(super) fn user_answer(&self, status: StatusCode, view: &ScimUserView) -> Result<Answer, Refusal> {
-        let document = self.user_document(view)?;
-        let json = self.query.projection(ResourceType::User)?.apply(&document).to_json();
+    fn user_answer(&self, status: StatusCode, view: &ScimUserView) -> Answer {
+        let document = self.projection.apply(self.user_document(view));
         let location = self.location(ResourceType::User, view.user.id);
-        Ok(Answer::json(status, json).resource(&Version::of(&view.version), location))
+        Answer::json(status, document.to_json()).resource(&view.version, location)
     }
 
     /// The groups that a new user is put into: those that the client names (section 4.4), and at an organization's base the
@@ -109,8 +96,9 @@ impl Call<'_> {
         if let Base::Organization(slug) = self.base {
             return Ok(vec![self.everybody(slug.as_str()).await?]);
         }
+        let unknown = || Reason::ValueType.error("groups names a group by something else than its id.");
         let named = draft.groups.iter().flatten();
-        named.map(|text| ScimId::parse(text).ok_or_else(|| Refusal::unknown_group(text))).collect()
+        named.map(|text| ScimId::parse(text).ok_or_else(|| unknown().into())).collect()
     }
 
     /// The group of everybody who is provisioned at an organization's base: one that corresponds to the organization, made with
@@ -123,8 +111,9 @@ impl Call<'_> {
             if let Some(view) = found.into_iter().next() {
                 return Ok(view.group.id);
             }
-            let content = GroupContent { display_name: organization.to_owned(), external_id: None };
-            match directory.create_scim_group(&call, content, vec![]).await {
+            let group = format!("{{\"displayName\":\"{organization}\"}}");
+            let group = Draft::parse(ResourceType::Group, group.as_bytes())?.create();
+            match directory.create_scim_group(&call, group, &[]).await {
                 Ok(view) => return Ok(view.group.id),
                 Err(ScimFault::GroupNameTaken) => {}
                 Err(fault) => return Err(fault.into()),

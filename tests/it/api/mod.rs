@@ -1,5 +1,5 @@
 //! The JSON API, over HTTP, before a store that people of two enterprises lie in.
-mod client;
+pub mod client;
 mod flows;
 mod foreign;
 mod schemathesis;
