@@ -251,7 +251,7 @@ async fn calls_are_told_to_the_audit_log_and_counted() {
 async fn a_store_that_does_not_answer_is_a_503() {
     let world = World::with(Backend::Redis, |overrides| overrides.set("store.timeout_ms", "500")).await;
     let id = world.user("alice").await;
-    world.gateway.redis.as_ref().unwrap().cut().await;
+    world.gateway.redis.as_ref().unwrap().set(crate::support::redis::Network::Cut);
     for answer in [world.scim.get(&format!("/Users/{id}")).await, world.scim.post("/Users", &user("bob")).await] {
         assert_eq!(answer.is_error(503, None).field("retry-after"), "5");
     }
