@@ -82,7 +82,7 @@ impl Document {
     }
 
     /// The beginning of [`Self::to_json`], without the last brace, for a group whose members follow: `,"members":[`, as many
-    /// [`member_json`] as there are, with commas between them, and `]}`.
+    /// [`super::MemberShape::json`] as there are, with commas between them, and `]}`.
     pub fn open(&self) -> String {
         let mut names: Vec<&str> = Vec::with_capacity(self.values.len());
         for target in self.kind.attributes() {
@@ -103,7 +103,7 @@ impl Document {
     }
 
     /// Every value of an attribute, or of its sub-attribute: the values of a multi-valued one, one by one.
-    pub(super) fn all(&self, target: &Target) -> impl Iterator<Item = &Value> {
+    pub(super) fn all(&self, target: &Target) -> impl Iterator<Item = &Value> + use<'_> {
         let container = if target.schema.is_extension {
             self.values.get(target.schema.urn).and_then(Value::as_object)
         } else {
@@ -125,11 +125,6 @@ impl Document {
 /// Where a resource is (RFC 7643 3.1, `meta.location`).
 pub fn location(base: &str, kind: ResourceType, id: ScimId) -> String {
     format!("{base}/{}/{id}", kind.endpoint())
-}
-
-/// One member of a group, as JSON.
-pub fn member_json(base: &str, id: ScimId) -> String {
-    link_value(ResourceType::Group, base, &Link { id, display: None }).to_string()
 }
 
 /// An element of the `groups` of a user or of the `members` of a group.

@@ -60,6 +60,13 @@ impl Node {
         self.entries().iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, node)| node)
     }
 
+    /// The value under a key, taken out.
+    pub fn take(&mut self, key: &str) -> Option<Node> {
+        let Self::Object(entries) = self else { return None };
+        let at = entries.iter().position(|(name, _)| name.eq_ignore_ascii_case(key))?;
+        Some(entries.swap_remove(at).1)
+    }
+
     /// What an object holds; nothing for anything else.
     pub fn entries(&self) -> &[(Box<str>, Node)] {
         match self {

@@ -19,7 +19,7 @@ pub const BULK_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// What a resource may hold, in bytes of its texts: patches can add to it for ever otherwise.
 pub const RESOURCE_BYTES_MAX: usize = 256 * 1024;
 /// Values of one multi-valued attribute, other than `members`.
-pub const VALUES_MAX: usize = 256;
+pub const VALUES_MAX: usize = 200;
 /// An `externalId`, and the `displayName` of a group. Both are looked up.
 pub const KEY_TEXT_BYTES_MAX: usize = 1024;
 
@@ -30,8 +30,11 @@ pub const FILTER_DEPTH_MAX: usize = 64;
 /// Tests and connectives of one filter.
 pub const FILTER_NODES_MAX: usize = 200;
 
-/// Operations of one PATCH. Okta puts up to 1,000 membership changes into one request.
-pub const PATCH_OPERATIONS_MAX: usize = 2_000;
+/// Operations of one PATCH of a group. Okta puts up to 1,000 membership changes into one request.
+pub const GROUP_OPERATIONS_MAX: usize = 2_000;
+/// Operations of one PATCH of a user, each of which may look at all values of an attribute. Entra ID sends one for each
+/// attribute that changed.
+pub const USER_OPERATIONS_MAX: usize = 200;
 /// Operations of one Bulk request, as `/ServiceProviderConfig` says.
 pub const BULK_OPERATIONS_MAX: usize = 1_000;
 

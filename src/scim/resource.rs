@@ -247,16 +247,26 @@ fn weight(value: &Value) -> usize {
 
 /// Whether two values of an attribute are one (RFC 7643 2.4): the same `type` and `value`, or, without a `value`, all the same.
 pub(super) fn is_same(attribute: &Attribute, one: &Value, other: &Value) -> bool {
-    let part = |value: &Value, name: &str| {
+    let part = |name: &str| {
         let exact = attribute.sub_attribute(name).is_some_and(|part| part.case_exact);
-        let text = value.get(name)?.as_str()?;
-        Some(if exact { text.to_owned() } else { fold_case(text) })
+        match (one.get(name).and_then(Value::as_str), other.get(name).and_then(Value::as_str)) {
+            (Some(a), Some(b)) => Some(is_same_text(a, b, exact)),
+            (None, None) => None,
+            _ => Some(false),
+        }
     };
-    match (part(one, "value"), part(other, "value")) {
-        (Some(a), Some(b)) => a == b && part(one, "type") == part(other, "type"),
-        (None, None) => without_primary(one).eq(without_primary(other)),
-        _ => false,
+    match part("value") {
+        Some(is_same) => is_same && part("type") != Some(false),
+        None => without_primary(one).eq(without_primary(other)),
     }
+}
+
+/// RFC 7643 2.2, `caseExact`
+pub(super) fn is_same_text(one: &str, other: &str, exact: bool) -> bool {
+    if exact || (one.is_ascii() && other.is_ascii()) {
+        return if exact { one == other } else { one.eq_ignore_ascii_case(other) };
+    }
+    fold_case(one) == fold_case(other)
 }
 
 pub(super) fn is_primary(value: &Value) -> bool {

@@ -41,7 +41,7 @@ pub enum Uniqueness {
 }
 
 /// An attribute or a sub-attribute (RFC 7643 2.2).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attribute {
     /// In its canonical spelling.
     pub name: &'static str,
