@@ -5,8 +5,8 @@ use super::{
     call::{Answering, Call},
     query::Form,
     routes::{
-        credentials, enterprise, holds, invitations, members, organizations, people, scim_tokens, sessions, tokens,
-        user,
+        credentials, enterprise, holds, invitations, members, organizations, people, scim_tokens, sessions,
+        tokens, user,
     },
 };
 

@@ -17,9 +17,8 @@ pub fn read(reader: &mut Reader, path: &str, saml: &saml::Settings) -> Option<ap
     if !reader.switch(&format!("{home}.enabled")) {
         return None;
     }
-    let choice = |reader: &Reader, key: &str, default: &str| {
-        reader.text_or(&format!("{home}.{key}"), default).value
-    };
+    let choice =
+        |reader: &Reader, key: &str, default: &str| reader.text_or(&format!("{home}.{key}"), default).value;
     let link = match choice(reader, "link", "user_name").as_str() {
         "external_id" => ScimLink::ExternalId,
         _ => ScimLink::UserName,
@@ -65,6 +64,11 @@ fn warn(reader: &mut Reader, home: &str, settings: &ScimSettings) {
         let what = format!("{home}.enabled");
         let place = reader.place(&what);
         let why = "is on without [mail]: people who are put into a group cannot be invited";
-        reader.warn(&place, &what, why, "set mail.host, or switch SAML provisioning on so that they join when they sign in");
+        reader.warn(
+            &place,
+            &what,
+            why,
+            "set mail.host, or switch SAML provisioning on so that they join when they sign in",
+        );
     }
 }

@@ -35,10 +35,10 @@ pub use membership::{
     PinReason, Role, Standing,
 };
 pub use recovery::{RECOVERY_CODES, RECOVERY_RANDOM_BYTES, RecoveryCodes, RecoveryMatch};
-pub use scim_token::{ActiveScimToken, ScimToken, ScimTokenHolder};
-pub use secret::{OWN_TOKEN_PREFIXES, ScimSecret, TokenSecret};
 pub use scim::{ScimGroup, ScimGroupJob, ScimMembership, ScimUser};
 pub use scim_id::ScimId;
+pub use scim_token::{ActiveScimToken, ScimToken, ScimTokenHolder};
+pub use secret::{OWN_TOKEN_PREFIXES, ScimSecret, TokenSecret};
 pub use session::{ActiveSession, AuthnDemand, IdpDocument, PendingLogout, PendingSignIn, Session};
 pub use text::{EnterpriseSlug, OrganizationSlug, SlugError};
 pub use token::{AccessToken, Scope};

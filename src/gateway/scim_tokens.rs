@@ -57,8 +57,12 @@ fn warn(enterprise: &EnterpriseSlug, known: &KnownScimToken, looked_at: Option<T
     let (id, name, expires_at) = (token.id, token.name.as_str(), token.expires_at);
     match days {
         0 => tracing::error!(%enterprise, token = %id, name, %expires_at, "a SCIM token has run out"),
-        1 => tracing::error!(%enterprise, token = %id, name, %expires_at, "a SCIM token runs out: make another one"),
-        _ => tracing::warn!(%enterprise, token = %id, name, %expires_at, "a SCIM token runs out: make another one"),
+        1 => {
+            tracing::error!(%enterprise, token = %id, name, %expires_at, "a SCIM token runs out: make another one")
+        }
+        _ => {
+            tracing::warn!(%enterprise, token = %id, name, %expires_at, "a SCIM token runs out: make another one")
+        }
     }
 }
 

@@ -31,6 +31,7 @@ mod redis_at_rest;
 mod reload;
 mod requests;
 mod saml;
+mod scim_http;
 mod security_tests;
 mod serve;
 mod sessions;

@@ -61,7 +61,7 @@ impl Call<'_> {
                 Some((view.user.id, view.version))
             }
             (BulkMethod::Patch, ResourceType::User) => {
-                let view = operation.amend_user(id()?, &Patch::read(kind, &call.data)?).await?;
+                let view = operation.amend_user(id()?, &Patch::read(kind, call.data)?).await?;
                 Some((view.user.id, view.version))
             }
             (BulkMethod::Delete, ResourceType::User) => {
@@ -77,7 +77,7 @@ impl Call<'_> {
                 Some((view.group.id, view.version))
             }
             (BulkMethod::Patch, ResourceType::Group) => {
-                let view = operation.amend_group(id()?, &Patch::read(kind, &call.data)?).await?;
+                let view = operation.amend_group(id()?, &Patch::read(kind, call.data)?).await?;
                 Some((view.group.id, view.version))
             }
             (BulkMethod::Delete, ResourceType::Group) => {

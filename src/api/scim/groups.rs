@@ -24,7 +24,7 @@ impl Call<'_> {
 
     pub(super) async fn make_group(&self, mut draft: Draft) -> Result<ScimGroupView, Refusal> {
         let members = draft.members.take().unwrap_or_default();
-        Ok(self.scim.directory.create_scim_group(&self.directed(), draft.create(), &members).await?)
+        Ok(self.scim.directory.create_scim_group(&self.directed(), draft.create(), members).await?)
     }
 
     /// RFC 7644 3.4.1. The version is known without the members, and so is that there is nothing new.

@@ -12,7 +12,7 @@ use super::{
     stream::{Piece, Pieces},
 };
 use crate::{
-    directory::scim::{GroupLookup, PAGE_RESOURCES_MAX, ScimGroupView, ScimUserView, UserLookup},
+    directory::scim::{GroupLookup, ScimGroupView, ScimUserView, UserLookup},
     domain::ScimId,
     scim::{
         Binding, BoundFilter, CursorKey, Document, Key, ListResponse, Lookup, Members, Node, Projection,
@@ -33,7 +33,7 @@ pub enum Kinds {
 
 /// A resource that was found, with what decides its place in a list.
 enum Found {
-    User(ScimUserView, Document),
+    User(Document),
     Group(ScimGroupView, Document),
 }
 
@@ -65,7 +65,7 @@ impl Call<'_> {
             false => Search::of_body(&Node::parse_object(&self.body, limits::USER_BODY_BYTES_MAX)?, kinds)?,
         };
         let (offset, is_by_cursor) = self.offset(&search)?;
-        let count = search.page.count.min(PAGE_RESOURCES_MAX);
+        let count = search.page.count;
         let Part { total, mut found } = self.part(&search, kinds, offset, count).await?;
         found.truncate(self.fitting(&found, &search.projection).await?);
         let next = offset + found.len();
@@ -83,7 +83,7 @@ impl Call<'_> {
                 pieces.push(Piece::Bytes(",".into()));
             }
             match found {
-                Found::User(_, document) => {
+                Found::User(document) => {
                     let json = search.projection.apply(document.clone()).to_json();
                     pieces.push(Piece::Bytes(json.into()));
                 }
@@ -175,7 +175,7 @@ impl Call<'_> {
         Ok(match kind {
             ResourceType::User => {
                 let page = directory.scim_users_page(&call, from, count).await?;
-                let found = page.resources.into_iter().map(|view| self.found_user(view)).collect();
+                let found = page.resources.iter().map(|view| self.found_user(view)).collect();
                 Part { total: usize::try_from(page.total).unwrap_or(usize::MAX), found }
             }
             ResourceType::Group => {
@@ -211,7 +211,7 @@ impl Call<'_> {
                 views
             }
         };
-        let found = views.into_iter().map(|view| self.found_user(view));
+        let found = views.iter().map(|view| self.found_user(view));
         Ok(found.filter(|found| passes(found.document())).collect())
     }
 
@@ -264,9 +264,8 @@ impl Call<'_> {
         Ok(Named(named))
     }
 
-    fn found_user(&self, view: ScimUserView) -> Found {
-        let document = self.user_document(&view);
-        Found::User(view, document)
+    fn found_user(&self, view: &ScimUserView) -> Found {
+        Found::User(self.user_document(view))
     }
 
     fn found_group(&self, view: ScimGroupView, members: &[ScimId]) -> Found {
@@ -278,7 +277,7 @@ impl Call<'_> {
 impl Found {
     fn document(&self) -> &Document {
         match self {
-            Self::User(_, document) | Self::Group(_, document) => document,
+            Self::User(document) | Self::Group(_, document) => document,
         }
     }
 }

@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn paths_name_a_base_and_what_is_under_it() {
-        let found = |path| place(path).map(|(base, endpoint)| (base.path(), endpoint.name()));
+        let found = |path: &str| place(path).map(|(base, endpoint)| (base.path(), endpoint.name()));
         let enterprise = "/enterprises/example";
         for (path, name) in [
             ("", "/"),
@@ -158,7 +158,8 @@ mod tests {
             ("/Me", "/Me"),
             ("/Bulk", "/Bulk"),
         ] {
-            assert_eq!(found(&format!("{enterprise}{path}")), Some((enterprise.to_owned(), name)), "{path}");
+            let whole = format!("{enterprise}{path}");
+            assert_eq!(found(&whole), Some((enterprise.to_owned(), name)), "{path}");
         }
         // Account names are compared without case, endpoints with it.
         assert_eq!(found("/enterprises/EXAMPLE/Users"), Some((enterprise.to_owned(), "/Users")));

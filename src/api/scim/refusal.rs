@@ -39,23 +39,6 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 14] = [
-        Self::TokenMissing,
-        Self::TokenInvalid,
-        Self::Disabled,
-        Self::OrganizationManaged,
-        Self::FilterForbidden,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::BodyTimeout,
-        Self::BodyBroken,
-        Self::MediaType,
-        Self::TooManyRequests,
-        Self::Unsupported,
-        Self::MembersUnsearchable,
-        Self::Unavailable,
-    ];
-
     /// Stable, for logs, metrics and `docs/REASONS.md`.
     pub fn as_str(self) -> &'static str {
         self.row().1
@@ -268,6 +251,23 @@ mod tests {
     use super::*;
     use crate::directory::Contended;
 
+    const ALL: [Code; 14] = [
+        Code::TokenMissing,
+        Code::TokenInvalid,
+        Code::Disabled,
+        Code::OrganizationManaged,
+        Code::FilterForbidden,
+        Code::NotFound,
+        Code::MethodNotAllowed,
+        Code::BodyTimeout,
+        Code::BodyBroken,
+        Code::MediaType,
+        Code::TooManyRequests,
+        Code::Unsupported,
+        Code::MembersUnsearchable,
+        Code::Unavailable,
+    ];
+
     fn text(refusal: &Refusal) -> String {
         let response = refusal.response(MediaType::Scim);
         let Payload::Full(bytes) = response.into_body() else { panic!("a refusal is short") };
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn every_code_is_explained() {
         let explained = include_str!("../../../docs/REASONS.md");
-        for code in Code::ALL {
+        for code in ALL {
             let entry = format!("\n- `{}` ({}):", code.as_str(), code.status());
             assert!(explained.contains(&entry), "{entry}");
         }

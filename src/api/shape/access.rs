@@ -4,9 +4,7 @@ use serde::Serialize;
 use super::time;
 use crate::{
     directory::{Authorization, KnownScimToken},
-    domain::{
-        AccessToken, PersonId, Scope, ScimSecret, ScimToken, Session, Timestamp, TokenId, TokenSecret,
-    },
+    domain::{AccessToken, PersonId, ScimSecret, ScimToken, Scope, Session, Timestamp, TokenId, TokenSecret},
 };
 
 /// A session. Its id is the SHA-256 of its token, and opens nothing.

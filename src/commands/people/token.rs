@@ -77,7 +77,9 @@ pub fn token(command: Token) -> Result<Outcome, Failure> {
                 let token = id(&token, ScimTokenId::parse)?;
                 look.run(async |desk| revoke_scim(desk, token).await)
             }
-            _ => Err(Failure::Usage("token revoke: whose token: name PERSON and TOKEN, or --scim TOKEN".into())),
+            _ => Err(Failure::Usage(
+                "token revoke: whose token: name PERSON and TOKEN, or --scim TOKEN".into(),
+            )),
         },
     }
 }

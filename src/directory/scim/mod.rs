@@ -9,9 +9,7 @@ use std::collections::BTreeSet;
 
 use super::{Contended, Directory, Enterprise, StoreError};
 use crate::{
-    domain::{
-        EnterpriseId, OrganizationSlug, PersonId, ScimGroup, ScimId, ScimUser, StableId, Timestamp,
-    },
+    domain::{EnterpriseId, OrganizationSlug, PersonId, ScimGroup, ScimId, ScimUser, StableId, Timestamp},
     saml::SubjectKey,
     scim::{Etags, Resource, Version},
 };

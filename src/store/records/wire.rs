@@ -2,15 +2,15 @@
 //! they belong to in `people`.
 mod mail;
 mod people;
-mod scim_tokens;
 mod scim;
+mod scim_tokens;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub(super) use mail::{QueuedMail, RecoveryCodes};
 pub(super) use people::{Invitee, Organization, Person, TokenHolder};
-pub(super) use scim_tokens::{ScimTokenHolder, ScimTokens};
 pub(super) use scim::{ScimGroup, ScimGroupJob, ScimUser, ScimUserGroups};
+pub(super) use scim_tokens::{ScimTokenHolder, ScimTokens};
 
 use crate::{
     domain::{

@@ -23,9 +23,9 @@ fn fits(expected: &Value, found: Option<&Value>) -> Result<(), String> {
     let wrong = || Err(format!("expected {expected}, found {found:?}"));
     match (expected, found) {
         (Value::Null, None) => Ok(()),
-        (Value::Object(fields), Some(Value::Object(found))) => {
-            fields.iter().try_for_each(|(name, value)| fits(value, found.get(name)).map_err(|why| format!("{name}: {why}")))
-        }
+        (Value::Object(fields), Some(Value::Object(found))) => fields.iter().try_for_each(|(name, value)| {
+            fits(value, found.get(name)).map_err(|why| format!("{name}: {why}"))
+        }),
         (Value::Array(items), Some(Value::Array(found))) if items.len() == found.len() => {
             items.iter().zip(found).try_for_each(|(item, found)| fits(item, Some(found)))
         }
@@ -36,7 +36,9 @@ fn fits(expected: &Value, found: Option<&Value>) -> Result<(), String> {
 
 /// The step with what was saved in the place of `{{name}}`.
 fn resolved(step: &Value, saved: &BTreeMap<String, String>) -> Value {
-    let text = saved.iter().fold(step.to_string(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value));
+    let text = saved
+        .iter()
+        .fold(step.to_string(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value));
     assert!(!text.contains("{{"), "what is not saved: {text}");
     serde_json::from_str(&text).unwrap()
 }
@@ -92,7 +94,10 @@ async fn check_state(world: &World, state: &Value, case: &str) {
         if !expected["members"].is_null() {
             let mut members = vec![];
             for id in world.gateway.members(name).await {
-                let found = world.directory().person(world.gateway.enterprise(), id, portcullis::domain::Timestamp::now()).await;
+                let found = world
+                    .directory()
+                    .person(world.gateway.enterprise(), id, portcullis::domain::Timestamp::now())
+                    .await;
                 members.push(found.unwrap().unwrap().profile.user);
             }
             members.sort();

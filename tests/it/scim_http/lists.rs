@@ -15,7 +15,9 @@ async fn found(client: &Client, query: &str) -> Value {
 
 fn names(list: &Value) -> Vec<String> {
     let resources = list["Resources"].as_array().unwrap();
-    let name = |resource: &Value| resource["userName"].as_str().or(resource["displayName"].as_str()).unwrap().to_owned();
+    let name = |resource: &Value| {
+        resource["userName"].as_str().or(resource["displayName"].as_str()).unwrap().to_owned()
+    };
     resources.iter().map(name).collect()
 }
 
@@ -35,10 +37,16 @@ async fn look_ups_go_by_what_identity_providers_ask_for() {
             ("emails.value eq \"Alice@Example.com\"", &["alice@example.com"]),
             ("emails co \"bob\"", &["bob@example.com"]),
             ("userName sw \"a\" and active eq \"True\"", &["alice@example.com"]),
-            ("userName eq 'bob@example.com' or userName eq 'alice@example.com'", &["alice@example.com", "bob@example.com"]),
+            (
+                "userName eq 'bob@example.com' or userName eq 'alice@example.com'",
+                &["alice@example.com", "bob@example.com"],
+            ),
             ("not (userName eq \"bob@example.com\")", &["alice@example.com"]),
             ("name.givenName eq \"bob\"", &["bob@example.com"]),
-            ("urn:ietf:params:scim:schemas:core:2.0:User:userName ew \".com\"", &["alice@example.com", "bob@example.com"]),
+            (
+                "urn:ietf:params:scim:schemas:core:2.0:User:userName ew \".com\"",
+                &["alice@example.com", "bob@example.com"],
+            ),
             ("title pr", &[]),
             ("meta.lastModified gt \"2020-01-01T00:00:00Z\"", &["alice@example.com", "bob@example.com"]),
             ("meta.lastModified lt \"2020-01-01T00:00:00Z\"", &[]),
@@ -125,7 +133,8 @@ async fn v_19_pages_have_one_order_and_stay_within_bounds() {
         }
         let sorted = names(&found(&world.scim, "/Users?sortBy=userName&count=2").await);
         assert_eq!(sorted, ["u0@example.com", "u1@example.com"]);
-        let down = names(&found(&world.scim, "/Users?sortBy=name.givenName&sortOrder=descending&count=1").await);
+        let down =
+            names(&found(&world.scim, "/Users?sortBy=name.givenName&sortOrder=descending&count=1").await);
         assert_eq!(down, ["u6@example.com"]);
         for wrong in ["startIndex=x", "count=1.5", "sortBy=password", "sortBy=userName&sortOrder=up"] {
             world.scim.get(&format!("/Users?{wrong}")).await.is_error(400, Some("invalidValue"));
@@ -193,7 +202,12 @@ async fn a_search_says_the_same_as_a_query() {
     assert!(users["Resources"][0].get("emails").is_none());
     let groups = world.scim.post("/Groups/.search", &search("displayName pr")).await.is(200).json();
     assert_eq!(names(&groups), ["octo-org"]);
-    let all = world.scim.post("/.search", &search("userName sw \"a\" or displayName sw \"octo\"")).await.is(200).json();
+    let all = world
+        .scim
+        .post("/.search", &search("userName sw \"a\" or displayName sw \"octo\""))
+        .await
+        .is(200)
+        .json();
     assert_eq!(names(&all), ["alice@example.com", "octo-org"]);
     let root = found(&world.scim, "/?filter=meta.resourceType eq \"Group\"").await;
     assert_eq!(names(&root), ["octo-org"]);
@@ -205,7 +219,8 @@ async fn a_search_says_the_same_as_a_query() {
 async fn what_nobody_understands_is_ignored() {
     let world = World::new(Backend::Embedded).await;
     world.user("alice").await;
-    let list = found(&world.scim, "/Users?aadOptscim062020&x=1&filter=userName eq \"alice@example.com\"").await;
+    let list =
+        found(&world.scim, "/Users?aadOptscim062020&x=1&filter=userName eq \"alice@example.com\"").await;
     assert_eq!(list["totalResults"], 1);
     world.stop().await;
 }

@@ -12,7 +12,12 @@ async fn what_the_service_can_do_is_open_to_everybody_and_says_nothing_of_tenant
     config.is(200);
     assert_eq!(config.json()["authenticationSchemes"][0]["type"], "oauthbearertoken");
     assert_eq!(config.json()["pagination"]["cursor"], true);
-    for path in ["/Schemas", "/ResourceTypes", "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User", "/ResourceTypes/Group"] {
+    for path in [
+        "/Schemas",
+        "/ResourceTypes",
+        "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User",
+        "/ResourceTypes/Group",
+    ] {
         let here = nobody.get(path).await;
         here.is(200);
         // V-20: a base that there is not says the same.
@@ -58,7 +63,9 @@ async fn every_refusal_is_a_scim_error_whoever_refuses() {
     scim.get("/Users/%2e%2e/x").await.is_error(400, None);
     scim.raw("GET", "/Users", &[("x-forwarded-user", "root")], vec![]).await.is_error(400, None);
     scim.raw("TRACE", "/Users", &[], vec![]).await.is_error(405, None);
-    scim.raw("GET", "/Users", &[("accept", "text/html"), ("sec-fetch-mode", "navigate")], vec![]).await.is(200);
+    scim.raw("GET", "/Users", &[("accept", "text/html"), ("sec-fetch-mode", "navigate")], vec![])
+        .await
+        .is(200);
     for (kind, body) in [("text/plain", "{}"), ("application/x-www-form-urlencoded", "a=b")] {
         let fields = [("content-type", kind)];
         scim.raw("POST", "/Users", &fields, body.into()).await.is_error(415, None);
@@ -129,11 +136,17 @@ async fn v_15_versions_keep_late_writers_from_undoing_what_they_did_not_see() {
         let group = world.group("octo-org", &[]).await;
         let path = format!("/Groups/{group}");
         let before = scim.get(&path).await.is(200).field("etag").to_owned();
-        let id = scim.get("/Users?filter=userName eq \"alice@example.com\"").await.json()["Resources"][0]["id"].clone();
+        let id =
+            scim.get("/Users?filter=userName eq \"alice@example.com\"").await.json()["Resources"][0]["id"]
+                .clone();
         let add = json!([{ "op": "add", "path": "members", "value": [{ "value": id }] }]);
         let after = scim.patch(&path, &add).await.is(204).field("etag").to_owned();
         assert_ne!(before, after, "members count");
-        assert_eq!(scim.patch(&path, &add).await.is(204).field("etag"), after, "who is there already does not");
+        assert_eq!(
+            scim.patch(&path, &add).await.is(204).field("etag"),
+            after,
+            "who is there already does not"
+        );
         scim.raw("GET", &path, &[("if-none-match", &after)], vec![]).await.is(304);
         world.stop().await;
     }
@@ -160,7 +173,8 @@ async fn projections_hold_for_every_operation() {
     ] {
         assert_eq!(names(&shown.is(200).json()), ["id", "schemas", "userName"]);
     }
-    let without = scim.get(&format!("{path}?excludedAttributes=emails,name.familyName,id")).await.is(200).json();
+    let without =
+        scim.get(&format!("{path}?excludedAttributes=emails,name.familyName,id")).await.is(200).json();
     assert!(without.get("emails").is_none() && without["name"].get("familyName").is_none(), "{without}");
     assert!(without.get("id").is_some(), "{without}");
     let list = scim.get("/Users?attributes=emails.value").await.is(200).json();
@@ -169,7 +183,12 @@ async fn projections_hold_for_every_operation() {
     both.is_error(400, Some("invalidValue"));
     let group = world.group("octo-org", &[&made.id()]).await;
     let path = format!("/Groups/{group}");
-    let patched = scim.patch(&format!("{path}?attributes=members.value"), &json!([{ "op": "replace", "path": "externalId", "value": "x" }])).await;
+    let patched = scim
+        .patch(
+            &format!("{path}?attributes=members.value"),
+            &json!([{ "op": "replace", "path": "externalId", "value": "x" }]),
+        )
+        .await;
     assert_eq!(patched.is(200).json()["members"], json!([{ "value": made.id() }]));
     let bare = scim.get(&format!("{path}?excludedAttributes=members")).await.is(200).json();
     assert!(bare.get("members").is_none() && bare["displayName"] == "octo-org", "{bare}");
@@ -185,9 +204,14 @@ async fn v_07_what_a_client_says_of_ids_and_times_is_not_heard() {
     claimed["meta"] = json!({ "created": "1970-01-01T00:00:00Z", "location": "https://evil.example.com/" });
     let made = world.scim.post("/Users", &claimed).await;
     let json = made.is(201).json();
-    assert!(json["id"] != "1" && json["externalId"] == "2" && json["meta"]["created"] != "1970-01-01T00:00:00Z");
+    assert!(
+        json["id"] != "1" && json["externalId"] == "2" && json["meta"]["created"] != "1970-01-01T00:00:00Z"
+    );
     let own = format!("{}{EXAMPLE}/Users/{}", world.gateway.url, made.id());
-    assert_eq!((json["meta"]["location"].as_str(), made.field("location")), (Some(own.as_str()), own.as_str()));
+    assert_eq!(
+        (json["meta"]["location"].as_str(), made.field("location")),
+        (Some(own.as_str()), own.as_str())
+    );
     for id in ["1", "2"] {
         world.scim.get(&format!("/Users/{id}")).await.is_error(404, None);
     }
@@ -228,9 +252,11 @@ async fn calls_are_told_to_the_audit_log_and_counted() {
         world.scim.get("/Users/00000000-0000-4000-8000-000000000000").await.is_error(404, None);
         let group = world.group("octo-org", &[]).await;
         world.scim.with(None).get("/Users").await.is_error(401, None);
-        let query = portcullis::directory::AuditQuery { limit: 500, ..portcullis::directory::AuditQuery::default() };
+        let query =
+            portcullis::directory::AuditQuery { limit: 500, ..portcullis::directory::AuditQuery::default() };
         let page = world.directory().audit_entries(world.gateway.enterprise(), &query).await.unwrap();
-        let told: Vec<_> = page.entries.iter().map(|entry| serde_json::Value::Object(entry.event.clone())).collect();
+        let told: Vec<_> =
+            page.entries.iter().map(|entry| serde_json::Value::Object(entry.event.clone())).collect();
         let text = serde_json::Value::Array(told).to_string();
         let of = |action: &str| text.matches(&format!("\"{action}\"")).count();
         assert_eq!(of("external_identity.scim_api_success"), 1, "{text}");
@@ -239,9 +265,13 @@ async fn calls_are_told_to_the_audit_log_and_counted() {
         assert!(text.contains(&id) && text.contains(&group), "{text}");
         assert!(text.contains("\"scim_user_name_taken\"") && text.contains("\"/Users/{id}\""), "{text}");
         let metrics = world.gateway.private("/metrics").await.body;
-        let line = "portcullis_scim_requests_total{enterprise=\"example\",operation=\"/Users\",code=\"409\"} 1";
+        let line =
+            "portcullis_scim_requests_total{enterprise=\"example\",operation=\"/Users\",code=\"409\"} 1";
         assert!(metrics.contains(line), "{metrics}");
-        assert!(metrics.contains("portcullis_scim_requests_total{enterprise=\"-\",operation=\"-\",code=\"401\"} 1"));
+        assert!(
+            metrics
+                .contains("portcullis_scim_requests_total{enterprise=\"-\",operation=\"-\",code=\"401\"} 1")
+        );
         world.stop().await;
     }
 }
@@ -252,7 +282,9 @@ async fn a_store_that_does_not_answer_is_a_503() {
     let world = World::with(Backend::Redis, |overrides| overrides.set("store.timeout_ms", "500")).await;
     let id = world.user("alice").await;
     world.gateway.redis.as_ref().unwrap().set(crate::support::redis::Network::Cut);
-    for answer in [world.scim.get(&format!("/Users/{id}")).await, world.scim.post("/Users", &user("bob")).await] {
+    for answer in
+        [world.scim.get(&format!("/Users/{id}")).await, world.scim.post("/Users", &user("bob")).await]
+    {
         assert_eq!(answer.is_error(503, None).field("retry-after"), "5");
     }
     world.stop().await;

@@ -44,7 +44,12 @@ async fn a_group_of_any_size_is_written_while_it_is_sent() {
         assert!(!shown.fields.contains_key("content-length"), "{:?}", shown.fields);
         assert_eq!(world.members(&group).await, sorted(ids.clone()));
         let first = &shown.json()["members"][0];
-        assert!(first["$ref"].as_str().unwrap().ends_with(&format!("/Users/{}", first["value"].as_str().unwrap())));
+        assert!(
+            first["$ref"]
+                .as_str()
+                .unwrap()
+                .ends_with(&format!("/Users/{}", first["value"].as_str().unwrap()))
+        );
         assert_eq!(first["type"], "User");
         // Its neighbours in a list are whole too.
         world.group("docs-team", &[&ids[0]]).await;

@@ -13,8 +13,12 @@ const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 fn body(method: &str, path: &str) -> Value {
     match (method, path.starts_with("/Groups"), path.ends_with("/.search")) {
         (_, _, true) => json!({ "filter": "userName pr" }),
-        ("PATCH", true, _) => json!({ "Operations": [{ "op": "replace", "path": "externalId", "value": "theirs" }] }),
-        ("PATCH", false, _) => json!({ "Operations": [{ "op": "replace", "path": "active", "value": false }] }),
+        ("PATCH", true, _) => {
+            json!({ "Operations": [{ "op": "replace", "path": "externalId", "value": "theirs" }] })
+        }
+        ("PATCH", false, _) => {
+            json!({ "Operations": [{ "op": "replace", "path": "active", "value": false }] })
+        }
         (_, true, _) => json!({ "displayName": "octo-org", "members": [] }),
         _ if path == "/Bulk" => json!({ "Operations": [{ "method": "DELETE", "path": "/Users/x" }] }),
         _ => user("mallory"),

@@ -22,7 +22,8 @@ async fn v_01_a_token_is_shown_once_and_kept_as_a_hash() {
         let world = ApiWorld::new(backend).await;
         let boss = world.by(&world.boss);
         let expires_at = (Timestamp::now() + SignedDuration::from_hours(24)).to_string();
-        let made = boss.post("/enterprise/scim/tokens", &json!({ "name": "Entra", "expires_at": expires_at })).await;
+        let made =
+            boss.post("/enterprise/scim/tokens", &json!({ "name": "Entra", "expires_at": expires_at })).await;
         assert_eq!(made.status, 201, "{}", made.text);
         assert_eq!(made.field("cache-control"), "no-store");
         let secret = made.json()["token"].as_str().unwrap().to_owned();
@@ -93,10 +94,7 @@ async fn a_token_that_ran_out_opens_nothing_and_makes_room() {
     let start = Timestamp::now() - SignedDuration::from_hours(48);
     for _ in 0..2 {
         let wanted = NewScimToken { name: "old".into(), expires_at: start + SignedDuration::from_hours(24) };
-        directory
-            .create_scim_token(&tenant, ScimTokenMaker::Operator, wanted, "test", start)
-            .await
-            .unwrap();
+        directory.create_scim_token(&tenant, ScimTokenMaker::Operator, wanted, "test", start).await.unwrap();
     }
     let (secret, _) = {
         let wanted = NewScimToken { name: "next".into(), expires_at: start + SignedDuration::from_hours(49) };
@@ -155,8 +153,7 @@ async fn v_21_nothing_but_a_scim_token_opens_scim_and_it_opens_nothing_else() {
 async fn v_21_a_cookie_is_not_looked_at() {
     let world = ApiWorld::new(Backend::Embedded).await;
     let Credential::Session(session) = world.by(&world.boss).credential else { panic!("a session") };
-    let scim =
-        super::client::Client { url: world.gateway.url.clone(), base: EXAMPLE.into(), token: None };
+    let scim = super::client::Client { url: world.gateway.url.clone(), base: EXAMPLE.into(), token: None };
     let cookie = format!("{}={session}", portcullis::edge::cookies::SESSION);
     let answer = scim.raw("GET", "/Users", &[("cookie", &cookie), ("accept", "text/html")], vec![]).await;
     answer.is_error(401, None);

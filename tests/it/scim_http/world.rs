@@ -95,8 +95,7 @@ impl World {
     /// A token that lives for a day.
     pub async fn make_token(&self, enterprise: &str) -> String {
         let now = Timestamp::now();
-        let wanted =
-            NewScimToken { name: "test".into(), expires_at: now + SignedDuration::from_hours(24) };
+        let wanted = NewScimToken { name: "test".into(), expires_at: now + SignedDuration::from_hours(24) };
         let (tenant, maker) = (self.tenant(enterprise), ScimTokenMaker::Operator);
         let made = self.directory().create_scim_token(&tenant, maker, wanted, "test", now).await;
         made.unwrap().0.expose().to_owned()
