@@ -27,7 +27,7 @@ mod person_sessions;
 mod push;
 mod recovery;
 mod registry;
-pub mod scim;
+mod scim;
 mod scim_tokens;
 mod sessions;
 mod settings;
@@ -65,6 +65,11 @@ pub use logout::LogoutError;
 pub use outlook::Explained;
 pub use recovery::{RECOVERY_CONTEXT, Recovered, RecoveryClaim, RecoveryError, is_recovery};
 pub use registry::{ALIASES_MAX, NewOrganization, ORGANIZATIONS_MAX, OrganizationChange};
+pub use scim::{
+    GROUPS_PER_USER_MAX, GroupLookup, HELD_RETRY_SECONDS, MEMBERS_PER_CALL_MAX, MembersChange, OnGroupDelete,
+    SCAN_MILLIS_MAX, SCAN_RECORDS_MAX, ScimCall, ScimFault, ScimGroupView, ScimLink, ScimPage, ScimSettings,
+    ScimUserView, UnmatchedGroups, UserLookup,
+};
 pub use scim_tokens::{KnownScimToken, NewScimToken, SCIM_TOKENS_LIVE_MAX, ScimTokenMaker};
 pub use sign_in::{SignInError, SignedIn};
 pub use tokens::{

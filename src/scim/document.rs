@@ -38,8 +38,15 @@ pub struct Document {
     pub(super) values: Map<String, Value>,
 }
 
+impl Resource {
+    /// Puts the server's part to it.
+    pub fn document(&self, server: &Server<'_>) -> Document {
+        Document::new(self, server)
+    }
+}
+
 impl Document {
-    pub fn new(resource: &Resource, server: &Server<'_>) -> Self {
+    fn new(resource: &Resource, server: &Server<'_>) -> Self {
         let kind = resource.kind();
         let mut values = resource.united();
         let schemas: Vec<&str> = resource.schemas().map(|schema| schema.urn).collect();

@@ -6,7 +6,7 @@ use crate::domain::{
 };
 
 /// What is kept where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// Record of a person.
     Person(EnterpriseId, PersonId),

@@ -118,6 +118,18 @@ pub enum AuditAction {
     CreateOrganization,
     #[serde(rename = "org.update")]
     UpdateOrganization,
+    #[serde(rename = "external_group.provision")]
+    ProvisionGroup,
+    #[serde(rename = "external_group.update")]
+    UpdateGroup,
+    #[serde(rename = "external_group.update_display_name")]
+    RenameGroup,
+    #[serde(rename = "external_group.add_member")]
+    AddGroupMember,
+    #[serde(rename = "external_group.remove_member")]
+    RemoveGroupMember,
+    #[serde(rename = "external_group.delete")]
+    DeleteGroup,
 }
 
 impl AuditAction {

@@ -11,37 +11,9 @@ use super::{
     audit_line::{MembershipState, Told},
     log::{ACCESS, AUDIT},
     scim_line::ScimRequest,
+    trigger::Trigger,
 };
 use crate::domain::{ScimTokenId, SessionId, Timestamp, TokenId};
-
-/// What made it happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trigger {
-    Saml,
-    Scim,
-    Owner,
-    /// The person that the event is about.
-    Person,
-    /// The mail server's word.
-    Mail,
-    /// Whoever runs the gateway, at the command line.
-    Operator,
-}
-
-impl Trigger {
-    /// The word in metrics' labels.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Saml => "saml",
-            Self::Scim => "scim",
-            Self::Owner => "owner",
-            Self::Person => "person",
-            Self::Mail => "mail",
-            Self::Operator => "operator",
-        }
-    }
-}
 
 /// One automatic or manual change, or a refusal, with everything that explains it. Fields that are `None` or empty are
 /// left out.
@@ -103,6 +75,13 @@ pub struct AuditEvent<'a> {
     /// The stable code of a refusal, or the rule that fired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
+    /// The SCIM user, or the SCIM group and its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scim_user_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scim_group_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_group: Option<&'a str>,
     /// `absent`, `overage`, `object_ids`, `empty` or `present`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups_state: Option<&'a str>,
@@ -140,6 +119,9 @@ impl<'a> AuditEvent<'a> {
             actor_id: None,
             batch: None,
             reason: None,
+            scim_user_id: None,
+            scim_group_id: None,
+            external_group: None,
             groups_state: None,
             scim: None,
             groups: &[],

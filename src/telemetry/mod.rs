@@ -8,16 +8,18 @@ mod metrics;
 mod scim_line;
 mod sink;
 mod traffic;
+mod trigger;
 
 pub use audit_action::AuditAction;
 pub use audit_line::MembershipState;
 pub use histogram::DurationHistogram;
-pub use lines::{AccessLine, AuditEvent, AuditLine, Trigger, access_log, audit};
+pub use lines::{AccessLine, AuditEvent, AuditLine, access_log, audit};
 pub use log::{InitError, check_level, init};
 pub use metrics::Metrics;
 pub use scim_line::ScimRequest;
 pub use sink::AuditSink;
 pub use traffic::{InFlight, Recorder, RouteMetrics};
+pub use trigger::Trigger;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {

@@ -12,10 +12,6 @@ pub struct ScimRequest<'a> {
     pub path: &'a str,
     #[serde(rename = "status_code")]
     pub status: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scim_user_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scim_group_id: Option<&'a str>,
     /// Of a failure: what the client was told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<&'a str>,

@@ -32,6 +32,7 @@ mod reload;
 mod requests;
 mod saml;
 mod scim_http;
+mod scim_store;
 mod security_tests;
 mod serve;
 mod sessions;

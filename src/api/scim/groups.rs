@@ -9,7 +9,7 @@ use super::{
     stream::{Piece, Pieces},
 };
 use crate::{
-    directory::scim::{MembersChange, ScimGroupView},
+    directory::{MembersChange, ScimGroupView},
     domain::ScimId,
     scim::{self, Document, Draft, Link, Patch, Projection, Resource, ResourceType, Server},
 };
@@ -90,7 +90,7 @@ impl Call<'_> {
             version: &view.version,
             links: &links,
         };
-        Document::new(&view.resource, &server)
+        view.resource.document(&server)
     }
 
     async fn group_answer(&self, status: StatusCode, view: &ScimGroupView) -> Result<Answer, Refusal> {

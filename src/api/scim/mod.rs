@@ -36,10 +36,7 @@ use self::{
     refusal::{Code, Refusal},
 };
 use crate::{
-    directory::{
-        Directory, Enterprise,
-        scim::{ScimCall, ScimSettings},
-    },
+    directory::{Directory, Enterprise, ScimCall, ScimSettings},
     domain::{EnterpriseSlug, ScimTokenId, Timestamp},
     telemetry::Metrics,
 };

@@ -108,13 +108,13 @@ impl Scim {
             request_id: Some(request_id),
             credential_id: Some(&token),
             reason: outcome.err().map(|refusal| refusal.error.code),
+            scim_user_id: user.as_deref(),
+            scim_group_id: group.as_deref(),
             scim: Some(ScimRequest {
                 method: record.method.as_str(),
                 route: record.endpoint,
                 path: &record.path,
                 status,
-                scim_user_id: user.as_deref(),
-                scim_group_id: group.as_deref(),
                 message: outcome.err().map(|refusal| refusal.error.detail.as_str()),
             }),
             ..AuditEvent::new(

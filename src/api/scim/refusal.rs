@@ -6,10 +6,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 
 use super::answer::{self, MediaType, Payload};
 use crate::{
-    directory::{
-        StoreError, TokenRefusal,
-        scim::{HELD_RETRY_SECONDS, ScimFault},
-    },
+    directory::{HELD_RETRY_SECONDS, ScimFault, StoreError, TokenRefusal},
     scim::{ScimError, ScimType},
 };
 

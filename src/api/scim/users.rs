@@ -9,7 +9,7 @@ use super::{
     refusal::{Code, Refusal},
 };
 use crate::{
-    directory::scim::{GroupLookup, ScimFault, ScimUserView},
+    directory::{GroupLookup, ScimFault, ScimUserView},
     domain::ScimId,
     scim::{Document, Draft, Link, Patch, Reason, Resource, ResourceType, Server},
 };
@@ -81,7 +81,7 @@ impl Call<'_> {
             version: &view.version,
             links: &links,
         };
-        Document::new(&view.resource, &server)
+        view.resource.document(&server)
     }
 
     fn user_answer(&self, status: StatusCode, view: &ScimUserView) -> Answer {

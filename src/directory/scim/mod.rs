@@ -4,10 +4,17 @@
 //! `users` and `groups` create, read, change and delete; `members` changes who is in a group, in one commit, or as a `job` that any
 //! gateway finishes where it is too much for one; `lookup` finds by index, lists and scans within bounds; `meaning` decides what becomes of
 //! a person's memberships and invitations; `tell` says what happened. Everything that changes a membership goes through `amend`.
+mod groups;
+mod job;
+mod lookup;
+mod meaning;
+mod members;
+mod tell;
+mod users;
 
 use std::collections::BTreeSet;
 
-use super::{Contended, Directory, Enterprise, StoreError};
+use super::{Contended, Enterprise, StoreError};
 use crate::{
     domain::{EnterpriseId, OrganizationSlug, PersonId, ScimGroup, ScimId, ScimUser, StableId, Timestamp},
     saml::SubjectKey,
@@ -21,7 +28,7 @@ pub const GROUPS_PER_USER_MAX: usize = 500;
 /// Members that one request may change.
 pub const MEMBERS_PER_CALL_MAX: usize = 100_000;
 /// Records that one filter may look at where no index helps.
-pub const SCAN_RECORDS_MAX: usize = 20_000;
+pub const SCAN_RECORDS_MAX: u64 = 20_000;
 /// How long one filter may look, in milliseconds.
 pub const SCAN_MILLIS_MAX: u64 = 250;
 /// Attempts at one commit; each failed one means that somebody else's succeeded.
@@ -204,5 +211,13 @@ impl ScimSettings {
             SubjectKey::Attribute(name) => StableId::Attribute { name: name.clone(), value },
         };
         PersonId::of_stable_id(enterprise, &self.idp, &stable_id)
+    }
+}
+
+/// RFC 7644 3.14
+fn check_match(call: &ScimCall<'_>, version: &Version) -> Result<(), ScimFault> {
+    match call.if_match {
+        Some(etags) if !etags.matches(version) => Err(ScimFault::VersionMismatch),
+        _ => Ok(()),
     }
 }

@@ -59,8 +59,8 @@ pub enum Operator {
 /// What is compared with.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Literal {
+    /// A number is the text of its digits, too: no attribute here is one.
     Text(String),
-    Number(serde_json::Number),
     Bool(bool),
     Null,
 }

@@ -6,8 +6,8 @@ use super::{Filter, Literal};
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::And(all) => joined(all, " and ", f),
-            Self::Or(any) => joined(any, " or ", f),
+            Self::And(all) => joined(all, " and ", |part| matches!(part, Self::And(_) | Self::Or(_)), f),
+            Self::Or(any) => joined(any, " or ", |part| matches!(part, Self::Or(_)), f),
             Self::Not(filter) => write!(f, "not ({filter})"),
             Self::Present(name) => write!(f, "{name} pr"),
             Self::Compare { name, operator, literal } => write!(f, "{name} {} {literal}", operator.as_str()),
@@ -21,21 +21,27 @@ impl fmt::Display for Literal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => write!(f, "{}", serde_json::Value::from(text.as_str())),
-            Self::Number(number) => write!(f, "{number}"),
             Self::Bool(bool) => write!(f, "{bool}"),
             Self::Null => f.write_str("null"),
         }
     }
 }
 
-fn joined(filters: &[Filter], word: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// `needs_parentheses`: what would be read as something else without.
+fn joined(
+    filters: &[Filter],
+    word: &str,
+    needs_parentheses: fn(&Filter) -> bool,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
     for (index, filter) in filters.iter().enumerate() {
         if index > 0 {
             f.write_str(word)?;
         }
-        match filter {
-            Filter::And(_) | Filter::Or(_) => write!(f, "({filter})")?,
-            _ => write!(f, "{filter}")?,
+        if needs_parentheses(filter) {
+            write!(f, "({filter})")?;
+        } else {
+            write!(f, "{filter}")?;
         }
     }
     Ok(())

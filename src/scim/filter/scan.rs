@@ -112,7 +112,7 @@ impl<'t> Scanner<'t> {
         Ok(text.to_owned())
     }
 
-    /// A value without quotation marks: a literal of JSON, a number, or a text that some clients do not quote.
+    /// A value without quotation marks: a literal of JSON, or a text that some clients do not quote.
     fn word(&mut self) -> Result<Literal, ScimError> {
         let before = self.rest();
         let word = self.take_while(|byte| !byte.is_ascii_whitespace() && !b"()[]\"'".contains(&byte));
@@ -126,8 +126,7 @@ impl<'t> Scanner<'t> {
         if let Some(bool) = crate::scim::value::word_boolean(word) {
             return Ok(Literal::Bool(bool));
         }
-        let number = serde_json::from_str(word).ok().map(Literal::Number);
-        Ok(number.unwrap_or_else(|| Literal::Text(word.to_owned())))
+        Ok(Literal::Text(word.to_owned()))
     }
 
     fn take_while(&mut self, is_part: impl Fn(u8) -> bool) -> &'t str {

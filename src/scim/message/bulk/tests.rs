@@ -5,7 +5,8 @@ fn bulk(operations: Value) -> Result<Bulk, ScimError> {
     Bulk::parse(json!({ "failOnErrors": 1, "Operations": operations }).to_string().as_bytes())
 }
 
-fn post(bulk_id: &str, data: Value) -> Value {
+fn post(bulk_id: &str, data: impl Into<Value>) -> Value {
+    let data = data.into();
     json!({ "method": "POST", "path": "/Users", "bulkId": bulk_id, "data": data })
 }
 
@@ -20,13 +21,16 @@ fn what_others_refer_to_comes_first() {
         { "op": "add", "path": "members", "value": [{ "value": "bulkId:b" }] } ] } });
     let group =
         json!({ "method": "post", "path": "Groups", "bulkId": "g", "data": { "displayName": "octo-org" } });
-    let free = json!({ "userName": "u" });
-    assert_eq!(order(json!([patch, post("a", manager("b")), group, post("b", free)])), Ok(vec![2, 3, 0, 1]));
-    assert_eq!(order(json!([post("a", free), post("b", free)])), Ok(vec![0, 1]));
+    let free = || json!({ "userName": "u" });
+    assert_eq!(
+        order(json!([patch, post("a", manager("b")), group, post("b", free())])),
+        Ok(vec![3, 2, 0, 1])
+    );
+    assert_eq!(order(json!([post("a", free()), post("b", free())])), Ok(vec![0, 1]));
     let diamond = json!([
         post("a", json!({ "x": ["bulkId:b", "bulkId:c"] })),
         post("b", manager("c")),
-        post("c", free)
+        post("c", free())
     ]);
     assert_eq!(order(diamond), Ok(vec![2, 1, 0]));
 }
