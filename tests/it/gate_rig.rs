@@ -12,7 +12,7 @@ use std::{
 
 use portcullis::{
     access::{Origin, Route, Routes, Rule, StepUp},
-    api::Api,
+    api::{Api, scim::Scim},
     directory::{Directory, SessionSettings},
     domain::{
         ActiveSession, EnterpriseId, EnterpriseSlug, Membership, MembershipSource, NameId, OrganizationSlug,
@@ -199,6 +199,7 @@ pub fn gate(routes: Vec<Route>, sessions: Sessions, workers: usize) -> Gate {
     ));
     Gate {
         api: Api::new(directory.clone(), [], Timestamp::now),
+        scim: Scim::new(directory.clone(), [], Metrics::new(), Timestamp::now),
         directory,
         routes: Routes::new(routes).unwrap(),
         own: Router::new(&[Home { enterprise: &acme, acs_urls: &[ACS_URL.to_owned()] }]).unwrap(),

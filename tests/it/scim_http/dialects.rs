@@ -49,7 +49,7 @@ async fn play(world: &World, step: &Value, saved: &mut BTreeMap<String, String>)
     if let Some(person) = step["sign_in"].as_str() {
         let mut browser = portcullis::demo::browser::Browser::new();
         let page = world.gateway.sign_in(&mut browser, person).await;
-        assert_eq!(u64::from(page.status), step["status"].as_u64().unwrap_or(200), "{case}");
+        assert_eq!(u64::from(page.status.as_u16()), step["status"].as_u64().unwrap_or(200), "{case}");
     }
     if let Some(request) = step["request"].as_str() {
         let (method, path) = request.split_once(' ').unwrap();

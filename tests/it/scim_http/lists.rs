@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     client::Client,
-    world::{GLOBEX, World, user},
+    world::{GLOBEX, World},
 };
 use crate::support::gateway::{BACKENDS, Backend};
 
