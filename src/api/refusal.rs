@@ -41,7 +41,8 @@ impl From<TokenError> for Problem {
             TokenError::Contended(_) => return Code::Contended.into(),
             TokenError::NotFound => return Code::NotFound.into(),
             // Between the look at the caller's role and the act the role was lost.
-            TokenError::NotOwner => return Code::EnterpriseOwnerRequired.into(),
+            TokenError::NotOwner => return Code::OwnerRequired.into(),
+            TokenError::NotEnterpriseOwner => return Code::EnterpriseOwnerRequired.into(),
             TokenError::Session => return Self::inside(Code::CredentialInvalid, error.code()),
             TokenError::Recovery | TokenError::SessionAge(_) | TokenError::Person => StatusCode::FORBIDDEN,
             TokenError::TooMany | TokenError::TooManyScim => StatusCode::CONFLICT,

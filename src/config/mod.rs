@@ -30,6 +30,7 @@ mod idp_url;
 mod mail;
 mod metadata;
 mod overrides;
+mod own_host;
 mod own_key;
 mod pages;
 mod reader;
@@ -202,6 +203,7 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
     let mail = mail::read(reader_ref, &ground, &source.folder);
     let mut drafts = enterprise::read(reader_ref, &ground, &source.folder);
     let routes = route::read(reader_ref, &ground, &edge, &drafts);
+    own_host::check(reader_ref, &edge, &routes);
     connection::set_endpoints(reader_ref, &ground, &mut drafts, &routes);
     route::check_endpoints(reader_ref, &routes, &drafts);
 

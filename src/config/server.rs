@@ -6,7 +6,7 @@ use crate::{admin, directory, edge, proxy, telemetry};
 use super::{
     Mode,
     fault::Place,
-    pages,
+    own_host, pages,
     reader::Reader,
     url::{Authority, WebUrl},
 };
@@ -126,6 +126,7 @@ pub fn edge(reader: &mut Reader, ground: &Ground, folder: &Path) -> edge::Settin
         sign_in_seconds_max: seconds(reader.integer("limits.sign_in_seconds_max", SIGN_IN_SECONDS_MAX)),
         pending_sign_ins_max: size(reader.integer("limits.pending_sign_ins_max", PENDING_SIGN_INS_MAX)),
         pages: pages::read(reader, folder),
+        own_host: own_host::read(reader, ground),
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::{
     domain::{
         AddressId, EnterpriseId, FORMER_DAYS, Invitee, Organization, OrganizationId, Person, Role, ScimToken,
-        Timestamp, digest,
+        Timestamp, digest, hex,
     },
     store::{Broken, Key, Piece, StoreError, Whole, records, verify_stream},
 };
@@ -337,8 +337,4 @@ impl Walk {
             _ => {}
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

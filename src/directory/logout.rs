@@ -37,7 +37,7 @@ impl LogoutError {
         match self {
             Self::Replayed => "logout_replayed",
             Self::TooManySessions => "logout_sessions_exceeded",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(error) => error.code(),
         }
     }
 }
@@ -102,7 +102,9 @@ impl Directory {
             Some(Reply::Created(false)) => {}
             _ => return Err(unexpected_reply().into()),
         }
-        self.store.batch(now, logged_out(enterprise.id, request)).await?;
+        let marks = logged_out(enterprise.id, request);
+        self.store.batch(now, marks.clone()).await?;
+        self.removals.note_marks(marks, now);
         let set = Key::SubjectSessions(SubjectId::of(enterprise.id, issuer, &request.name_id().value));
         let mut after = records::subject_sessions_before(now).to_vec();
         let mut ended = vec![];
@@ -150,7 +152,9 @@ impl Directory {
         }
         let deleted = self.store.batch(now, deletions).await;
         ended.iter().for_each(|id| self.sessions.forget(id.as_bytes()));
-        deleted.map(|_| ended)
+        deleted?;
+        ended.iter().for_each(|id| self.removals.note_session(*id, now));
+        Ok(ended)
     }
 }
 

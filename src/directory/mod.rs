@@ -7,11 +7,12 @@
 //! (who may come in at all), `holds` (what the guard stopped, and what is undone) and `registry` (organizations themselves).
 //! `settings` unites the configuration with the store's organizations, `outlook` asks what would be and why. `invitations` are
 //! offers of membership, whose mails wait in the `outbox`; `recovery` lets an enterprise's owner in while the IdP is down.
-//! `audit_log` reads what `audit` told, `integrity` looks whether all of it agrees.
+//! `redrive` does again what a failover of the store undid. `audit_log` reads what `audit` told, `integrity` looks whether all of it agrees.
 mod acts;
 mod amend;
 mod audit;
 mod audit_log;
+mod batches;
 mod cache;
 mod holds;
 mod integrity;
@@ -26,6 +27,7 @@ mod people;
 mod person_sessions;
 mod push;
 mod recovery;
+mod redrive;
 mod registry;
 mod scim;
 mod scim_tokens;
@@ -109,10 +111,12 @@ pub struct Directory {
     tokens: Cache<ActiveToken>,
     scim_tokens: Cache<ActiveScimToken>,
     settings: settings::Cache,
+    batches: batches::Told,
     metrics: Metrics,
     /// `None` where no mail is sent.
     post: Option<outbox::Post>,
     recovery: recovery::Throttle,
+    removals: redrive::Removals,
 }
 
 impl Directory {
@@ -126,9 +130,11 @@ impl Directory {
             tokens: Cache::default(),
             scim_tokens: Cache::default(),
             settings: settings::Cache::default(),
+            batches: batches::Told::default(),
             metrics,
             post: None,
             recovery: recovery::Throttle::default(),
+            removals: redrive::Removals::default(),
         }
     }
 

@@ -56,8 +56,8 @@ impl Directory {
 
     /// Forgets every session and every token of a person.
     pub(super) fn forget_person(&self, person: PersonId) {
-        self.sessions.forget_person(person);
-        self.tokens.forget_person(person);
+        self.sessions.forget_all_of(person);
+        self.tokens.forget_all_of(person);
     }
 
     /// Those of the callers that still are some, as they are now; who is missing has ended. Looks past the caches, and is no use

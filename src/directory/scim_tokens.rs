@@ -152,7 +152,7 @@ impl Directory {
     }
 
     pub(super) fn forget_scim_tokens(&self, enterprise: EnterpriseId) {
-        self.scim_tokens.forget_where(|active| active.enterprise_id == enterprise);
+        self.scim_tokens.forget_all_of(enterprise);
     }
 
     /// V-03: what lasts a year takes an owner, and the IdP's word of just now.
@@ -165,7 +165,7 @@ impl Directory {
         let ScimTokenMaker::Owner(session) = maker else { return Ok(()) };
         self.check_session(enterprise, session, now)?;
         let is_owner = enterprise.owners.contains(&session.session.profile.user);
-        if is_owner { Ok(()) } else { Err(TokenError::NotOwner) }
+        if is_owner { Ok(()) } else { Err(TokenError::NotEnterpriseOwner) }
     }
 
     async fn amend_scim_tokens(

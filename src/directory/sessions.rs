@@ -35,7 +35,9 @@ impl Directory {
         let ended =
             self.store.batch(now, vec![Op::Delete(Key::Session(id)), Op::Notify(Note::Session(id))]).await;
         self.sessions.forget(id.as_bytes());
-        ended.map(drop)
+        ended?;
+        self.removals.note_session(id, now);
+        Ok(())
     }
 
     async fn load_session(&self, id: SessionId, now: Timestamp) -> Result<Option<ActiveSession>, StoreError> {

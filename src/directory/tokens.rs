@@ -121,7 +121,7 @@ pub enum TokenError {
     TooMany,
     /// V-03
     #[error("only an owner of the enterprise makes SCIM tokens")]
-    NotOwner,
+    NotEnterpriseOwner,
     #[error("the enterprise has {SCIM_TOKENS_LIVE_MAX} SCIM tokens already: revoke one of them")]
     TooManyScim,
     #[error("the person does not belong to {0}")]
@@ -130,6 +130,8 @@ pub enum TokenError {
     NotFound,
     #[error("the person is deactivated, or no longer linked to the IdP")]
     Person,
+    #[error("only an owner may do this to the token of somebody else")]
+    NotOwner,
     #[error(transparent)]
     Contended(#[from] Contended),
     #[error("no randomness from the operating system: {0}")]
@@ -145,7 +147,7 @@ impl TokenRefusal {
             Self::Unknown => "token_unknown",
             Self::Expired => "token_expired",
             Self::Person => "token_person_out",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(error) => error.code(),
         }
     }
 }
@@ -161,14 +163,15 @@ impl TokenError {
             Self::Scopes => "token_scopes_missing",
             Self::Expiry(_) => "token_expiry_invalid",
             Self::TooMany => "tokens_exceeded",
-            Self::NotOwner => "enterprise_owner_required",
+            Self::NotEnterpriseOwner => "enterprise_owner_required",
             Self::TooManyScim => "scim_tokens_exceeded",
             Self::NotMember(_) => "not_a_member",
             Self::NotFound => "token_not_found",
             Self::Person => "person_deactivated",
+            Self::NotOwner => "not_an_owner",
             Self::Contended(_) => "store_contended",
             Self::Random(_) => "no_randomness",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(error) => error.code(),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 mod binding;
 mod callers;
 pub mod cookies;
+mod form_fields;
 mod forms;
 pub mod framing;
 pub mod gate;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub pending_sign_ins_max: usize,
     /// What people read when something did not work.
     pub pages: pages::Pages,
+    /// The host that is the gateway's alone: nowhere else it serves what a session opens of its own.
+    pub own_host: Option<String>,
 }
 
 /// Where browsers reach the gateway. Every URL that we hand out is built from it, never from a Host field (P-40).
@@ -55,4 +58,11 @@ pub struct PublicUrl {
     pub scheme: String,
     /// Host, with the port unless it is the scheme's default; lower case.
     pub authority: String,
+}
+
+impl PublicUrl {
+    /// `https://gate.example.com`
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.authority)
+    }
 }

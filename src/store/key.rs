@@ -1,8 +1,6 @@
 //! Keys: fixed-length ids only, with one Redis Cluster hash tag per shard.
-use std::fmt::Write as _;
-
 use crate::domain::{
-    AddressId, EnterpriseId, MailId, OrganizationId, PersonId, RequestId, ScimId, SessionId, SubjectId,
+    AddressId, EnterpriseId, MailId, OrganizationId, PersonId, RequestId, ScimId, SessionId, SubjectId, hex,
 };
 
 /// What is kept where.
@@ -266,12 +264,6 @@ impl Key {
     pub(super) fn head_text(&self) -> String {
         format!("{}:head", self.text())
     }
-}
-
-pub(super) fn hex(digest: &[u8; 32]) -> String {
-    let mut hex = String::with_capacity(64);
-    digest.iter().for_each(|byte| write!(hex, "{byte:02x}").expect("a String takes it"));
-    hex
 }
 
 #[cfg(test)]

@@ -187,6 +187,12 @@ impl Metrics {
         self.0.removals_held.get_or_create(&label).set(count);
     }
 
+    /// More removals wait, or fewer, until they are counted again.
+    pub fn add_removals_held(&self, enterprise: &str, more: i64) {
+        let label = EnterpriseLabel { enterprise: enterprise.to_owned() };
+        self.0.removals_held.get_or_create(&label).inc_by(more);
+    }
+
     /// Forgets both of an enterprise that has no metadata any more.
     pub fn forget_metadata_life(&self, enterprise: &str) {
         let label = EnterpriseLabel { enterprise: enterprise.to_owned() };

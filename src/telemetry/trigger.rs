@@ -14,6 +14,8 @@ pub enum Trigger {
     Mail,
     /// Whoever runs the gateway, at the command line.
     Operator,
+    /// A removal that a failover of the store undid, done again.
+    Failover,
 }
 
 impl Trigger {
@@ -26,6 +28,7 @@ impl Trigger {
             Self::Person => "person",
             Self::Mail => "mail",
             Self::Operator => "operator",
+            Self::Failover => "failover",
         }
     }
 }

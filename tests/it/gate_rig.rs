@@ -169,6 +169,7 @@ pub fn edge_settings(workers: usize) -> edge::Settings {
         sign_in_seconds_max: 600,
         pending_sign_ins_max: 8,
         pages: edge::pages::Pages::default(),
+        own_host: None,
     }
 }
 
@@ -202,7 +203,7 @@ pub fn gate(routes: Vec<Route>, sessions: Sessions, workers: usize) -> Gate {
         scim: Scim::new(directory.clone(), [], Metrics::new(), Timestamp::now),
         directory,
         routes: Routes::new(routes).unwrap(),
-        own: Router::new(&[Home { enterprise: &acme, acs_urls: &[ACS_URL.to_owned()] }]).unwrap(),
+        own: Router::new(&[Home { enterprise: &acme, acs_urls: &[ACS_URL.to_owned()] }], None).unwrap(),
         enterprises: HashMap::new(),
         domains: Domains::default(),
         metrics: Metrics::new(),

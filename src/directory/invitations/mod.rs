@@ -93,7 +93,7 @@ impl InviteError {
             Self::ResentTooOften => "invitation_resent_too_often",
             Self::Contended(_) => "store_contended",
             Self::Random(_) => "no_randomness",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(error) => error.code(),
         }
     }
 }

@@ -3,5 +3,6 @@ pub mod client;
 mod flows;
 mod foreign;
 mod schemathesis;
+mod secrets;
 mod strict;
 pub mod world;

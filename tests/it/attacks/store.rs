@@ -6,12 +6,20 @@ use std::sync::{
 
 use portcullis::{
     domain::Timestamp,
-    store::{BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead},
+    store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError},
 };
 
+use crate::support::layer::{Layer, in_front};
+
 pub struct Recording {
-    pub inner: Arc<dyn Store>,
-    pub log: Arc<Log>,
+    inner: Arc<dyn Store>,
+    log: Arc<Log>,
+}
+
+impl Recording {
+    pub fn before(inner: Arc<dyn Store>, log: Arc<Log>) -> Arc<dyn Store> {
+        in_front(Self { inner, log })
+    }
 }
 
 #[derive(Default)]
@@ -40,7 +48,11 @@ impl Log {
     }
 }
 
-impl Store for Recording {
+impl Layer for Recording {
+    fn inner(&self) -> &Arc<dyn Store> {
+        &self.inner
+    }
+
     fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
         let writes = ops.iter().filter(|op| !matches!(op, Op::Get(_) | Op::PutOnce { .. })).count();
         self.log.writes.fetch_add(writes, Ordering::SeqCst);
@@ -75,39 +87,5 @@ impl Store for Recording {
     fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
         self.log.writes.fetch_add(change.writes.len(), Ordering::SeqCst);
         self.inner.commit(change)
-    }
-    fn members(
-        &self,
-        set: Key,
-        after: Option<Vec<u8>>,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
-        self.inner.members(set, after, limit)
-    }
-    fn page(&self, set: Key, offset: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
-        self.inner.page(set, offset, limit)
-    }
-    fn count(&self, set: Key) -> BoxFuture<'_, Result<u64, StoreError>> {
-        self.inner.count(set)
-    }
-    fn entries(
-        &self,
-        stream: Key,
-        after: u64,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
-        self.inner.entries(stream, after, limit)
-    }
-    fn stream_head(&self, stream: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>> {
-        self.inner.stream_head(stream)
-    }
-    fn notes(&self) -> Notes {
-        self.inner.notes()
-    }
-    fn is_listening(&self) -> bool {
-        self.inner.is_listening()
-    }
-    fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.inner.ready()
     }
 }
