@@ -107,6 +107,7 @@ fn beyond_mending(fact: Fact) -> Option<&'static str> {
             Some("both sides are records: let an owner of the enterprise set the role, or restore an export")
         }
         Fact::Token => Some("the token opens nothing: its person makes another"),
+        Fact::ScimToken => Some("the token opens nothing: an owner makes another"),
         Fact::ScimName => Some("both sides are records: let the IdP provision anew, or restore an export"),
         _ => None,
     }
@@ -146,7 +147,12 @@ fn record_of(fact: Fact, ids: &[u8]) -> Option<Key> {
         Fact::ScimMember => Key::ScimUserGroups(e, ScimId::from_bytes(part(ids, 2)?)),
         Fact::ScimJob => Key::ScimGroupJob(e, ScimId::from_bytes(part(ids, 1)?)),
         Fact::ScimOrganization => Key::ScimGroup(e, ScimId::from_bytes(part(ids, 2)?)),
-        Fact::Owner | Fact::Token | Fact::ScimName | Fact::ScimListed | Fact::ScimIndexed => return None,
+        Fact::Owner
+        | Fact::Token
+        | Fact::ScimToken
+        | Fact::ScimName
+        | Fact::ScimListed
+        | Fact::ScimIndexed => return None,
     })
 }
 
@@ -176,7 +182,12 @@ fn place_of(fact: Fact, ids: &[u8], mail: Option<&[u8]>) -> Option<Place> {
         }
         Fact::ScimJob => (Key::ScimJobs(e), ids.get(16..)?.to_vec()),
         Fact::ScimOrganization => (Key::ScimOrganizations(e), ids.get(16..)?.to_vec()),
-        Fact::Owner | Fact::Token | Fact::ScimName | Fact::ScimListed | Fact::ScimIndexed => return None,
+        Fact::Owner
+        | Fact::Token
+        | Fact::ScimToken
+        | Fact::ScimName
+        | Fact::ScimListed
+        | Fact::ScimIndexed => return None,
     };
     Some(Place { set, member })
 }
