@@ -4,9 +4,13 @@
 //! said that the commit applied; the second is the binary in a process of its own. One person's session is used there without
 //! pause, so that it is always cached, while the person signs in at the first gateway with the group and without. Then the same
 //! with the push channel cut, where the age of what is cached is the only bound. References in the same run: a bare PUBLISH to
-//! a subscriber of the same Redis, and a request that the second gateway lets through.
+//! a subscriber of the same Redis, and a request that the second gateway lets through. `REVOCATION_PUSHED` and `REVOCATION_CUT`
+//! change how many removals there are.
+#[path = "../tests/it/support/layer.rs"]
+mod layer;
+
 use std::{
-    fs,
+    env, fs,
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
@@ -18,13 +22,9 @@ use std::{
 use portcullis::{
     config::{self, Overrides, Source},
     demo::browser::Browser,
-    domain::Timestamp,
     gateway::{self, Running},
     idp,
-    store::{
-        self, BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead,
-        Write as Step,
-    },
+    store::{self, BoxFuture, Commit, Committed, Key, Store, StoreError, Write as Step},
     telemetry::Metrics,
 };
 
@@ -56,10 +56,11 @@ struct Noting {
     removed_at: Arc<Mutex<Option<Instant>>>,
 }
 
-impl Store for Noting {
-    fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
-        self.inner.batch(now, ops)
+impl layer::Layer for Noting {
+    fn inner(&self) -> &Arc<dyn Store> {
+        &self.inner
     }
+
     fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
         let leaves = |step: &Step| matches!(step, Step::Remove(Key::OrganizationMembers(..), _));
         let is_removal = change.writes.iter().any(leaves);
@@ -70,40 +71,6 @@ impl Store for Noting {
             }
             committed
         })
-    }
-    fn members(
-        &self,
-        set: Key,
-        after: Option<Vec<u8>>,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
-        self.inner.members(set, after, limit)
-    }
-    fn page(&self, set: Key, offset: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
-        self.inner.page(set, offset, limit)
-    }
-    fn count(&self, set: Key) -> BoxFuture<'_, Result<u64, StoreError>> {
-        self.inner.count(set)
-    }
-    fn entries(
-        &self,
-        stream: Key,
-        after: u64,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
-        self.inner.entries(stream, after, limit)
-    }
-    fn stream_head(&self, stream: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>> {
-        self.inner.stream_head(stream)
-    }
-    fn notes(&self) -> Notes {
-        self.inner.notes()
-    }
-    fn is_listening(&self) -> bool {
-        self.inner.is_listening()
-    }
-    fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.inner.ready()
     }
 }
 
@@ -178,7 +145,7 @@ async fn start() -> World {
     let settings = config::load(&config, &overrides).expect("a configuration").settings;
     let removed_at = Arc::<Mutex<Option<Instant>>>::default();
     let inner = store::open(&settings.store).await.expect("a store");
-    let noting = Arc::new(Noting { inner, removed_at: removed_at.clone() });
+    let noting = layer::in_front(Noting { inner, removed_at: removed_at.clone() });
     let first = gateway::start(&settings, noting, Metrics::new()).await.expect("the first gateway starts");
     wait_for("the second gateway serves", || TcpStream::connect(second).is_ok());
     let _processes = [process, server];
@@ -367,6 +334,10 @@ fn report(what: &str, millis: &[f64]) -> (f64, f64) {
     (median, p99)
 }
 
+fn number(name: &str, default: usize) -> usize {
+    env::var(name).map_or(default, |count| count.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
 fn verdict(is_met: bool) -> &'static str {
     if is_met { "met" } else { "MISSED" }
 }
@@ -378,7 +349,8 @@ async fn main() {
     println!("load before: {}", load.trim());
     let (publish, _) = report("reference: PUBLISH to a subscriber", &world.publishes());
     let (request, _) = report("reference: a request let through", &world.requests().await);
-    let (median, p99) = report("removal to refusal, pushed", &world.removals(PUSHED).await);
+    let (median, p99) =
+        report("removal to refusal, pushed", &world.removals(number("REVOCATION_PUSHED", PUSHED)).await);
     println!(
         "  {:.1} times a PUBLISH, {:.1} times a request; under {MEDIAN_MILLIS_MAX} and {P99_MILLIS_MAX} ms: {}",
         median / publish,
@@ -386,7 +358,7 @@ async fn main() {
         verdict(median < MEDIAN_MILLIS_MAX && p99 < P99_MILLIS_MAX)
     );
     world.cut();
-    let cut = world.removals(CUT).await;
+    let cut = world.removals(number("REVOCATION_CUT", CUT)).await;
     report("removal to refusal, push channel cut", &cut);
     println!("  under {CUT_MILLIS_MAX} ms at the most: {}", verdict(quantile(&cut, 1.0) < CUT_MILLIS_MAX));
     world.first.shutdown().await;

@@ -4,9 +4,11 @@ mod certificates;
 mod hear;
 mod holds;
 mod outlook;
+mod redrive;
 mod reload;
 mod retention;
 mod watches;
+mod webhooks;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -122,6 +124,7 @@ pub async fn start_at(
     let gates = Arc::new(Gates::new(gate));
     let days = settings.audit_retention_days;
     watches.spawn(retention::retain(directory.clone(), gates.clone(), days, now));
+    watches.spawn(redrive::watch(directory.clone(), gates.clone(), directory.notes(), now));
     let outbox = mailer.map(|mailer| build::outbox(mailer, &lasting, &gates).run(stopping.clone()));
     let outbox = outbox.map(tokio::spawn);
     let workers = public.serve(&gates, &stopping)?;

@@ -3,9 +3,16 @@ use http::StatusCode;
 
 use super::{
     call::Call,
+    limiter::TooOften,
     problem::{Code, Problem},
 };
 use crate::directory::{ActError, InviteError, TokenError, TokenRefusal};
+
+impl From<TooOften> for Problem {
+    fn from(early: TooOften) -> Self {
+        Self::from(Code::TooMany).again_after(early.retry_after_seconds)
+    }
+}
 
 impl From<ActError> for Problem {
     fn from(error: ActError) -> Self {
@@ -40,6 +47,7 @@ impl From<TokenError> for Problem {
             TokenError::Random(_) => return Self::inside(Code::Unavailable, error.to_string()),
             TokenError::Contended(_) => return Code::Contended.into(),
             TokenError::NotFound => return Code::NotFound.into(),
+            TokenError::NotOwner => return Code::OwnerRequired.into(),
             TokenError::Session => return Self::inside(Code::CredentialInvalid, error.code()),
             TokenError::Recovery | TokenError::SessionAge(_) | TokenError::Person => StatusCode::FORBIDDEN,
             TokenError::TooMany => StatusCode::CONFLICT,

@@ -11,7 +11,7 @@ use super::{ConfigFile, Failure, Format, Outcome, choose_enterprise, load, runti
 use crate::{
     config,
     directory::{AuditEntry, AuditFilter, AuditQuery, audit_entries},
-    domain::{EnterpriseId, Timestamp, parse_hex},
+    domain::{EnterpriseId, Timestamp, hex, parse_hex},
     store::{self, Key, Store, StoreError, verify_stream},
 };
 
@@ -281,10 +281,6 @@ fn parse_noted(text: &str) -> Result<(u64, [u8; 32]), Failure> {
     noted.ok_or_else(|| {
         Failure::Usage(format!("--noted: {text:?} is no SEQUENCE:LINK: copy the last line of an earlier run"))
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The same settings for whoever needs the whole store.

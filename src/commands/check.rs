@@ -296,7 +296,9 @@ fn store_summary(store: &store::Settings) -> String {
             let waits = redis.replicas.map(|replicas| {
                 format!(", {} replicas within {} ms", replicas.acknowledged_min, replicas.wait_millis_max)
             });
-            format!("redis, {place}, at most {} ms{}", redis.timeout_millis_max, waits.unwrap_or_default())
+            let sealed = if redis.seal_keys.is_empty() { "" } else { ", sealed" };
+            let waits = waits.unwrap_or_default();
+            format!("redis, {place}, at most {} ms{waits}{sealed}", redis.timeout_millis_max)
         }
     }
 }

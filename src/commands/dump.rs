@@ -12,7 +12,7 @@ use super::{
     runtime,
 };
 use crate::{
-    domain::Timestamp,
+    domain::{Timestamp, hex},
     store::{
         Piece, StoreError,
         dump::{DumpFault, Reader, Summary, Writer},
@@ -104,8 +104,4 @@ fn part_of(file: &Path) -> PathBuf {
 
 fn about(file: &Path, why: &dyn std::fmt::Display, hint: &str) -> Failure {
     Failure::Failed(format!("{}: {why}: {hint}", file.display()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -2,7 +2,7 @@
 use std::path::Path;
 
 use crate::store::{
-    self,
+    self, SEAL_KEYS_MAX, SEAL_SECRET_BYTES_MIN, SealKey,
     redis::{Replicas, Topology},
 };
 
@@ -30,6 +30,7 @@ const REDIS_KEYS: &[&str] = &[
     "store.cluster",
     "store.wait_replicas",
     "store.wait_ms",
+    "store.integrity_key_files",
 ];
 const SENTINEL_HINT: &str = "write sentinels = [\"HOST:26379\", ...], all that there are, or remove it";
 const URL_HINT: &str =
@@ -73,6 +74,7 @@ fn redis(reader: &mut Reader, ground: &Ground, folder: &Path) -> store::Settings
         topology,
         timeout_millis_max,
         replicas: replicas(reader, ground, timeout_millis_max),
+        seal_keys: seal_keys(reader, folder),
     })
 }
 
@@ -173,6 +175,39 @@ fn replicas(reader: &mut Reader, ground: &Ground, timeout_ms: u64) -> Option<Rep
         reader.fault(&place, "store.wait_ms", "is not less than store.timeout_ms", hint);
     }
     Some(Replicas { acknowledged_min, wait_millis_max })
+}
+
+/// what seals records; the first in use, then the one before it.
+fn seal_keys(reader: &mut Reader, folder: &Path) -> Vec<SealKey> {
+    let path = "store.integrity_key_files";
+    let files = reader.texts(path).unwrap_or_default();
+    if reader.has(path) && !(1..=SEAL_KEYS_MAX).contains(&files.len()) {
+        let place = reader.place(path);
+        let hint = "name the file with the key, and behind it the one before it while keys change";
+        reader.fault(&place, path, format!("names {} files, not one or two", files.len()), hint);
+    }
+    let mut keys = vec![];
+    for file in files {
+        let text = match reader.file(path, &folder.join(&file.value), SECRET_FILE_BYTES_MAX) {
+            Ok(text) => text,
+            Err(error) => {
+                let why = format!("{:?} cannot be read ({error})", file.value);
+                reader.fault(&file.place, path, why, "name a readable file that holds the key");
+                continue;
+            }
+        };
+        let Some(key) = SealKey::new(text.trim().as_bytes()) else {
+            let why = format!("{:?} holds less than {SEAL_SECRET_BYTES_MIN} bytes", file.value);
+            reader.fault(&file.place, path, why, "make one with `openssl rand -base64 48`");
+            continue;
+        };
+        if keys.contains(&key) {
+            let why = format!("{:?} holds the same key as an earlier one", file.value);
+            reader.fault(&file.place, path, why, "remove one of the two");
+        }
+        keys.push(key);
+    }
+    keys
 }
 
 fn redis_url(reader: &mut Reader, folder: &Path) -> Option<Placed<String>> {

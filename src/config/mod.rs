@@ -30,6 +30,7 @@ mod idp_url;
 mod mail;
 mod metadata;
 mod overrides;
+mod own_host;
 mod own_key;
 mod pages;
 mod reader;
@@ -42,6 +43,7 @@ mod slo;
 #[cfg(test)]
 mod tests;
 mod value;
+mod webhook;
 
 pub use fault::{Fault, Place};
 pub use fingerprint::{Change, Fingerprint};
@@ -60,6 +62,8 @@ pub struct Settings {
     pub telemetry: telemetry::Settings,
     /// How many days the audit stream goes back.
     pub audit_retention_days: u32,
+    /// Who is told of what happened.
+    pub webhooks: Vec<crate::webhook::Settings>,
     /// `None`: no mail is sent, and nobody can be invited.
     pub mail: Option<crate::mail::Settings>,
     /// At least one, sorted by account name.
@@ -198,7 +202,10 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
     let store = backend::store(reader_ref, &ground, &source.folder);
     let mail = mail::read(reader_ref, &ground, &source.folder);
     let mut drafts = enterprise::read(reader_ref, &ground, &source.folder);
+    let known: Vec<EnterpriseSlug> = drafts.iter().map(|draft| draft.settings.slug.clone()).collect();
+    let webhooks = webhook::read(reader_ref, &ground, &source.folder, &known);
     let routes = route::read(reader_ref, &ground, &edge, &drafts);
+    own_host::check(reader_ref, &edge, &routes);
     connection::set_endpoints(reader_ref, &ground, &mut drafts, &routes);
     route::check_endpoints(reader_ref, &routes, &drafts);
 
@@ -216,6 +223,7 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
         store,
         telemetry,
         audit_retention_days,
+        webhooks,
         mail,
         enterprises,
         routes,

@@ -1,11 +1,16 @@
 //! What people do by hand: who acts, who may, and why not.
 use crate::{
     domain::{AddressId, BatchId, MembershipSource, OrganizationSlug, Person, PersonId, Role, Timestamp},
-    store::StoreError,
+    provisioning::Plan,
+    store::{Key, Op, Reply, Revision, StoreError, records},
     telemetry::{AuditAction, Trigger},
 };
 
-use super::{Cause, Contended, Directory, Enterprise, amend::Matter};
+use super::{
+    Cause, Contended, Directory, Enterprise,
+    amend::{Amended, Decision, Matter, View},
+    unexpected_reply,
+};
 
 /// Who acts.
 #[derive(Debug, Clone, Copy)]
@@ -113,7 +118,7 @@ impl ActError {
             Self::OrganizationInvalid(_) => "organization_invalid",
             Self::TooManyOrganizations => "organizations_exceeded",
             Self::Contended(_) => "store_contended",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(error) => error.code(),
         }
     }
 
@@ -143,7 +148,7 @@ impl ActError {
             Self::Contended(_) => {
                 "Let the person sign in again; if it stays, something writes to the same person all the time."
             }
-            Self::Store(_) => "Look at `/readyz` and at the store's own log.",
+            Self::Store(error) => error.hint(),
         }
     }
 }
@@ -154,21 +159,55 @@ impl Directory {
         person.standing.is_active() && enterprise.owners.contains(&person.profile.user)
     }
 
-    /// Lets owners of the enterprise pass, and of the organization if one is named. What the actor is now is looked up, not
-    /// what it was when its session began.
+    /// Lets owners of the enterprise pass, for what is no act upon a person. What the actor is now is looked up, not what it was
+    /// when its session began; the answer is what the act's commit has to expect, so that who is put out at that moment acts no
+    /// more.
     pub(super) async fn require_owner(
         &self,
         enterprise: &Enterprise,
         actor: &Actor<'_>,
-        organization: Option<&OrganizationSlug>,
         now: Timestamp,
-    ) -> Result<(), ActError> {
-        let Some(id) = actor.id() else { return Ok(()) };
-        let person = self.person(enterprise.id, id, now).await?.ok_or(ActError::NotAllowed)?;
-        let owns = |slug| person.membership(slug).is_some_and(|member| member.role == Role::Owner);
-        let may = Self::is_enterprise_owner(enterprise, &person)
-            || (person.standing.is_active() && organization.is_some_and(owns));
-        if may { Ok(()) } else { Err(ActError::NotAllowed) }
+    ) -> Result<Option<(Key, Revision)>, ActError> {
+        let Some(id) = actor.id() else { return Ok(None) };
+        let key = Key::Person(enterprise.id, id);
+        let Some(Reply::Value(stored)) = self.store.batch(now, vec![Op::Get(key)]).await?.pop() else {
+            return Err(unexpected_reply().into());
+        };
+        let stored = stored.ok_or(ActError::NotAllowed)?;
+        let person = records::decode_person(enterprise.id, id, &stored.value)?;
+        match Right::Enterprise.allows(enterprise, Some(id), Some(&person)) {
+            true => Ok(Some((key, stored.revision))),
+            false => Err(ActError::NotAllowed),
+        }
+    }
+
+    /// Carries an act upon a person out, if its actor may. `decide` is pure, and asked again whenever one of the records has
+    /// changed, the actor's among them.
+    pub(super) async fn act(
+        &self,
+        act: &Act<'_>,
+        matter: Matter<'_>,
+        decide: impl Fn(&Person, &View<'_>) -> Result<Plan, ActError>,
+    ) -> Result<Person, ActError> {
+        let decide = |person, view: &View<'_>| Ok(Decision { plan: decide(&person, view)?, person });
+        self.act_upon(act, matter, decide).await.map(|amended| amended.person)
+    }
+
+    /// The same, where the person's own fields change too, or the plan is of interest.
+    pub(super) async fn act_upon(
+        &self,
+        act: &Act<'_>,
+        matter: Matter<'_>,
+        decide: impl Fn(Person, &View<'_>) -> Result<Decision, ActError>,
+    ) -> Result<Amended, ActError> {
+        let decide = |view: &View<'_>| {
+            // Before anything is said about the person.
+            if !act.right.allows(act.enterprise, act.actor.id(), view.actor) {
+                return Err(ActError::NotAllowed);
+            }
+            decide(view.person.cloned().ok_or(ActError::UnknownPerson)?, view)
+        };
+        self.amend(&matter, None, decide).await
     }
 
     pub(super) async fn require_organization(
@@ -180,14 +219,29 @@ impl Directory {
         let effective = self.effective(enterprise, now).await?;
         if effective.knows(enterprise, slug) { Ok(()) } else { Err(ActError::UnknownOrganization) }
     }
+}
 
-    pub(super) async fn require_person(
-        &self,
-        enterprise: &Enterprise,
-        id: PersonId,
-        now: Timestamp,
-    ) -> Result<Person, ActError> {
-        self.person(enterprise.id, id, now).await?.ok_or(ActError::UnknownPerson)
+/// Whose act it may be, beside the operator's.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Right<'a> {
+    /// Whoever it is about: a person who does something to themselves.
+    Own,
+    /// Owners of the enterprise.
+    Enterprise,
+    /// And those of this organization.
+    Organization(&'a OrganizationSlug),
+}
+
+impl Right<'_> {
+    /// `record` is the actor's, as it is now.
+    pub fn allows(self, enterprise: &Enterprise, actor: Option<PersonId>, record: Option<&Person>) -> bool {
+        if actor.is_none() || matches!(self, Self::Own) {
+            return true;
+        }
+        let Some(record) = record.filter(|record| record.standing.is_active()) else { return false };
+        let owns = |slug| record.membership(slug).is_some_and(|member| member.role == Role::Owner);
+        Directory::is_enterprise_owner(enterprise, record)
+            || matches!(self, Self::Organization(slug) if owns(slug))
     }
 }
 
@@ -196,6 +250,7 @@ impl Directory {
 pub(super) struct Act<'a> {
     pub enterprise: &'a Enterprise,
     pub actor: Actor<'a>,
+    pub right: Right<'a>,
     pub person: PersonId,
     pub now: Timestamp,
 }
@@ -207,6 +262,7 @@ impl<'a> Act<'a> {
             enterprise: self.enterprise,
             person: self.person,
             addresses: vec![],
+            actor: self.actor.id(),
             source,
             is_automatic: false,
             batch: self.actor.batch(self.now),

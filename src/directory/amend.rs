@@ -7,19 +7,17 @@ mod commit;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::SignedDuration;
-
 use crate::{
     domain::{
-        AddressId, BatchId, EnterpriseId, FORMER_DAYS, Invitation, MembershipSource, Organization,
-        OrganizationSlug, Person, PersonId, Timestamp, digest,
+        AddressId, BatchId, EnterpriseId, Invitation, MembershipSource, Organization, OrganizationSlug,
+        Person, PersonId, Timestamp,
     },
     provisioning::{self, Act, Change, Plan},
     store::{Committed, Key, Op, Reply, Revision, StoreError, Versioned, Write},
     telemetry::AuditLine,
 };
 
-use super::{Cause, Directory, Enterprise, audit, unexpected_reply};
+use super::{Cause, Directory, Enterprise, audit, batches::batch_key, unexpected_reply};
 use commit::{Invitees, Organizations, Records};
 
 /// Attempts at one commit; each failed one means that somebody else's succeeded.
@@ -38,6 +36,8 @@ pub(super) struct Matter<'a> {
     pub person: PersonId,
     /// Whose invitations the change may touch.
     pub addresses: Vec<AddressId>,
+    /// On whose right it rests, where it rests on somebody's: looked at with the rest, and still the same when all is committed.
+    pub actor: Option<PersonId>,
     pub source: MembershipSource,
     pub is_automatic: bool,
     pub batch: BatchId,
@@ -51,6 +51,8 @@ pub(super) struct View<'a> {
     pub person: Option<&'a Person>,
     /// To the matter's addresses.
     pub invitations: &'a [Invitation],
+    /// Of the matter's actor, as it was read.
+    pub actor: Option<&'a Person>,
     /// Empty in the first round; then those that the plans need, with what the plans before this one make of them.
     pub organizations: &'a BTreeMap<OrganizationSlug, Organization>,
 }
@@ -73,6 +75,8 @@ pub(super) struct Amended {
 pub(super) struct Loaded {
     people: Vec<Option<Versioned>>,
     invitees: BTreeMap<AddressId, Option<Versioned>>,
+    /// Those whom no matter concerns.
+    actors: BTreeMap<PersonId, Option<Versioned>>,
 }
 
 /// What goes into the same commit: of records that no plan knows.
@@ -118,11 +122,12 @@ impl Matter<'_> {
     }
 }
 
-/// The people's records in the order of the matters, then those of the addresses, each once.
+/// The people's records in the order of the matters, then those of the addresses and of who acts, each once.
 pub(super) fn gets(matters: &[Matter<'_>]) -> Vec<Op> {
     let people = matters.iter().map(Matter::person_key);
     let invitees = addresses(matters).into_iter().map(|(e, address)| Key::Invitee(e, address));
-    people.chain(invitees).map(Op::Get).collect()
+    let actors = actors(matters).into_iter().map(|(e, actor)| Key::Person(e, actor));
+    people.chain(invitees).chain(actors).map(Op::Get).collect()
 }
 
 /// From the replies to [`gets`], in their order.
@@ -134,7 +139,9 @@ pub(super) fn loaded(matters: &[Matter<'_>], replies: Vec<Reply>) -> Result<Load
     let mut next = || values.next().ok_or_else(unexpected_reply)?;
     let people = matters.iter().map(|_| next()).collect::<Result<_, _>>()?;
     let invitees = addresses(matters).into_iter().map(|(_, address)| Ok((address, next()?)));
-    Ok(Loaded { people, invitees: invitees.collect::<Result<_, StoreError>>()? })
+    let invitees = invitees.collect::<Result<_, StoreError>>()?;
+    let actors = actors(matters).into_iter().map(|(_, actor)| Ok((actor, next()?)));
+    Ok(Loaded { people, invitees, actors: actors.collect::<Result<_, StoreError>>()? })
 }
 
 fn addresses(matters: &[Matter<'_>]) -> BTreeSet<(EnterpriseId, AddressId)> {
@@ -143,6 +150,12 @@ fn addresses(matters: &[Matter<'_>]) -> BTreeSet<(EnterpriseId, AddressId)> {
         matter.addresses.clone().into_iter().map(move |address| (enterprise, address))
     };
     matters.iter().flat_map(of).collect()
+}
+
+/// Who acts upon themselves is read once.
+fn actors(matters: &[Matter<'_>]) -> BTreeSet<(EnterpriseId, PersonId)> {
+    let others = matters.iter().filter_map(|matter| Some((matter.enterprise.id, matter.actor?)));
+    others.filter(|(_, actor)| matters.iter().all(|matter| matter.person != *actor)).collect()
 }
 
 impl Directory {
@@ -202,6 +215,13 @@ impl Directory {
             return Ok(Some(draft.amended()));
         }
         let taken = self.taken_back(matters, &draft.plans_and_people()).await?;
+        let withdrawn = taken.invitations.clone();
+        for (matter, settled) in matters.iter().zip(&draft.settled) {
+            if settled.plan.changes.iter().any(|change| matches!(change, Change::Leave { .. })) {
+                let batch = batch_key(matter.enterprise, &matter.batch);
+                self.list_in_batch(batch, matter.person, matter.now).await?;
+            }
+        }
         let (commit, told, has_notices) = self.commit_of(matters, &records, &draft, taken, beside);
         if self.store.commit(commit).await.map_err(E::from)? == Committed::Conflict {
             return Ok(None);
@@ -210,36 +230,34 @@ impl Directory {
         if has_notices || draft.invites() {
             self.wake_outbox();
         }
-        for (matter, settled) in matters.iter().zip(&draft.settled) {
-            self.forget_person(matter.person);
-            for change in &settled.plan.changes {
-                self.metrics.provisioning_change(matter.cause.trigger, change.kind());
-            }
-        }
-        self.follow_up(matters, &draft, &records).await;
+        self.follow_up(matters, &draft, &records, &withdrawn);
         Ok(Some(draft.amended()))
     }
 
-    /// What may also be done later, or by another gateway: the change itself is made.
-    async fn follow_up(&self, matters: &[Matter<'_>], draft: &Draft, records: &Records) {
-        let Some(first) = matters.first() else { return };
-        let both = || matters.iter().zip(&draft.settled);
-        let leaves = |change: &Change| matches!(change, Change::Leave { .. });
-        let ended = both().filter(|(_, settled)| settled.plan.changes.iter().any(leaves));
-        let batches: BTreeSet<&BatchId> = ended.map(|(matter, _)| &matter.batch).collect();
-        if !batches.is_empty() {
-            // A batch is of no use longer than the former memberships that it names.
-            let end = first.now.checked_add(SignedDuration::from_hours((FORMER_DAYS + 1) * 24));
-            let end = end.unwrap_or(Timestamp::MAX);
-            let expire = |batch: &BatchId| Op::Expire(batch_key(first.enterprise, batch), end);
-            let _ = self.store.batch(first.now, batches.into_iter().map(expire).collect()).await;
+    /// What this process remembers and counts of a change that is made.
+    fn follow_up(
+        &self,
+        matters: &[Matter<'_>],
+        draft: &Draft,
+        records: &Records,
+        withdrawn: &[(usize, Invitation)],
+    ) {
+        for ((matter, settled), before) in matters.iter().zip(&draft.settled).zip(&records.people) {
+            let before = before.as_ref().map(|(person, _)| person);
+            self.forget_person(matter.person);
+            self.removals.note_person(matter, before, &settled.person);
+            let own = records.invitees.of(&matter.addresses);
+            for gone in own.iter().filter(|invitation| settled.cancels(invitation)) {
+                self.removals.note_cancelled(matter.enterprise, gone, &matter.cause, matter.now);
+            }
+            for change in &settled.plan.changes {
+                self.metrics.provisioning_change(matter.cause.trigger, change.kind());
+            }
+            self.count_holds(matter.enterprise, before, &settled.person);
         }
-        let holds = |change: &Change| matches!(change, Change::Hold { .. });
-        let waited = |person: &Person| person.memberships.iter().any(|member| member.held.is_some());
-        if records.people.iter().flatten().any(|(person, _)| waited(person))
-            || draft.settled.iter().any(|settled| settled.plan.changes.iter().any(holds))
-        {
-            self.export_holds(first.enterprise).await;
+        let Some(first) = matters.first() else { return };
+        for (_, gone) in withdrawn {
+            self.removals.note_cancelled(first.enterprise, gone, &first.cause, first.now);
         }
     }
 
@@ -269,6 +287,7 @@ impl Directory {
                 let view = View {
                     person: person.as_ref().map(|(person, _)| person),
                     invitations: &invitations,
+                    actor: matter.actor.and_then(|actor| records.actor(matters, actor)),
                     organizations: &organizations.after,
                 };
                 let decision = decide(number, &view)?;
@@ -314,6 +333,11 @@ impl Settled {
     fn is_idle(&self, before: &Option<(Person, Revision)>) -> bool {
         self.plan.is_empty() && before.as_ref().map(|(person, _)| person) == Some(&self.person)
     }
+
+    fn cancels(&self, one: &Invitation) -> bool {
+        let ends = |change: &Change| matches!(change, Change::CancelInvitation { invitation, .. } if *invitation == one.id);
+        self.plan.changes.iter().any(ends)
+    }
 }
 
 impl Draft {
@@ -336,9 +360,4 @@ fn recorded(matters: &[Matter<'_>], draft: &Draft) -> Vec<AuditLine> {
     let told =
         |(matter, settled): (&Matter<'_>, &Settled)| audit::plan(matter, &settled.recorded, &settled.person);
     matters.iter().zip(&draft.settled).flat_map(told).collect()
-}
-
-/// Where it stands who lost a membership in a batch.
-pub(super) fn batch_key(enterprise: &Enterprise, batch: &BatchId) -> Key {
-    Key::Batch(enterprise.id, digest(&[batch.as_str().as_bytes()]))
 }

@@ -2,7 +2,7 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    domain::{EnterpriseId, Timestamp},
+    domain::{EnterpriseId, Timestamp, hex},
     store::{ENTRIES_PER_PAGE_MAX, Entry, Key, Op, Store, StoreError},
 };
 
@@ -81,7 +81,8 @@ impl AuditFilter {
 }
 
 impl AuditEntry {
-    fn read(entry: Entry) -> Result<Self, StoreError> {
+    /// Reads an entry of the store's stream.
+    pub fn read(entry: Entry) -> Result<Self, StoreError> {
         let Entry { sequence, link, value } = entry;
         let event = serde_json::from_slice(&value)
             .map_err(|_| StoreError::Corrupt(format!("entry {sequence} of the audit stream")))?;
@@ -94,12 +95,12 @@ impl AuditEntry {
 
     /// The event with its place in the stream.
     pub fn into_json(mut self) -> Value {
-        let hex: String = self.link.iter().map(|byte| format!("{byte:02x}")).collect();
+        let link = hex(&self.link);
         let business = self.event.get("business_id").and_then(Value::as_str).unwrap_or_default();
         let id = format!("{business}-{}", self.sequence);
         self.event.insert("_document_id".into(), id.into());
         self.event.insert("sequence".into(), self.sequence.into());
-        self.event.insert("link".into(), hex.into());
+        self.event.insert("link".into(), link.into());
         Value::Object(self.event)
     }
 }

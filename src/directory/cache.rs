@@ -2,7 +2,7 @@
 //!
 //! The age is bounded, whether a gateway hears of changes or not: a note that was lost is made good within it.
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -38,13 +38,15 @@ pub(super) struct Cache<T> {
 
 struct Shard<T> {
     entries: HashMap<[u8; 32], (Arc<T>, Timestamp)>,
+    /// Where a person's entries lie: forgetting somebody must not look at everybody, because many may be removed at once.
+    keys: HashMap<PersonId, Vec<[u8; 32]>>,
     /// Counts what was forgotten, so that a load that began before cannot put back what was forgotten since.
     generation: u64,
 }
 
 impl<T> Default for Cache<T> {
     fn default() -> Self {
-        let shard = |_| Mutex::new(Shard { entries: HashMap::new(), generation: 0 });
+        let shard = |_| Mutex::new(Shard { entries: HashMap::new(), keys: HashMap::new(), generation: 0 });
         Self { shards: std::array::from_fn(shard) }
     }
 }
@@ -71,36 +73,70 @@ impl<T: Known> Cache<T> {
         if shard.generation != generation {
             return;
         }
-        if shard.entries.len() >= CACHE_SHARD_ENTRIES_MAX {
-            shard.entries.retain(|_, (_, loaded_at)| is_fresh(*loaded_at, now));
-            if shard.entries.len() >= CACHE_SHARD_ENTRIES_MAX {
-                shard.entries.clear();
-            }
-        }
-        shard.entries.insert(key, (known, now));
+        shard.make_room(now);
+        shard.insert(key, known, now);
     }
 
     pub fn forget(&self, key: &[u8; 32]) {
         let mut shard = self.shard(key);
-        shard.entries.remove(key);
+        shard.remove(key);
         shard.generation += 1;
     }
 
     /// Forgets everything that is known of a person.
     pub fn forget_person(&self, person: PersonId) {
-        self.retain(|known| known.person() != person);
+        self.in_each_shard(|shard| {
+            for key in shard.keys.remove(&person).unwrap_or_default() {
+                shard.entries.remove(&key);
+            }
+        });
     }
 
     pub fn forget_all(&self) {
-        self.retain(|_| false);
+        self.in_each_shard(Shard::clear);
     }
 
-    fn retain(&self, stays: impl Fn(&T) -> bool) {
+    fn in_each_shard(&self, forget: impl Fn(&mut Shard<T>)) {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.entries.retain(|_, (known, _)| stays(known));
+            forget(&mut shard);
             shard.generation += 1;
         }
+    }
+}
+
+impl<T: Known> Shard<T> {
+    fn insert(&mut self, key: [u8; 32], known: Arc<T>, now: Timestamp) {
+        self.remove(&key);
+        self.keys.entry(known.person()).or_default().push(key);
+        self.entries.insert(key, (known, now));
+    }
+
+    fn remove(&mut self, key: &[u8; 32]) {
+        let Some((known, _)) = self.entries.remove(key) else { return };
+        let Entry::Occupied(mut keys) = self.keys.entry(known.person()) else { return };
+        keys.get_mut().retain(|other| other != key);
+        if keys.get().is_empty() {
+            keys.remove();
+        }
+    }
+
+    fn make_room(&mut self, now: Timestamp) {
+        if self.entries.len() < CACHE_SHARD_ENTRIES_MAX {
+            return;
+        }
+        let stale = self.entries.iter().filter(|(_, (_, loaded_at))| !is_fresh(*loaded_at, now));
+        for key in stale.map(|(key, _)| *key).collect::<Vec<_>>() {
+            self.remove(&key);
+        }
+        if self.entries.len() >= CACHE_SHARD_ENTRIES_MAX {
+            self.clear();
+        }
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.keys.clear();
     }
 }
 
@@ -152,6 +188,47 @@ mod tests {
             cache.put([1; 32], Arc::new(Of(1)), generation, at(0));
             assert!(!known(1), "the load began before");
         }
+    }
+
+    /// Whoever is forgotten is found by the keys alone: one that were missing there would be let in for a second more, and one too
+    /// many would stay for good.
+    #[test]
+    fn the_keys_of_a_person_are_those_of_the_entries() {
+        let cache: Cache<Of> = Cache::default();
+        let agrees = || {
+            for shard in &cache.shards {
+                let shard = shard.lock().unwrap();
+                let by_entry = shard.entries.iter().map(|(key, (known, _))| (known.person(), *key));
+                let by_person = shard.keys.iter().flat_map(|(of, keys)| keys.iter().map(|key| (*of, *key)));
+                let (mut by_entry, mut by_person): (Vec<_>, Vec<_>) =
+                    (by_entry.collect(), by_person.collect());
+                by_entry.sort_unstable();
+                by_person.sort_unstable();
+                assert_eq!(by_entry, by_person);
+                assert!(shard.keys.values().all(|keys| !keys.is_empty()));
+                assert!(shard.entries.len() <= CACHE_SHARD_ENTRIES_MAX);
+            }
+        };
+        let put = |n: usize, now| {
+            let mut key = [0; 32];
+            key[1..9].copy_from_slice(&n.to_be_bytes());
+            cache.put(key, Arc::new(Of((n % 200) as u8)), cache.generation(&key), at(now));
+            key
+        };
+        // All in one shard: stale ones give way, and where none is, everything does.
+        for (now, count) in [(0, CACHE_SHARD_ENTRIES_MAX), (500, 1), (2_000, CACHE_SHARD_ENTRIES_MAX + 1)] {
+            let keys: Vec<_> = (0..count).map(|n| put(n, now)).collect();
+            agrees();
+            put(0, now);
+            cache.forget(&keys[0]);
+            agrees();
+            cache.forget_person(PersonId::from_bytes([7; 16]));
+            agrees();
+        }
+        put(1, 3_000);
+        cache.forget_all();
+        agrees();
+        assert!(cache.shards.iter().all(|shard| shard.lock().unwrap().entries.is_empty()));
     }
 
     #[test]

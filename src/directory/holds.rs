@@ -10,8 +10,9 @@ use crate::{
 
 use super::{
     ActError, Actor, Directory, Enterprise,
-    acts::Act,
-    amend::{Decision, Matter, View, batch_key},
+    acts::{Act, Right},
+    amend::{Decision, Matter, View},
+    batches::batch_key,
     members::{protect, restoration},
     people::person_id,
     unexpected_reply,
@@ -81,24 +82,24 @@ impl Directory {
         person: PersonId,
         now: Timestamp,
     ) -> Result<Person, ActError> {
-        self.require_owner(enterprise, &actor, Some(organization), now).await?;
         let policy = self.settings(enterprise, now).await?.last_owner;
-        let waiting = self.require_person(enterprise, person, now).await?;
-        let batch = held(&waiting, organization)?.batch.clone();
-        let act = Act { enterprise, actor, person, now };
+        let waiting = self.person(enterprise.id, person, now).await?;
+        let waiting = waiting.as_ref().and_then(|person| held(person, organization).ok());
+        // Where nothing waits, the decision says so to who may hear it.
+        let batch = waiting.map_or_else(|| actor.batch(now), |held| held.batch.clone());
+        let act = Act { enterprise, actor, right: Right::Organization(organization), person, now };
         let matter =
             Matter { batch: batch.clone(), ..act.matter(MembershipSource::Manual, Some("approved")) };
-        let decide = |view: &View<'_>| {
-            let person = view.person.cloned().ok_or(ActError::UnknownPerson)?;
-            if held(&person, organization)?.batch != batch {
+        let decide = |person: &Person, view: &View<'_>| {
+            if held(person, organization)?.batch != batch {
                 return Err(ActError::NotHeld);
             }
             let member = person.membership(organization).ok_or(ActError::NotMember)?;
             let plan = departure(person.id, member, view.organizations.get(organization));
             protect(policy, view, &plan.changes)?;
-            Ok(Decision { person, plan })
+            Ok(plan)
         };
-        self.amend(&matter, None, decide).await.map(|amended| amended.person)
+        self.act(&act, matter, decide).await
     }
 
     /// Keeps the person whom automation wanted to remove, from now on (A10): by an owner of the organization or of the
@@ -111,18 +112,16 @@ impl Directory {
         person: PersonId,
         now: Timestamp,
     ) -> Result<Person, ActError> {
-        self.require_owner(enterprise, &actor, Some(organization), now).await?;
-        let act = Act { enterprise, actor, person, now };
+        let act = Act { enterprise, actor, right: Right::Organization(organization), person, now };
         let matter = act.matter(MembershipSource::Manual, Some("rejected"));
-        let decide = |view: &View<'_>| {
-            let person = view.person.cloned().ok_or(ActError::UnknownPerson)?;
-            held(&person, organization)?;
+        let decide = |person: &Person, _: &View<'_>| {
+            held(person, organization)?;
             let slug = || organization.clone();
             let release = Change::Release { organization: slug() };
             let pin = Change::Pin { organization: slug(), reason: PinReason::Owner };
-            Ok(Decision { person, plan: Plan { changes: vec![release, pin] } })
+            Ok(Plan { changes: vec![release, pin] })
         };
-        self.amend(&matter, None, decide).await.map(|amended| amended.person)
+        self.act(&act, matter, decide).await
     }
 
     /// Gives back what one batch removed within the last 90 days, in the roles that they were (section 4.7): by an owner of the
@@ -134,14 +133,14 @@ impl Directory {
         batch: &BatchId,
         now: Timestamp,
     ) -> Result<Restored, ActError> {
-        self.require_owner(enterprise, &actor, None, now).await?;
+        self.require_owner(enterprise, &actor, now).await?;
         let (key, mut after, mut outcome) = (batch_key(enterprise, batch), None, Restored::default());
         for _ in 0..BATCH_PAGES_MAX {
             let page = self.store.members(key, after.take(), BATCH_PAGE_PEOPLE).await?;
             let is_last = page.len() < BATCH_PAGE_PEOPLE;
             after = page.last().cloned();
             for id in page {
-                let act = Act { enterprise, actor, person: person_id(id)?, now };
+                let act = Act { enterprise, actor, right: Right::Enterprise, person: person_id(id)?, now };
                 self.restore_of(&act, batch, &mut outcome).await?;
             }
             if is_last {
@@ -159,15 +158,14 @@ impl Directory {
     ) -> Result<(), ActError> {
         let (id, now) = (act.person, act.now);
         let matter = act.matter(MembershipSource::Manual, Some("restored"));
-        let decide = |view: &View<'_>| {
-            let person = view.person.cloned().ok_or(ActError::UnknownPerson)?;
+        let decide = |person: Person, _: &View<'_>| {
             let of_batch = |slug: &OrganizationSlug| {
                 person.former.iter().any(|former| former.organization == *slug && former.batch == *batch)
             };
             let plan = restoration(&person, now, of_batch)?;
             Ok(Decision { person, plan })
         };
-        match self.amend(&matter, None, decide).await {
+        match self.act_upon(act, matter, decide).await {
             Ok(amended) => {
                 let joined = amended.plan.changes.iter().map(|change| (id, change.organization().clone()));
                 outcome.restored.extend(joined);
@@ -216,7 +214,18 @@ impl Directory {
         Ok(found)
     }
 
-    /// Shows how many removals wait, up to [`MEMBERS_PER_PAGE_MAX`]: a gateway does so now and then, and whenever it changed it.
+    /// Counts what a change of a person held or let go; the next [`Directory::export_holds`] says how many there are in all.
+    pub(super) fn count_holds(&self, enterprise: &Enterprise, before: Option<&Person>, after: &Person) {
+        let held = |person: &Person| person.memberships.iter().filter(|member| member.held.is_some()).count();
+        let count = |person| i64::try_from(held(person)).unwrap_or(i64::MAX);
+        let more = count(after) - before.map_or(0, count);
+        if more != 0 {
+            self.metrics.add_removals_held(enterprise.slug.as_str(), more);
+        }
+    }
+
+    /// Shows how many removals wait, up to [`MEMBERS_PER_PAGE_MAX`]: a gateway does so now and then, and counts in between what it
+    /// changes itself.
     pub async fn export_holds(&self, enterprise: &Enterprise) {
         let held = self.store.members(Key::HeldRemovals(enterprise.id), None, MEMBERS_PER_PAGE_MAX).await;
         if let Ok(held) = held {

@@ -6,8 +6,8 @@ use crate::{
 
 use super::{
     ActError, Actor, Directory, Enterprise,
-    acts::Act,
-    amend::{Decision, View},
+    acts::{Act, Right},
+    amend::View,
 };
 
 impl Directory {
@@ -25,15 +25,13 @@ impl Directory {
         now: Timestamp,
     ) -> Result<Person, ActError> {
         self.require_organization(enterprise, organization, now).await?;
-        self.require_owner(enterprise, &actor, Some(organization), now).await?;
-        if actor.id() == Some(person) {
-            return Err(ActError::OwnRole);
-        }
         let policy = self.settings(enterprise, now).await?.last_owner;
-        let act = Act { enterprise, actor, person, now };
+        let act = Act { enterprise, actor, right: Right::Organization(organization), person, now };
         let matter = act.matter(MembershipSource::Manual, Some("by_owner"));
-        let decide = |view: &View<'_>| {
-            let person = view.person.cloned().ok_or(ActError::UnknownPerson)?;
+        let decide = |person: &Person, view: &View<'_>| {
+            if actor.id() == Some(person.id) {
+                return Err(ActError::OwnRole);
+            }
             let member = person.membership(organization).ok_or(ActError::NotMember)?;
             let organization = organization.clone();
             let changes = match (member.role, role) {
@@ -46,9 +44,9 @@ impl Directory {
                 _ => vec![],
             };
             protect(policy, view, &changes)?;
-            Ok(Decision { person, plan: Plan { changes } })
+            Ok(Plan { changes })
         };
-        self.amend(&matter, None, decide).await.map(|amended| amended.person)
+        self.act(&act, matter, decide).await
     }
 
     /// Ends a membership: by an owner of the organization or of the enterprise, or by the member. No guard counts it and no pin
@@ -62,21 +60,20 @@ impl Directory {
         now: Timestamp,
     ) -> Result<Person, ActError> {
         self.require_organization(enterprise, organization, now).await?;
-        if actor.id() != Some(person) {
-            self.require_owner(enterprise, &actor, Some(organization), now).await?;
-        }
         let policy = self.settings(enterprise, now).await?.last_owner;
-        let act = Act { enterprise, actor, person, now };
-        let rule = if actor.id() == Some(person) { "left" } else { "by_owner" };
+        let (right, rule) = match actor.id() == Some(person) {
+            true => (Right::Own, "left"),
+            false => (Right::Organization(organization), "by_owner"),
+        };
+        let act = Act { enterprise, actor, right, person, now };
         let matter = act.matter(MembershipSource::Manual, Some(rule));
-        let decide = |view: &View<'_>| {
-            let person = view.person.cloned().ok_or(ActError::UnknownPerson)?;
+        let decide = |person: &Person, view: &View<'_>| {
             let member = person.membership(organization).ok_or(ActError::NotMember)?;
             let plan = departure(person.id, member, view.organizations.get(organization));
             protect(policy, view, &plan.changes)?;
-            Ok(Decision { person, plan })
+            Ok(plan)
         };
-        self.amend(&matter, None, decide).await.map(|amended| amended.person)
+        self.act(&act, matter, decide).await
     }
 
     /// Makes the actor, an owner of the enterprise, the owner of an organization that has none (section 2.2), and pins that
@@ -89,13 +86,11 @@ impl Directory {
         organization: &OrganizationSlug,
         now: Timestamp,
     ) -> Result<Person, ActError> {
-        self.require_owner(enterprise, &actor, None, now).await?;
         self.require_organization(enterprise, organization, now).await?;
         let claimer = actor.id().ok_or(ActError::NotAllowed)?;
-        let act = Act { enterprise, actor, person: claimer, now };
+        let act = Act { enterprise, actor, right: Right::Enterprise, person: claimer, now };
         let matter = act.matter(MembershipSource::Claim, Some("unowned"));
-        let decide = |view: &View<'_>| {
-            let person = view.person.cloned().ok_or(ActError::UnknownPerson)?;
+        let decide = |person: &Person, view: &View<'_>| {
             // The record is asked for by what the plan does; until then nobody is known to own it.
             if view.organizations.get(organization).is_some_and(|record| !record.owners.is_empty()) {
                 return Err(ActError::HasOwner);
@@ -106,9 +101,9 @@ impl Directory {
                 Some(_) => Change::Promote { organization: slug() },
             };
             let pin = Change::Pin { organization: slug(), reason: PinReason::Claim };
-            Ok(Decision { person, plan: Plan { changes: vec![own, pin] } })
+            Ok(Plan { changes: vec![own, pin] })
         };
-        self.amend(&matter, None, decide).await.map(|amended| amended.person)
+        self.act(&act, matter, decide).await
     }
 
     /// Keeps a membership against removal by automation, or no longer (A10): by an owner of the organization or of the
@@ -124,11 +119,9 @@ impl Directory {
         now: Timestamp,
     ) -> Result<Person, ActError> {
         self.require_organization(enterprise, organization, now).await?;
-        self.require_owner(enterprise, &actor, Some(organization), now).await?;
-        let act = Act { enterprise, actor, person, now };
+        let act = Act { enterprise, actor, right: Right::Organization(organization), person, now };
         let matter = act.matter(MembershipSource::Manual, Some("by_owner"));
-        let decide = |view: &View<'_>| {
-            let person = view.person.cloned().ok_or(ActError::UnknownPerson)?;
+        let decide = |person: &Person, _: &View<'_>| {
             let member = person.membership(organization).ok_or(ActError::NotMember)?;
             let organization = organization.clone();
             let is_kept = member.pin.is_some_and(|pin| pin.reason == PinReason::Owner);
@@ -137,9 +130,9 @@ impl Directory {
                 false if member.pin.is_some() => vec![Change::Unpin { organization }],
                 _ => vec![],
             };
-            Ok(Decision { person, plan: Plan { changes } })
+            Ok(Plan { changes })
         };
-        self.amend(&matter, None, decide).await.map(|amended| amended.person)
+        self.act(&act, matter, decide).await
     }
 
     /// Gives a membership back that ended within the last 90 days, in the role that it had (section 2.10): by an owner of the
@@ -153,18 +146,16 @@ impl Directory {
         now: Timestamp,
     ) -> Result<Person, ActError> {
         self.require_organization(enterprise, organization, now).await?;
-        self.require_owner(enterprise, &actor, Some(organization), now).await?;
-        let act = Act { enterprise, actor, person, now };
+        let act = Act { enterprise, actor, right: Right::Organization(organization), person, now };
         let matter = act.matter(MembershipSource::Manual, Some("restored"));
-        let decide = |view: &View<'_>| {
-            let person = view.person.cloned().ok_or(ActError::UnknownPerson)?;
-            let plan = restoration(&person, now, |former| former == organization)?;
+        let decide = |person: &Person, _: &View<'_>| {
+            let plan = restoration(person, now, |former| former == organization)?;
             if plan.is_empty() && person.membership(organization).is_none() {
                 return Err(ActError::NotRestorable);
             }
-            Ok(Decision { person, plan })
+            Ok(plan)
         };
-        self.amend(&matter, None, decide).await.map(|amended| amended.person)
+        self.act(&act, matter, decide).await
     }
 
     /// Up to `limit` (1 to 1,000) members with everything that is known of them, in the order of their ids.

@@ -7,12 +7,15 @@
 //! (who may come in at all), `holds` (what the guard stopped, and what is undone) and `registry` (organizations themselves).
 //! `settings` unites the configuration with the store's organizations, `outlook` asks what would be and why. `invitations` are
 //! offers of membership, whose mails wait in the `outbox`; `recovery` lets an enterprise's owner in while the IdP is down.
-//! `audit_log` reads what `audit` told, `integrity` looks whether all of it agrees.
+//! `redrive` does again what a failover of the store undid. `audit_log` reads what `audit` told, `integrity` looks whether all of it agrees.
 mod acts;
 mod amend;
 mod audit;
 mod audit_log;
+mod batches;
 mod cache;
+mod connections;
+mod expiry;
 mod holds;
 mod integrity;
 mod invitations;
@@ -26,7 +29,9 @@ mod people;
 mod person_sessions;
 mod push;
 mod recovery;
+mod redrive;
 mod registry;
+mod repair;
 pub mod scim;
 mod sessions;
 mod settings;
@@ -53,16 +58,18 @@ pub use amend::Contended;
 pub use audit::Cause;
 pub use audit_log::{AuditEntry, AuditFilter, AuditPage, AuditQuery, audit_entries};
 use cache::Cache;
+pub use expiry::{FAILED_INVITATION_DAYS, MAIL_DAYS, Purged};
 pub use holds::{Hold, HoldCursor, Restored};
 pub use integrity::{IntegrityFault, IntegrityReport, examine};
 pub use invitations::{
     AcceptError, Accepted, INVITATION_DAYS, InvitationLink, InvitationPage, InvitationState, Invite,
     InviteError, RESEND_SECONDS_MIN, SENDS_MAX,
 };
-pub use logout::LogoutError;
+pub use logout::{LogoutError, LogoutNotice};
 pub use outlook::Explained;
 pub use recovery::{RECOVERY_CONTEXT, Recovered, RecoveryClaim, RecoveryError, is_recovery};
 pub use registry::{ALIASES_MAX, NewOrganization, ORGANIZATIONS_MAX, OrganizationChange};
+pub use repair::{Mending, repair};
 pub use sign_in::{SignInError, SignedIn};
 pub use tokens::{
     Authorization, CredentialId, Grant, KnownToken, NewToken, TOKENS_MAX, TokenError, TokenRefusal,
@@ -100,10 +107,12 @@ pub struct Directory {
     sessions: Cache<ActiveSession>,
     tokens: Cache<ActiveToken>,
     settings: settings::Cache,
+    batches: batches::Told,
     metrics: Metrics,
     /// `None` where no mail is sent.
     post: Option<outbox::Post>,
     recovery: recovery::Throttle,
+    removals: redrive::Removals,
 }
 
 impl Directory {
@@ -116,9 +125,11 @@ impl Directory {
             sessions: Cache::default(),
             tokens: Cache::default(),
             settings: settings::Cache::default(),
+            batches: batches::Told::default(),
             metrics,
             post: None,
             recovery: recovery::Throttle::default(),
+            removals: redrive::Removals::default(),
         }
     }
 

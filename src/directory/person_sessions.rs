@@ -103,6 +103,7 @@ impl Directory {
                 match reply {
                     Reply::Value(Some(_)) => {
                         line.log();
+                        self.removals.note_session(session.id, now);
                         ended.push(session.id);
                     }
                     Reply::Value(None) => {}

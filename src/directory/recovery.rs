@@ -90,7 +90,7 @@ impl RecoveryError {
             Self::Used => "recovery_code_used",
             Self::OutOfOrder => "recovery_code_out_of_order",
             Self::Random(_) => "no_randomness",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(error) => error.code(),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The account name is the identity: it never changes, so that neither a group's name nor a display name that changes moves
 //! anybody from one organization to another (A7).
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::{
     domain::{EnterpriseId, GroupName, Organization, OrganizationId, OrganizationSlug, Timestamp},
@@ -59,16 +59,13 @@ impl Directory {
         new: NewOrganization,
         now: Timestamp,
     ) -> Result<Organization, ActError> {
-        self.require_owner(enterprise, &actor, None, now).await?;
         check_display_name(new.display_name.as_deref())?;
         check_aliases(&new.aliases)?;
-        if enterprise.organizations.contains(&new.slug) {
-            return Err(ActError::OrganizationExists);
-        }
-        if self.created_organizations(enterprise.id, now).await?.len() >= ORGANIZATIONS_MAX {
-            return Err(ActError::TooManyOrganizations);
-        }
+        let is_configured = enterprise.organizations.contains(&new.slug);
+        let are_enough = self.created_organizations(enterprise.id, now).await?.len() >= ORGANIZATIONS_MAX;
         let create = |record: &Organization| match record.created_at {
+            _ if is_configured => Err(ActError::OrganizationExists),
+            _ if are_enough => Err(ActError::TooManyOrganizations),
             Some(_) => Err(ActError::OrganizationExists),
             None => Ok(Organization {
                 display_name: new.display_name.clone(),
@@ -92,12 +89,8 @@ impl Directory {
         change: OrganizationChange,
         now: Timestamp,
     ) -> Result<Organization, ActError> {
-        self.require_owner(enterprise, &actor, None, now).await?;
-        self.require_organization(enterprise, slug, now).await?;
+        let is_known = self.effective(enterprise, now).await?.knows(enterprise, slug);
         let is_configured = enterprise.organizations.contains(slug);
-        if is_configured && (change.aliases.is_some() || change.managed.is_some()) {
-            return Err(ActError::OrganizationConfigured);
-        }
         if let Some(name) = &change.display_name {
             check_display_name(name.as_deref())?;
         }
@@ -105,6 +98,12 @@ impl Directory {
             check_aliases(aliases)?;
         }
         let apply = |record: &Organization| {
+            if !is_known {
+                return Err(ActError::UnknownOrganization);
+            }
+            if is_configured && (change.aliases.is_some() || change.managed.is_some()) {
+                return Err(ActError::OrganizationConfigured);
+            }
             let change = change.clone();
             Ok(Organization {
                 display_name: change.display_name.unwrap_or_else(|| record.display_name.clone()),
@@ -124,26 +123,37 @@ impl Directory {
         enterprise: &Enterprise,
         now: Timestamp,
     ) -> Result<Vec<Organization>, StoreError> {
+        self.organizations_page(enterprise, usize::MAX, |_| true, now).await.map(|(all, _)| all)
+    }
+
+    /// The first `limit` of those that are `wanted`, by name, and whether there are more. No other is read.
+    pub async fn organizations_page(
+        &self,
+        enterprise: &Enterprise,
+        limit: usize,
+        wanted: impl Fn(&OrganizationSlug) -> bool,
+        now: Timestamp,
+    ) -> Result<(Vec<Organization>, bool), StoreError> {
         let effective = self.effective(enterprise, now).await?;
-        let ids = enterprise
-            .organizations
-            .iter()
-            .map(|slug| OrganizationId::of(enterprise.id, slug).as_bytes().to_vec());
+        let created = effective.created.iter().map(|record| &record.slug);
+        let known = enterprise.organizations.iter().chain(created).filter(|slug| wanted(slug));
+        let mut slugs: Vec<OrganizationSlug> = known.cloned().collect();
+        slugs.sort_unstable();
+        let has_more = slugs.len() > limit;
+        slugs.truncate(limit);
+        // Also of those that were created: owners change more often than what is kept for a second.
+        let ids = slugs.iter().map(|slug| OrganizationId::of(enterprise.id, slug).as_bytes().to_vec());
         let stored = self.organizations_of(enterprise.id, ids.collect(), now).await?;
-        let configured = enterprise.organizations.iter().map(|slug| {
-            let known = stored.iter().find(|record| record.slug == *slug).cloned();
-            let id = OrganizationId::of(enterprise.id, slug);
-            known.unwrap_or_else(|| Organization::new(id, slug.clone()))
+        let mut stored: HashMap<OrganizationSlug, Organization> =
+            stored.into_iter().map(|record| (record.slug.clone(), record)).collect();
+        let managed: HashSet<&OrganizationSlug> = effective.provisioning.managed.iter().collect();
+        let shown = slugs.into_iter().map(|slug| {
+            let id = OrganizationId::of(enterprise.id, &slug);
+            let managed = Some(managed.contains(&slug));
+            let record = stored.remove(&slug).unwrap_or_else(|| Organization::new(id, slug));
+            Organization { managed, ..record }
         });
-        // Owners change more often than what is kept for a second: those of the others are read anew too.
-        let ids = effective.created.iter().map(|record| record.id.as_bytes().to_vec()).collect();
-        let created = self.organizations_of(enterprise.id, ids, now).await?;
-        let mut all: Vec<Organization> = configured.chain(created).collect();
-        for record in &mut all {
-            record.managed = Some(effective.provisioning.managed.contains(&record.slug));
-        }
-        all.sort_by(|a, b| a.slug.cmp(&b.slug));
-        Ok(all)
+        Ok((shown.collect(), has_more))
     }
 
     /// Those that were created, with the names that the configuration lists by now too.
@@ -164,8 +174,9 @@ impl Directory {
         deed: &Deed<'_>,
         change: impl Fn(&Organization) -> Result<Organization, ActError>,
     ) -> Result<Organization, ActError> {
-        let Deed { enterprise, slug, now, .. } = *deed;
+        let Deed { enterprise, actor, slug, now, .. } = *deed;
         for _ in 0..COMMIT_ATTEMPTS_MAX {
+            let authority = self.require_owner(enterprise, &actor, now).await?;
             let (revision, before) = self.load_organization(enterprise.id, slug, now).await?;
             let after = change(&before)?;
             if after == before {
@@ -175,6 +186,7 @@ impl Directory {
             let told = deed.line();
             let mut commit = Commit::default();
             commit.expect.push((key, revision));
+            commit.expect.extend(authority);
             commit.writes.push(Write::Put(key, records::encode_organization(&after)));
             if after.created_at.is_some() {
                 let id = after.id.as_bytes().to_vec();

@@ -79,7 +79,7 @@ impl SignInError {
             Self::Attribute(UnusableAttribute::NotText { .. }) => "attribute_not_text",
             Self::Contended(_) => "store_contended",
             Self::Random(_) => "no_randomness",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(error) => error.code(),
         }
     }
 
@@ -109,7 +109,7 @@ impl SignInError {
                 "Let the person sign in again; if it stays, something writes to the same person all the time."
             }
             Self::Random(_) => "Look at the system's log.",
-            Self::Store(_) => "Look at `/readyz` and at the store's own log.",
+            Self::Store(error) => error.hint(),
         }
     }
 }
@@ -231,12 +231,11 @@ impl Directory {
     ) -> Result<Loaded, SignInError> {
         let Incoming { assertion, now, .. } = incoming;
         let mark = digest(&[assertion.issuer().as_bytes(), assertion.assertion_id().as_bytes()]);
+        let mark = Key::UsedAssertion(mark);
+        // S-82: also where a failover of the store has lost the mark.
+        let is_known = self.removals.has_mark(&mark);
         let mut ops = vec![
-            Op::PutOnce {
-                key: Key::UsedAssertion(mark),
-                value: Vec::new(),
-                expires_at: assertion.replayable_until(),
-            },
+            Op::PutOnce { key: mark, value: Vec::new(), expires_at: assertion.replayable_until() },
             Op::Put {
                 key: Key::Session(session.id),
                 value: records::encode_session(session),
@@ -260,6 +259,7 @@ impl Directory {
         let mut replies = self.store.batch(*now, ops).await?;
         if let Some(replaced) = replaced {
             self.sessions.forget(replaced.as_bytes());
+            self.removals.note_session(replaced, *now);
         }
         if replies.len() < marked_at + marks.len() {
             return Err(unexpected_reply().into());
@@ -276,10 +276,11 @@ impl Directory {
         };
         match (marked, written) {
             _ if !is_taken => Err(SignInError::RequestConsumed),
-            (Some(Reply::Created(false)), _) if stands(Guard::AssertionOnce) => {
+            (Some(Reply::Created(is_new)), _) if stands(Guard::AssertionOnce) && (is_known || !is_new) => {
                 Err(SignInError::AssertionReplayed)
             }
             (Some(Reply::Created(_)), Some(Reply::Done)) => {
+                self.removals.note_mark(mark, Vec::new(), assertion.replayable_until(), *now);
                 check_logged_out(logged_out, assertion.issue_instant())?;
                 Ok(matter.loaded(records)?)
             }
@@ -365,6 +366,7 @@ impl<'i> Incoming<'i> {
                 .iter()
                 .map(|email| AddressId::of(self.enterprise.id, email))
                 .collect(),
+            actor: None,
             source: MembershipSource::Saml,
             is_automatic: true,
             batch: BatchId::of_hour(Trigger::Saml.as_str(), self.now),

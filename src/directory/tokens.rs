@@ -125,6 +125,8 @@ pub enum TokenError {
     NotFound,
     #[error("the person is deactivated, or no longer linked to the IdP")]
     Person,
+    #[error("only an owner may do this to the token of somebody else")]
+    NotOwner,
     #[error(transparent)]
     Contended(#[from] Contended),
     #[error("no randomness from the operating system: {0}")]
@@ -140,7 +142,7 @@ impl TokenRefusal {
             Self::Unknown => "token_unknown",
             Self::Expired => "token_expired",
             Self::Person => "token_person_out",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(error) => error.code(),
         }
     }
 }
@@ -159,9 +161,10 @@ impl TokenError {
             Self::NotMember(_) => "not_a_member",
             Self::NotFound => "token_not_found",
             Self::Person => "person_deactivated",
+            Self::NotOwner => "not_an_owner",
             Self::Contended(_) => "store_contended",
             Self::Random(_) => "no_randomness",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(error) => error.code(),
         }
     }
 }

@@ -25,6 +25,7 @@ pub mod of {
     pub enum Address {}
     pub enum Token {}
     pub enum Mail {}
+    pub enum Webhook {}
 }
 
 pub type EnterpriseId = Id<of::Enterprise>;
@@ -38,6 +39,8 @@ pub type AddressId = Id<of::Address>;
 pub type TokenId = Id<of::Token>;
 /// A mail that waits to be sent.
 pub type MailId = Id<of::Mail>;
+/// A webhook, by its name in the configuration.
+pub type WebhookId = Id<of::Webhook>;
 /// The part of an AuthnRequest's ID that tells it apart. It travels through the browser and the IdP, so it is no secret.
 pub type RequestId = Id<of::Request>;
 /// 128 random bits that only the browser that started a sign-in holds. The request's id is derived from it: whoever sees
@@ -68,6 +71,19 @@ impl<Of> Id<Of> {
     pub fn parse(text: &str) -> Option<Self> {
         parse_hex(text).map(Self::from_bytes)
     }
+}
+
+/// Bytes as lower-case hexadecimal digits. Every key of the store is made of them, so this takes two look-ups a byte and no
+/// formatting.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(DIGITS[usize::from(byte >> 4)]);
+        text.push(DIGITS[usize::from(byte & 15)]);
+    }
+    text
 }
 
 /// Bytes written as lower-case hexadecimal digits.
@@ -127,6 +143,12 @@ impl MailId {
     /// Of the mail that goes with an invitation for the `sent`th time: a gateway that finds it again knows it.
     pub fn of_invitation(invitation: InvitationId, sent: u32) -> Self {
         Self::derived(&[b"invitation mail", invitation.as_bytes(), &sent.to_be_bytes()])
+    }
+}
+
+impl WebhookId {
+    pub fn of(name: &str) -> Self {
+        Self::derived(&[b"webhook", name.as_bytes()])
     }
 }
 
@@ -242,12 +264,12 @@ impl SessionId {
 
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        hex(&self.0, f)
+        f.write_str(&hex(&self.0))
     }
 }
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        hex(&self.0, f)
+        f.write_str(&hex(&self.0))
     }
 }
 
@@ -261,18 +283,14 @@ pub(crate) fn digest(parts: &[&[u8]]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-fn hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-}
-
 impl<Of> fmt::Display for Id<Of> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        hex(&self.bytes, f)
+        f.write_str(&hex(&self.bytes))
     }
 }
 impl<Of> fmt::Debug for Id<Of> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        hex(&self.bytes, f)
+        f.write_str(&hex(&self.bytes))
     }
 }
 impl<Of> Clone for Id<Of> {

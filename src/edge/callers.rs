@@ -1,8 +1,10 @@
-//! Who a request comes from, and whose responses end before their time.
+//! Who a request comes from, and whose exchanges end before their time.
 //!
 //! An Authorization field with a token of ours decides alone: the session cookie beside it is not looked at (V-21), and what is
 //! wrong with it is told to a program, never turned into a sign-in. Any other Authorization field is between the client and
 //! the origin server, and says nothing to us.
+use std::{collections::BTreeSet, time::Duration};
+
 use http::{HeaderMap, StatusCode, header};
 
 use super::{cookies, pages::Class, respond::Problem, worker::Serving};
@@ -10,8 +12,12 @@ use crate::{
     access::Rule,
     directory::{Heard, Note, TokenRefusal},
     domain::{Caller, CallerId, Scope, TokenSecret},
-    proxy::{Recipient, own_bearer},
+    proxy::{ProxyError, Recipient, own_bearer},
 };
+
+/// What takes the origin server this long is looked at again before its answer goes out: whatever is known of sessions and tokens
+/// is as old by then as it may get.
+const LOOKED_AT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a token was not let through. The text is for the log.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +106,33 @@ impl Serving {
         Ok(directory.session(&cookie, now).await?.map(Caller::Session))
     }
 
-    /// Breaks off the responses of those who are concerned by what was heard, or of anybody, if what let the request in is gone:
+    /// Whether the answer to a request that took the origin server so long may still go out (V-16). While the store does not
+    /// answer it may.
+    pub(super) async fn check_after(
+        &self,
+        waited: Duration,
+        recipient: &Recipient,
+    ) -> Result<(), ProxyError> {
+        if waited < LOOKED_AT_AGAIN_AFTER {
+            return Ok(());
+        }
+        let callers = BTreeSet::from([recipient.caller]);
+        match self.gate.directory.present(&callers, (self.gate.now)()).await {
+            Ok(present) if present.get(&recipient.caller).is_some_and(|caller| keeps(caller, recipient)) => {
+                Ok(())
+            }
+            Ok(_) => {
+                self.gate.directory.forget(recipient.caller);
+                Err(ProxyError::AccessEnded)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "whether an answer may still go out is not known");
+                Ok(())
+            }
+        }
+    }
+
+    /// Breaks off the exchanges of those who are concerned by what was heard, or of anybody, if what let the request in is gone:
     /// the session or the token (L-10), or the person's membership (V-16). While the store does not answer they go on.
     pub async fn cut_ended(&self, heard: Heard) {
         let callers = self.streams.callers(|recipient| concerns(heard, recipient));

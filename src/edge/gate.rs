@@ -141,7 +141,7 @@ impl Serving {
         match (own, facts.route) {
             (Own::Endpoint(Endpoint::Api { host }), _) => {
                 facts.decision = "own";
-                let request = screened.into_request();
+                let request = (screened.into_request(), peer.address.ip());
                 Ok(Box::pin(json_api::serve(&self.gate, host, &path, request, text(request_id), facts)).await)
             }
             (Own::Endpoint(endpoint), _) => {
@@ -246,16 +246,15 @@ impl Serving {
                     scheme: &self.gate.settings.public_url.scheme,
                     request_id: way.request_id,
                 };
+                let watch = caller.as_ref().map(|caller| callers::recipient(caller, &route.rule));
+                let mut watch = watch.map(|recipient| self.streams.watch(recipient));
                 let begun = Instant::now();
-                let answer = self.proxy.forward(way.screened, &outgoing).await;
-                facts.origin_duration = Some(begun.elapsed());
-                Ok(match caller {
-                    Some(caller) => {
-                        let recipient = callers::recipient(&caller, &route.rule);
-                        answer?.map(|body| body.watched(&self.streams, recipient))
-                    }
-                    None => answer?,
-                })
+                let answer = self.proxy.forward(way.screened, &outgoing, watch.as_mut()).await;
+                let waited = begun.elapsed();
+                facts.origin_duration = Some(waited);
+                let Some(watch) = watch else { return Ok(answer?) };
+                self.check_after(waited, watch.recipient()).await?;
+                Ok(answer?.map(|body| body.watched(watch)))
             }
         }
     }

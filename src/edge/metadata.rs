@@ -11,7 +11,7 @@ use super::{
     respond::{self, Problem},
 };
 use crate::{
-    domain::{EnterpriseSlug, Timestamp},
+    domain::{EnterpriseSlug, Timestamp, hex},
     proxy::Body,
     saml::{self, OwnDescriptor, SigningError},
 };
@@ -52,7 +52,7 @@ impl OwnMetadata {
         let document =
             saml::own_metadata(&self.settings, &self.descriptor, self.validity_seconds.map(after))?;
         let hash = Sha256::digest(document.as_bytes());
-        let tag: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let tag = hex(&hash[..16]);
         let made = Arc::new(Made {
             tag: HeaderValue::from_str(&format!("\"{tag}\"")).unwrap_or(HeaderValue::from_static("\"\"")),
             renew_at: self.validity_seconds.map_or(Timestamp::MAX, |seconds| after(seconds / VALIDITY_PARTS)),

@@ -5,9 +5,12 @@
 //! people read of it. `invitations` and `recovery` are pages of our own, whose forms `own_forms` reads.
 use std::net::SocketAddr;
 
+use crate::api;
+
 mod binding;
 mod callers;
 pub mod cookies;
+mod form_fields;
 mod forms;
 pub mod framing;
 pub mod gate;
@@ -43,8 +46,11 @@ pub struct Settings {
     pub sign_in_seconds_max: u32,
     /// Sign-ins that one browser may have under way; the oldest gives way.
     pub pending_sign_ins_max: usize,
+    pub api_limits: api::Limits,
     /// What people read when something did not work.
     pub pages: pages::Pages,
+    /// The host that is the gateway's alone: nowhere else it serves what a session opens of its own.
+    pub own_host: Option<String>,
 }
 
 /// Where browsers reach the gateway. Every URL that we hand out is built from it, never from a Host field (P-40).
@@ -54,4 +60,11 @@ pub struct PublicUrl {
     pub scheme: String,
     /// Host, with the port unless it is the scheme's default; lower case.
     pub authority: String,
+}
+
+impl PublicUrl {
+    /// `https://gate.example.com`
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.authority)
+    }
 }

@@ -5,6 +5,7 @@ use http::{HeaderMap, Request};
 use hyper::body::Incoming;
 
 use super::{
+    form_fields::form_fields,
     gate::Gate,
     logout,
     respond::Problem,
@@ -34,7 +35,7 @@ pub async fn read(gate: &Gate, request: Request<Incoming>, bytes_max: usize) -> 
 /// The fields of a query or of a form's body.
 pub fn fields(encoded: &[u8]) -> Result<Fields, Problem> {
     let mut fields = Fields::new();
-    for (name, value) in form_urlencoded::parse(encoded) {
+    for (name, value) in form_fields(encoded) {
         if fields.insert(name.into_owned(), value.into_owned()).is_some() {
             return Err(Problem::FormFieldTwice);
         }

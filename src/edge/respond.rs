@@ -144,7 +144,9 @@ impl Problem {
             Self::Method { .. } => (StatusCode::METHOD_NOT_ALLOWED, Class::MethodNotAllowed),
             Self::SignInRequired { .. } => (StatusCode::UNAUTHORIZED, Class::SignInRequired),
             Self::StepUpRequired { .. } => (StatusCode::UNAUTHORIZED, Class::StepUpRequired),
-            Self::Forbidden => (StatusCode::FORBIDDEN, Class::Forbidden),
+            Self::Forbidden | Self::Proxy(ProxyError::AccessEnded) => {
+                (StatusCode::FORBIDDEN, Class::Forbidden)
+            }
             Self::TokenRefused(refused) => refused.answer(),
             Self::SignInRefused(refused) => refused_answer(refused),
             Self::Store(_) | Self::Random(_) | Self::Signing(_) => {
@@ -360,6 +362,8 @@ mod tests {
         for problem in [sign_in, logout] {
             assert_eq!(problem.reason(), "relay_state_mismatch");
         }
+        let token = Problem::TokenRefused(TokenProblem::Rule);
+        assert_eq!(token.reason(), "token_forbidden");
         assert_eq!(Problem::Forbidden.reason(), "the session does not meet the route's rule");
     }
 

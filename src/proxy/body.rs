@@ -10,10 +10,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{
-    exchange::ResponseBody,
-    streams::{Recipient, Streams, Watch},
-};
+use super::{exchange::ResponseBody, streams::Watch};
 
 /// From so many bytes on a response is looked after even if it never waits: a client that reads slowly can make it last.
 const LISTED_BYTES: u64 = 64 * 1024;
@@ -54,9 +51,9 @@ impl Body {
         Self { kind, sent_bytes: 0, on_end: None, watch: None }
     }
 
-    /// Breaks off when `streams` is told that the recipient may have it no more.
-    pub fn watched(mut self, streams: &Streams, recipient: Recipient) -> Self {
-        self.watch = Some(Watch::new(streams, recipient));
+    /// Breaks off when the recipient may have it no more.
+    pub fn watched(mut self, watch: Watch) -> Self {
+        self.watch = Some(watch);
         self
     }
 
@@ -206,7 +203,10 @@ mod tests {
     use hyper::body::Body as _;
 
     use super::*;
-    use crate::domain::{CallerId, PersonId};
+    use crate::{
+        domain::{CallerId, PersonId},
+        proxy::{Recipient, Streams},
+    };
 
     /// Gives its frames one by one.
     struct Frames(Vec<Frame<Bytes>>);
@@ -231,7 +231,7 @@ mod tests {
         let recipient = || Recipient { caller, person, organizations: vec![] };
         let body = |bytes: u64| {
             let bytes = vec![b'x'; usize::try_from(bytes).unwrap()];
-            let mut body = Body::from(bytes).watched(&streams, recipient());
+            let mut body = Body::from(bytes).watched(streams.watch(recipient()));
             let mut cx = Context::from_waker(std::task::Waker::noop());
             assert!(matches!(Pin::new(&mut body).poll_frame(&mut cx), Poll::Ready(Some(Ok(_)))));
             body

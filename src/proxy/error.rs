@@ -32,6 +32,9 @@ pub enum ProxyError {
     Closed(#[source] hyper::Error),
     #[error("the origin server's response is malformed: {0}")]
     Response(#[source] hyper::Error),
+    /// L-10, V-16
+    #[error("what let the request in ended before the origin server answered")]
+    AccessEnded,
     #[error("the client's body ended early: {0}")]
     ClientBody(#[source] hyper::Error),
     #[error("the origin server switched protocols unasked (P-38)")]

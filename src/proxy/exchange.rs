@@ -19,7 +19,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::Instant};
 
-use super::{Body, ProxyError, body::RequestBody, pool::Slot};
+use super::{Body, ProxyError, Watch, body::RequestBody, pool::Slot};
 
 /// Response heads beyond this are refused (P-38), as are more than the 100 fields that hyper takes.
 pub const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -53,48 +53,67 @@ impl OriginConnection {
     }
 
     /// Sends a request and waits for the response's head. The body brings the connection back to `slot` when both
-    /// bodies are complete, and closes it otherwise.
+    /// bodies are complete, and closes it otherwise. An upload goes on as long as `watch` lets it.
     pub async fn send(
         mut self,
         request: Request<RequestBody>,
         slot: &Slot,
         head_max: Duration,
+        mut watch: Option<&mut Watch>,
     ) -> Result<Response<Body>, Failure> {
         let upload = request.body().upload();
         let mut response = pin!(self.sender.try_send_request(request));
         let mut deadline = pin!(tokio::time::sleep(head_max));
         let mut seen = (upload.complete.get(), upload.pieces.get());
         let outcome = poll_fn(|cx| {
+            if watch.as_ref().is_some_and(|watch| watch.is_cut()) {
+                return Poll::Ready(Waited::Cut);
+            }
             // The connection's own result is told through the response.
             let ended = Pin::new(&mut self.connection).poll(cx).is_ready();
             // Only the poll above can complete the response, so nobody needs to be woken for it.
             if let Poll::Ready(outcome) = response.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                return Poll::Ready(Some(outcome.map(|response| (response, ended))));
+                return Poll::Ready(Waited::Head(outcome, ended));
             }
             while deadline.as_mut().poll(cx).is_ready() {
                 // An upload may take its time as long as it moves.
                 let now = (upload.complete.get(), upload.pieces.get());
                 if seen == now {
-                    return Poll::Ready(None);
+                    return Poll::Ready(Waited::TooLong);
                 }
                 seen = now;
                 deadline.as_mut().reset(Instant::now() + head_max);
+            }
+            // Here and not where the body is read: an origin server that takes nothing keeps it from being read.
+            if let Some(watch) = watch.as_mut().filter(|_| !upload.complete.get()) {
+                watch.list(cx.waker());
             }
             Poll::Pending
         })
         .await;
         match outcome {
-            None => Err(Failure { error: ProxyError::ResponseHeadTimeout(head_max), unsent: None }),
-            Some(Err(mut failure)) => {
+            Waited::Cut => Err(Failure { error: ProxyError::AccessEnded, unsent: None }),
+            Waited::TooLong => {
+                Err(Failure { error: ProxyError::ResponseHeadTimeout(head_max), unsent: None })
+            }
+            Waited::Head(Err(mut failure), _) => {
                 let unsent = failure.take_message().map(Box::new);
                 Err(Failure { error: classify(failure.into_error()), unsent })
             }
-            Some(Ok((response, ended))) => {
+            Waited::Head(Ok(response), ended) => {
                 let exchange = (!ended).then(|| Exchange { connection: self, slot: slot.clone() });
                 Ok(response.map(|incoming| Body::origin(ResponseBody::new(incoming, exchange))))
             }
         }
     }
+}
+
+/// How the wait for a response's head ended.
+enum Waited<T> {
+    /// And whether the connection did too.
+    Head(T, bool),
+    TooLong,
+    Cut,
 }
 
 fn classify(error: hyper::Error) -> ProxyError {

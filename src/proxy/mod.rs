@@ -21,7 +21,7 @@ pub use body::{Body, BodyError};
 pub use error::{ProxyError, RequestFault, SettingsFault};
 pub use fields::{COOKIE_PREFIX, own_bearer};
 pub use identity::Identity;
-pub use streams::{Recipient, Streams};
+pub use streams::{Recipient, Streams, Watch};
 
 use body::RequestBody;
 use exchange::Failure;
@@ -112,22 +112,31 @@ impl Proxy {
     ///
     /// A connection of the pool may have been closed while it lay there. Then the request is sent once more on a new
     /// one, if it never left, or if it has no body and repeating it does no harm (RFC 9110 9.2.2).
-    pub async fn forward(&self, screened: Screened, to: &Outgoing<'_>) -> Result<Response<Body>, ProxyError> {
+    ///
+    /// Breaks off when `watch` says that the request's sender may do this no more; the response is the caller's to watch.
+    pub async fn forward(
+        &self,
+        screened: Screened,
+        to: &Outgoing<'_>,
+        mut watch: Option<&mut Watch>,
+    ) -> Result<Response<Body>, ProxyError> {
         let request = self.prepare(screened.0, to)?;
         let slot = self.pool.slot(to.origin_host, to.origin_port);
         let response = match slot.take_idle() {
             Some(connection) => {
                 let again = repeatable(&request);
-                match connection.send(request, &slot, self.response_head_max).await {
-                    Err(Failure { unsent: Some(request), .. }) => self.send_fresh(*request, &slot).await?,
+                match connection.send(request, &slot, self.response_head_max, watch.as_deref_mut()).await {
+                    Err(Failure { unsent: Some(request), .. }) => {
+                        self.send_fresh(*request, &slot, watch).await?
+                    }
                     Err(Failure { error: ProxyError::Closed(_), .. }) if again.is_some() => {
                         let Some(request) = again else { return Err(ProxyError::Unrepeatable) };
-                        self.send_fresh(request, &slot).await?
+                        self.send_fresh(request, &slot, watch).await?
                     }
                     other => other.map_err(|failure| failure.error)?,
                 }
             }
-            None => self.send_fresh(request, &slot).await?,
+            None => self.send_fresh(request, &slot, watch).await?,
         };
         let mut response = response::screen(response, &self.fields)?;
         response::mark(response.headers_mut(), to.identity.is_some(), to.request_id);
@@ -148,11 +157,13 @@ impl Proxy {
         &self,
         request: Request<RequestBody>,
         slot: &Slot,
+        watch: Option<&mut Watch>,
     ) -> Result<Response<Body>, ProxyError> {
         // In a box: the rare way need not make the common one's future larger.
         Box::pin(async {
             let connection = slot.connect().await?;
-            connection.send(request, slot, self.response_head_max).await.map_err(|failure| failure.error)
+            let sent = connection.send(request, slot, self.response_head_max, watch);
+            sent.await.map_err(|failure| failure.error)
         })
         .await
     }

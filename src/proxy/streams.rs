@@ -1,7 +1,7 @@
-//! Responses that are still on their way, by whom they go to: who has lost what let the request in is cut off (L-10, V-16).
+//! Exchanges that are still under way, by whose they are: who has lost what let the request in is cut off (L-10, V-16).
 //!
-//! A response is listed when it first has to wait for its origin server, or has become long, so that the many short ones that
-//! come at once cost nothing.
+//! An upload is listed while it waits, and a response when it first has to wait for its origin server, or has become long, so
+//! that the many short ones that come at once cost nothing.
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
@@ -11,11 +11,11 @@ use std::{
 
 use crate::domain::{CallerId, OrganizationSlug, PersonId};
 
-/// One worker's responses that are under way. Clones list the same ones.
+/// One worker's exchanges that are under way. Clones list the same ones.
 #[derive(Clone, Default)]
 pub struct Streams(Rc<Inner>);
 
-/// Who a response goes to, and what let the request in.
+/// Whose an exchange is, and what let the request in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipient {
     pub caller: CallerId,
@@ -37,14 +37,19 @@ struct Listed {
 }
 
 impl Streams {
-    /// Those who have responses under way and are asked for.
+    /// A place for an exchange of theirs, not listed yet.
+    pub fn watch(&self, recipient: Recipient) -> Watch {
+        Watch { streams: self.clone(), recipient: Rc::new(recipient), id: None }
+    }
+
+    /// Those who have exchanges under way and are asked for.
     pub fn callers(&self, wanted: impl Fn(&Recipient) -> bool) -> BTreeSet<CallerId> {
         let listed = self.0.listed.borrow();
         let recipients = listed.values().map(|listed| &*listed.recipient);
         recipients.filter(|recipient| wanted(recipient)).map(|recipient| recipient.caller).collect()
     }
 
-    /// Breaks off the responses whose recipient may have them no more.
+    /// Breaks off the exchanges whose recipient may have them no more.
     pub fn cut(&self, is_over: impl Fn(&Recipient) -> bool) {
         for listed in self.0.listed.borrow_mut().values_mut() {
             if !listed.is_cut && is_over(&listed.recipient) {
@@ -55,29 +60,29 @@ impl Streams {
     }
 }
 
-/// One response's place among them, given up when the response ends.
-pub(super) struct Watch {
+/// One exchange's place among them, given up when its response ends.
+pub struct Watch {
     streams: Streams,
     recipient: Rc<Recipient>,
     id: Option<u64>,
 }
 
 impl Watch {
-    pub fn new(streams: &Streams, recipient: Recipient) -> Self {
-        Self { streams: streams.clone(), recipient: Rc::new(recipient), id: None }
+    pub fn recipient(&self) -> &Recipient {
+        &self.recipient
     }
 
-    pub fn is_cut(&self) -> bool {
+    pub(super) fn is_cut(&self) -> bool {
         let Some(id) = self.id else { return false };
         self.streams.0.listed.borrow().get(&id).is_some_and(|listed| listed.is_cut)
     }
 
-    pub fn is_listed(&self) -> bool {
+    pub(super) fn is_listed(&self) -> bool {
         self.id.is_some()
     }
 
-    /// The response goes on for a while; `waker` makes it look again.
-    pub fn list(&mut self, waker: &Waker) {
+    /// It goes on for a while; `waker` makes it look again.
+    pub(super) fn list(&mut self, waker: &Waker) {
         let inner = &self.streams.0;
         let id = *self.id.get_or_insert_with(|| {
             inner.next.set(inner.next.get().wrapping_add(1));
@@ -107,7 +112,7 @@ mod tests {
         let caller = |n| CallerId::Session(SessionId::from_bytes([n; 32]));
         let recipient =
             |n| Recipient { caller: caller(n), person: PersonId::from_bytes([n; 16]), organizations: vec![] };
-        let mut watches = [1, 1, 2].map(|n| Watch::new(&streams, recipient(n)));
+        let mut watches = [1, 1, 2].map(|n| streams.watch(recipient(n)));
         let callers = || streams.callers(|_| true);
         assert!(callers().is_empty(), "nothing waits yet");
         watches.iter_mut().for_each(|watch| watch.list(Waker::noop()));

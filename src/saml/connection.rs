@@ -17,7 +17,7 @@ use super::{
     guard::{Guard, stands},
     limits::{KEYS_PER_CONNECTION_MAX, RSA_BITS_MAX, RSA_BITS_MIN},
 };
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, hex};
 
 /// What the configuration says of one SAML connection; keys as PEM certificates.
 #[derive(Debug, Clone, Default)]
@@ -328,9 +328,5 @@ pub(super) fn info(certificate: &X509) -> Option<CertificateInfo> {
     let not_after = epoch.diff(certificate.not_after()).ok().and_then(|since| {
         Timestamp::from_second(i64::from(since.days) * 86_400 + i64::from(since.secs)).ok()
     });
-    Some(CertificateInfo {
-        subject: subject.join(", "),
-        not_after,
-        fingerprint_sha256: fingerprint.iter().map(|byte| format!("{byte:02x}")).collect(),
-    })
+    Some(CertificateInfo { subject: subject.join(", "), not_after, fingerprint_sha256: hex(&fingerprint) })
 }

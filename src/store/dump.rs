@@ -8,8 +8,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Entry, Key, Kind, Piece, StreamHead, key::hex, stream::Link};
-use crate::domain::{Timestamp, parse_hex};
+use super::{Entry, Key, Kind, Piece, StreamHead, stream::Link};
+use crate::domain::{Timestamp, hex, parse_hex};
 
 const VERSION: u32 = 1;
 /// One line: a value of the largest size, escaped.

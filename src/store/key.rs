@@ -1,8 +1,7 @@
 //! Keys: fixed-length ids only, with one Redis Cluster hash tag per shard.
-use std::fmt::Write as _;
-
 use crate::domain::{
     AddressId, EnterpriseId, MailId, OrganizationId, PersonId, RequestId, ScimId, SessionId, SubjectId,
+    WebhookId, hex,
 };
 
 /// What is kept where.
@@ -86,6 +85,8 @@ pub enum Key {
     ScimJobs(EnterpriseId),
     /// Set of the organizations that SCIM groups correspond to: organization (16 bytes), then group (16 bytes).
     ScimOrganizations(EnterpriseId),
+    /// Record of how far a webhook has come in that stream.
+    WebhookCursor(EnterpriseId, WebhookId),
 }
 
 /// What one commit may span: an enterprise, or a single key of its own.
@@ -118,6 +119,7 @@ impl Key {
             | Self::Invitee(..)
             | Self::Mail(..)
             | Self::RecoveryCodes(..)
+            | Self::WebhookCursor(..)
             | Self::ScimUser(..)
             | Self::ScimUserGroups(..)
             | Self::ScimUserName(..)
@@ -177,6 +179,7 @@ impl Key {
             | Self::Mail(e, _)
             | Self::Outbox(e)
             | Self::RecoveryCodes(e, _)
+            | Self::WebhookCursor(e, _)
             | Self::Unowned(e)
             | Self::IdpMetadata(e)
             | Self::Audit(e)
@@ -249,6 +252,7 @@ impl Key {
             Self::SubjectSessions(id) => format!("pc:{{{id}}}:ss"),
             Self::LoggedOut(digest) => format!("pc:{{{}}}:lo", hex(digest)),
             Self::Audit(e) => format!("pc:{{{e}}}:audit"),
+            Self::WebhookCursor(e, id) => format!("pc:{{{e}}}:wh:{id}"),
         }
     }
 
@@ -256,12 +260,6 @@ impl Key {
     pub(super) fn head_text(&self) -> String {
         format!("{}:head", self.text())
     }
-}
-
-pub(super) fn hex(digest: &[u8; 32]) -> String {
-    let mut hex = String::with_capacity(64);
-    digest.iter().for_each(|byte| write!(hex, "{byte:02x}").expect("a String takes it"));
-    hex
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod note;
 pub mod records;
 pub mod redis;
 mod rules;
+mod sealed;
 pub mod stream;
 mod timed;
 pub mod whole;
@@ -27,6 +28,7 @@ pub use rules::{
     BATCH_STEPS_MAX, COMMIT_STEPS_MAX, ENTRIES_PER_PAGE_MAX, ENTRY_BYTES_MAX, MEMBER_BYTES_MAX,
     MEMBERS_PER_PAGE_MAX, VALUE_BYTES_MAX,
 };
+pub use sealed::{KEYS_MAX as SEAL_KEYS_MAX, SECRET_BYTES_MIN as SEAL_SECRET_BYTES_MIN, SealKey, Sealed};
 pub use stream::{Entry, StreamHead};
 pub use timed::Timed;
 pub use whole::{Piece, Whole, open_whole};
@@ -149,9 +151,32 @@ pub enum StoreError {
     NotReplicated { acknowledged: u64, wanted: u32 },
     #[error("the store holds what this version cannot read: {0}")]
     Corrupt(String),
+    /// somebody else than a gateway wrote it.
+    #[error("the store holds what none of our gateways wrote: {0}")]
+    Forged(String),
     /// A fault of the caller, found before anything was sent.
     #[error("the store was asked for what it does not do: {0}")]
     Misuse(&'static str),
+}
+
+impl StoreError {
+    /// Stable code for logs, answers and `docs/REASONS.md`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Forged(_) => "store_forged",
+            _ => "store_unavailable",
+        }
+    }
+
+    /// What to do about it, as `docs/REASONS.md` says it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Forged(_) => {
+                "Treat it as an attack, unless `store.integrity_key_files` was just set or changed: `docs/REDIS.md` says how."
+            }
+            _ => "Look at `/readyz` and at the store's own log.",
+        }
+    }
 }
 
 /// A backend. Reads carry our clock, because expiry is judged by it and not by the server's.
@@ -208,8 +233,20 @@ pub trait Store: Send + Sync {
 
 /// Opens the backend that the settings name.
 pub async fn open(settings: &Settings) -> Result<Arc<dyn Store>, StoreError> {
-    Ok(match settings {
-        Settings::Embedded(settings) => Arc::new(embedded::Embedded::open(settings)?),
-        Settings::Redis(settings) => Arc::new(redis::Redis::connect(settings).await?),
-    })
+    Ok(open_whole(settings).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_documented() {
+        for error in [StoreError::Timeout(1), StoreError::Forged("pc".into())] {
+            let entry = format!("\n- `{}`", error.code());
+            let (_, after) = include_str!("../../docs/REASONS.md").split_once(&entry).expect(&entry);
+            let line = after.lines().next().unwrap();
+            assert!(line.ends_with(error.hint()), "{entry}: {}", error.hint());
+        }
+    }
 }

@@ -33,11 +33,11 @@ use ::redis::{Cmd, RedisError, Value, cmd};
 use tokio::sync::broadcast;
 
 use super::{
-    BoxFuture, Commit, Committed, Entry, Key, NOTES_QUEUED_MAX, Notes, Op, Reply, Store, StoreError,
+    BoxFuture, Commit, Committed, Entry, Key, NOTES_QUEUED_MAX, Notes, Op, Reply, SealKey, Store, StoreError,
     StreamHead, Timestamp, Write, rules,
 };
 use cluster::Cluster;
-use commands::{command, commit_command, key_of, must_last};
+use commands::{append_command, command, commit_command, key_of, must_last};
 use ends::{Ends, Guess};
 use errors::{corrupt_reply, store_error};
 use link::{Manner, Place, connection_info, install_crypto_provider};
@@ -59,6 +59,8 @@ pub struct Settings {
     pub timeout_millis_max: u64,
     /// `None` waits for no replica.
     pub replicas: Option<Replicas>,
+    /// The first seals what is written, and every one opens it; none, and nothing is sealed.
+    pub seal_keys: Vec<SealKey>,
 }
 
 /// Who says where the server is.
@@ -98,7 +100,7 @@ pub struct Replicas {
 impl Settings {
     /// One server, and no waiting for replicas.
     pub fn single(url: String, timeout_millis_max: u64) -> Self {
-        Self { url, topology: Topology::Single, timeout_millis_max, replicas: None }
+        Self { url, topology: Topology::Single, timeout_millis_max, replicas: None, seal_keys: vec![] }
     }
 }
 
@@ -204,20 +206,25 @@ impl Store for Redis {
             if ops.is_empty() {
                 return Ok(Vec::new());
             }
-            let guess = |op: &Op| match op {
-                Op::Append(key, value) => Some((*key, self.ends.guess(*key, std::iter::once(&value[..])))),
-                _ => None,
-            };
-            let guesses: Vec<Option<(Key, Guess)>> = ops.iter().map(guess).collect();
-            let step = |(op, guess): (&Op, &Option<(Key, Guess)>)| Step {
-                command: command(op, now, guess.as_ref().map_or(&[], |(_, guess)| &guess.seals)),
+            let step = |op: &Op| Step {
+                command: command(op, now),
                 key: key_of(op).map(Key::text),
                 must_last: must_last(op),
             };
-            let answers = self.run(ops.iter().zip(&guesses).map(step).collect()).await;
-            for (at, guess) in guesses.iter().enumerate() {
-                let Some((key, guess)) = guess else { continue };
-                self.ends.settle(*key, guess, answers.as_ref().ok().and_then(|answers| answers.get(at)));
+            let mut steps: Vec<Step> = ops.iter().map(step).collect();
+            // As late as can be: who guesses and is overtaken on the way to the connection was wrong.
+            let mut guesses: Vec<(usize, Key, Guess)> = Vec::new();
+            for (at, (op, step)) in ops.iter().zip(&mut steps).enumerate() {
+                let Op::Append(key, value) = op else { continue };
+                let guess = self.ends.guess(*key, std::iter::once(&value[..]));
+                for seal in &guess.seals {
+                    step.command = append_command(key, value, seal);
+                }
+                guesses.push((at, *key, guess));
+            }
+            let answers = self.run(steps).await;
+            for (at, key, guess) in &guesses {
+                self.ends.settle(*key, guess, answers.as_ref().ok().and_then(|answers| answers.get(*at)));
             }
             ops.iter().zip(answers?).map(|(op, answer)| answers::reply(op, answer, now)).collect()
         })

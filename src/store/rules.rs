@@ -9,6 +9,8 @@ pub const BATCH_STEPS_MAX: usize = 1_024;
 pub const COMMIT_STEPS_MAX: usize = 10_000;
 /// One value: a person in ten thousand groups stays far below.
 pub const VALUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What may come on top: a seal.
+pub(super) const SEAL_BYTES_MAX: usize = 64;
 /// One member of a set; ours are ids of 16 or 32 bytes.
 pub const MEMBER_BYTES_MAX: usize = 256;
 /// One page of a set.
@@ -145,7 +147,7 @@ fn expiring(key: &Key) -> Result<(), StoreError> {
 }
 
 fn check_value(value: &[u8]) -> Result<(), StoreError> {
-    require(value.len() <= VALUE_BYTES_MAX, "a value is too large")
+    require(value.len() <= VALUE_BYTES_MAX + SEAL_BYTES_MAX, "a value is too large")
 }
 
 fn check_member(key: &Key, member: &[u8]) -> Result<(), StoreError> {
@@ -277,6 +279,8 @@ mod tests {
     fn sizes_are_bounded() {
         assert!(check_batch(&vec![Op::Get(person(e())); BATCH_STEPS_MAX + 1]).is_err());
         assert!(writes(vec![Write::Insert(members(e()), vec![]); COMMIT_STEPS_MAX + 1]).is_err());
-        assert!(writes(vec![Write::Put(person(e()), vec![0; VALUE_BYTES_MAX + 1])]).is_err());
+        assert!(
+            writes(vec![Write::Put(person(e()), vec![0; VALUE_BYTES_MAX + SEAL_BYTES_MAX + 1])]).is_err()
+        );
     }
 }

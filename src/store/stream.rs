@@ -71,8 +71,7 @@ impl StreamHead {
 
     /// As it lies in the store. Decimal digits, because Redis' scripts read them.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut encoded = format!("s{:016}", self.last).into_bytes();
-        encoded.extend_from_slice(&self.link);
+        let mut encoded = head_begin(self.last, &self.link);
         encoded.extend_from_slice(format!("{:016}", self.first.saturating_sub(1)).as_bytes());
         encoded.extend_from_slice(&self.link_before_first);
         encoded
@@ -88,6 +87,13 @@ impl StreamHead {
         }
         Ok(Self { first: trimmed.0 + 1, last: last.0, link_before_first: trimmed.1, link: last.1 })
     }
+}
+
+/// How a head begins whose last entry is this one.
+pub(super) fn head_begin(last: u64, link: &Link) -> Vec<u8> {
+    let mut begin = format!("s{last:016}").into_bytes();
+    begin.extend_from_slice(link);
+    begin
 }
 
 /// Splits a number and the link that follows it off.

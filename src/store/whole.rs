@@ -2,7 +2,8 @@
 use std::sync::Arc;
 
 use super::{
-    BoxFuture, Entry, Key, Revision, Settings, Store, StoreError, StreamHead, embedded, redis, stream::Link,
+    BoxFuture, Entry, Key, Revision, Sealed, Settings, Store, StoreError, StreamHead, embedded, redis,
+    stream::Link,
 };
 use crate::domain::Timestamp;
 
@@ -78,7 +79,13 @@ pub trait Whole: Store {
 pub async fn open_whole(settings: &Settings) -> Result<Arc<dyn Whole>, StoreError> {
     Ok(match settings {
         Settings::Embedded(settings) => Arc::new(embedded::Embedded::open(settings)?),
-        Settings::Redis(settings) => Arc::new(redis::Redis::connect(settings).await?),
+        Settings::Redis(settings) => {
+            let store = Arc::new(redis::Redis::connect(settings).await?);
+            match settings.seal_keys.as_slice() {
+                [] => store,
+                keys => Arc::new(Sealed::new(store, keys.to_vec())),
+            }
+        }
     })
 }
 

@@ -4,7 +4,7 @@
 //! (S-97). What must never stand in a log (assertions, cookies, tokens, query strings) has no field here.
 use std::{cell::RefCell, fmt::Display, net::IpAddr, time::Duration};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
     audit_line::{MembershipState, Told},
@@ -14,7 +14,7 @@ use super::{
 use crate::domain::{SessionId, Timestamp, TokenId};
 
 /// What happened, by its name in the audit log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AuditAction {
     #[serde(rename = "org.add_member")]
     AddMember,
@@ -75,6 +75,9 @@ pub enum AuditAction {
     /// The IdP's metadata was refused, could not be got, or ran out.
     #[serde(rename = "saml.metadata_refused")]
     MetadataRefused,
+    /// A running gateway took up other settings of a connection.
+    #[serde(rename = "business.update_saml_provider_settings")]
+    UpdateSamlSettings,
     /// A response was accepted.
     #[serde(rename = "business.sso_response")]
     SsoResponse,

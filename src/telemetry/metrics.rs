@@ -33,6 +33,8 @@ struct Inner {
     metadata_ends: Family<EnterpriseLabel, Gauge>,
     metadata_alarms: Family<EnterpriseLabel, Gauge>,
     push_listening: Gauge,
+    webhook_attempts: Family<WebhookResultLabels, Counter>,
+    webhook_lags: Family<WebhookLabels, Gauge>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -68,6 +70,18 @@ struct EnterpriseLabel {
     enterprise: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WebhookResultLabels {
+    webhook: String,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WebhookLabels {
+    webhook: String,
+    enterprise: String,
+}
+
 /// `use` is no name that a field of a struct can show.
 type UseLabel = [(&'static str, String); 1];
 
@@ -90,6 +104,8 @@ impl Metrics {
             metadata_ends: Family::default(),
             metadata_alarms: Family::default(),
             push_listening: Gauge::default(),
+            webhook_attempts: Family::default(),
+            webhook_lags: Family::default(),
         };
         inner.reload_success.set(1);
         inner.register();
@@ -170,6 +186,12 @@ impl Metrics {
         self.0.removals_held.get_or_create(&label).set(count);
     }
 
+    /// More removals wait, or fewer, until they are counted again.
+    pub fn add_removals_held(&self, enterprise: &str, more: i64) {
+        let label = EnterpriseLabel { enterprise: enterprise.to_owned() };
+        self.0.removals_held.get_or_create(&label).inc_by(more);
+    }
+
     /// Forgets both of an enterprise that has no metadata any more.
     pub fn forget_metadata_life(&self, enterprise: &str) {
         let label = EnterpriseLabel { enterprise: enterprise.to_owned() };
@@ -180,6 +202,23 @@ impl Metrics {
     /// Whether what other gateways change is heard at once.
     pub fn set_push_listening(&self, is_listening: bool) {
         self.0.push_listening.set(i64::from(is_listening));
+    }
+
+    /// Counts what became of one attempt at a webhook: `delivered`, or the stable code of what was wrong.
+    pub fn webhook_attempt(&self, webhook: &str, result: &'static str) {
+        let labels = WebhookResultLabels { webhook: webhook.to_owned(), result };
+        self.0.webhook_attempts.get_or_create(&labels).inc();
+    }
+
+    /// Sets how many events a webhook has not come to yet, wanted or not.
+    pub fn set_webhook_lag(&self, webhook: &str, enterprise: &str, events: u64) {
+        let labels = WebhookLabels { webhook: webhook.to_owned(), enterprise: enterprise.to_owned() };
+        self.0.webhook_lags.get_or_create(&labels).set(i64::try_from(events).unwrap_or(i64::MAX));
+    }
+
+    /// Forgets how far webhooks are behind: others may be configured.
+    pub fn forget_webhook_lags(&self) {
+        self.0.webhook_lags.clear();
     }
 
     /// Whether the last reading of the configuration succeeded.
@@ -241,6 +280,10 @@ impl Inner {
         registry.register("portcullis_metadata_alarm", help, self.metadata_alarms.clone());
         let help = "Whether what other gateways change is heard at once; else within two seconds";
         registry.register("portcullis_push_listening", help, self.push_listening.clone());
+        let help = "Attempts at webhooks by result";
+        registry.register("portcullis_webhook_attempts", help, self.webhook_attempts.clone());
+        let help = "Events of the audit stream that a webhook has not come to yet";
+        registry.register("portcullis_webhook_lag_events", help, self.webhook_lags.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program that answers", build);
     }
@@ -267,6 +310,8 @@ mod tests {
         metrics.metadata_refreshed("example", "ok");
         metrics.set_metadata_life("example", 7, 2);
         metrics.set_push_listening(true);
+        metrics.webhook_attempt("siem", "delivered");
+        metrics.set_webhook_lag("siem", "example", 4);
         let text = metrics.render();
         for line in [
             "portcullis_requests_total{route=\"app\",code=\"200\"} 1",
@@ -288,6 +333,8 @@ mod tests {
             "portcullis_metadata_refreshes_total{enterprise=\"example\",result=\"ok\"} 1",
             "portcullis_metadata_valid_until_seconds{enterprise=\"example\"} 7",
             "portcullis_push_listening 1",
+            "portcullis_webhook_attempts_total{webhook=\"siem\",result=\"delivered\"} 1",
+            "portcullis_webhook_lag_events{webhook=\"siem\",enterprise=\"example\"} 4",
             "portcullis_metadata_alarm{enterprise=\"example\"} 2",
             "build_info{version=\"0.1.0\"} 1",
             "# EOF",

@@ -14,9 +14,17 @@ pub enum Trigger {
     Mail,
     /// Whoever runs the gateway, at the command line.
     Operator,
+    /// A removal that a failover of the store undid, done again.
+    Failover,
+    /// Nobody: the time was over.
+    System,
 }
 
 impl Trigger {
+    /// All of them, by their words.
+    pub const WORDS: &'static [&'static str] =
+        &["saml", "scim", "owner", "person", "mail", "operator", "failover", "system"];
+
     /// The word in metrics' labels.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -26,6 +34,8 @@ impl Trigger {
             Self::Person => "person",
             Self::Mail => "mail",
             Self::Operator => "operator",
+            Self::Failover => "failover",
+            Self::System => "system",
         }
     }
 }

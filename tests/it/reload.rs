@@ -12,7 +12,6 @@ use portcullis::{
     domain::{SessionToken, Timestamp},
     edge::cookies::SESSION,
     gateway::ReloadError,
-    store::Store,
 };
 
 use crate::{
@@ -69,7 +68,7 @@ async fn a_switch_counts_from_the_reload_on_and_sessions_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_file_changes_nothing_and_shows() {
+async fn a_03_a_bad_file_changes_nothing_and_shows() {
     let mut gateway = gateway().await;
     let mut browser = Browser::new();
     gateway.sign_in(&mut browser, "alice").await;
@@ -127,7 +126,7 @@ async fn a_shorter_lifetime_counts_for_new_sessions_and_loses_no_old_one() {
     let log = Arc::<Log>::default();
     let kept = log.clone();
     let change = |overrides: Overrides| overrides.set("session.lifetime", "24h");
-    let wrap = |inner| Arc::new(Recording { inner, log: kept }) as Arc<dyn Store>;
+    let wrap = |inner| Recording::before(inner, kept);
     let mut gateway = TestGateway::start_with(Backend::Embedded, change, wrap).await;
     let mut lives = vec![];
     for lifetime in ["24h", "1h"] {
@@ -219,6 +218,12 @@ async fn the_program_reads_its_file_anew_at_sighup_and_when_it_changes() {
     gateway.people.set_groups("alice", &[]).unwrap();
     gateway.sign_in(&mut Browser::new(), "alice").await;
     assert_eq!(gateway.organizations(&mut desk).await, ["octo-org"]);
+
+    // Nothing has changed that another reason could be found in.
+    let reasons =
+        || told("reading the configuration anew").iter().map(|line| line["why"].clone()).collect::<Vec<_>>();
+    process.hang_up();
+    assert!(eventually(|| reasons() == ["SIGHUP"]), "{}", process.log());
 
     gateway.edit("deprovisioning = false", "deprovisioning = true");
     process.hang_up();

@@ -2,10 +2,6 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
     time::Duration,
 };
 
@@ -15,7 +11,6 @@ use portcullis::{
     domain::{RequestId, Role, SignInHandle, Timestamp},
     edge::cookies::SESSION,
     saml,
-    store::{BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead},
 };
 
 use crate::support::{
@@ -217,95 +212,6 @@ async fn statement_23_two_last_owners_leave_at_once() {
     for backend in BACKENDS {
         two_last_owners(backend).await;
     }
-}
-
-/// Counts what goes to the store.
-struct Counting {
-    inner: Arc<dyn Store>,
-    calls: Arc<AtomicUsize>,
-}
-
-impl Counting {
-    fn count(&self) {
-        self.calls.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-impl Store for Counting {
-    fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
-        self.count();
-        self.inner.batch(now, ops)
-    }
-    fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
-        self.count();
-        self.inner.commit(change)
-    }
-    fn members(
-        &self,
-        set: Key,
-        after: Option<Vec<u8>>,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
-        // A gateway looks at these now and then, and at most once a second, however many sign in.
-        if !matches!(set, Key::Organizations(_) | Key::ScimOrganizations(_) | Key::HeldRemovals(_)) {
-            self.count();
-        }
-        self.inner.members(set, after, limit)
-    }
-    fn page(&self, set: Key, offset: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
-        self.count();
-        self.inner.page(set, offset, limit)
-    }
-    fn count(&self, set: Key) -> BoxFuture<'_, Result<u64, StoreError>> {
-        self.count();
-        self.inner.count(set)
-    }
-    fn entries(
-        &self,
-        stream: Key,
-        after: u64,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
-        self.count();
-        self.inner.entries(stream, after, limit)
-    }
-    fn stream_head(&self, stream: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>> {
-        self.count();
-        self.inner.stream_head(stream)
-    }
-    fn notes(&self) -> Notes {
-        self.inner.notes()
-    }
-    fn is_listening(&self) -> bool {
-        self.inner.is_listening()
-    }
-    fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.count();
-        self.inner.ready()
-    }
-}
-
-/// Posts a response without following the redirect, and counts: one read of the outstanding requests, one for the rest.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_steady_sign_in_is_one_round_trip_after_the_pending_request() {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let counter = calls.clone();
-    let wrap =
-        move |inner: Arc<dyn Store>| -> Arc<dyn Store> { Arc::new(Counting { inner, calls: counter }) };
-    let gateway = TestGateway::start_with(Backend::Redis, |overrides| overrides, wrap).await;
-    let mut browser = Browser::new();
-    let mut post = async || {
-        let response = gateway.response_form(&mut browser, "alice").await;
-        let before = calls.load(Ordering::SeqCst);
-        let page = browser.submit_once(&response).await.unwrap();
-        assert_eq!(page.status, 303, "{}", page.body);
-        calls.load(Ordering::SeqCst) - before
-    };
-    let first = post().await;
-    assert!(first > 2, "the first sign-in joins and must commit, but took {first} calls");
-    assert_eq!(post().await, 2);
-    assert_eq!(post().await, 2);
-    gateway.stop().await;
 }
 
 /// The network to Redis breaks in each way between the request and its answer. Then nothing may be half-written: the person

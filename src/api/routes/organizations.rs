@@ -48,18 +48,17 @@ fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, 
 }
 
 pub async fn list(call: &Call<'_>) -> Result<Answer, Problem> {
-    let all = call.directory.organizations(call.tenant, call.now).await?;
     let sees_all = call.caller.acts_for_enterprise();
     let after = call.query.text("after").unwrap_or_default();
-    let mut visible = all.into_iter().filter(|record| {
-        record.slug.as_str() > after && (sees_all || call.caller.role_in(&record.slug).is_some())
-    });
-    let page: Vec<OrganizationSummary> = visible
-        .by_ref()
-        .take(call.query.per_page())
-        .map(|record| OrganizationSummary::of(&record, call.caller.role_in(&record.slug)))
+    let is_visible =
+        |slug: &OrganizationSlug| slug.as_str() > after && (sees_all || call.caller.role_in(slug).is_some());
+    let page = call.directory.organizations_page(call.tenant, call.query.per_page(), is_visible, call.now);
+    let (page, has_more) = page.await?;
+    let page: Vec<OrganizationSummary> = page
+        .iter()
+        .map(|record| OrganizationSummary::of(record, call.caller.role_in(&record.slug)))
         .collect();
-    let next = visible.next().and(page.last()).map(|last| last.login.clone());
+    let next = page.last().filter(|_| has_more).map(|last| last.login.clone());
     Ok(Answer::page(&page, next))
 }
 

@@ -1,11 +1,10 @@
 //! What waits, what would be, what was given back, and why it is as it is.
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
 use super::time;
 use crate::{
     directory::{self, AuditEntry, Hold, Restored},
+    domain::hex,
     provisioning::{Movers, Preview},
 };
 
@@ -70,12 +69,7 @@ pub struct AuditEntryShape {
 
 impl AuditEntryShape {
     pub fn of(entry: AuditEntry) -> Self {
-        let mut link = String::with_capacity(64);
-        for byte in entry.link {
-            // Writing to a String cannot fail.
-            let _ = write!(link, "{byte:02x}");
-        }
-        Self { sequence: entry.sequence, link, event: entry.event.into() }
+        Self { sequence: entry.sequence, link: hex(&entry.link), event: entry.event.into() }
     }
 }
 

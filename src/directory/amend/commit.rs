@@ -2,12 +2,12 @@
 //! one commit that carries all of it.
 use std::collections::BTreeMap;
 
-use super::{Beside, Draft, Loaded, Matter, Settled, batch_key};
+use super::{Beside, Draft, Loaded, Matter, Settled};
 use crate::{
-    directory::{Directory, audit, invitations::sent, outbox},
+    directory::{Directory, audit, batches::batch_key, invitations::sent, outbox},
     domain::{
         AddressId, EnterpriseId, Invitation, Invitee, Organization, OrganizationId, OrganizationSlug, Person,
-        Role,
+        PersonId, Role,
     },
     provisioning::Change,
     store::{Commit, Key, Note, Revision, StoreError, Versioned, Write, records},
@@ -19,6 +19,8 @@ pub(super) struct Records {
     /// In the order of the matters; `None` for who is not known.
     pub people: Vec<Option<(Person, Revision)>>,
     pub invitees: Invitees,
+    /// Those whom no matter concerns.
+    actors: BTreeMap<PersonId, (Option<Person>, Revision)>,
 }
 
 /// The invitations to the addresses that the matters name.
@@ -51,7 +53,27 @@ impl Records {
         };
         let people = matters.iter().zip(&loaded.people).map(person).collect::<Result<_, StoreError>>()?;
         let of = loaded.invitees.iter().map(invitee).collect::<Result<_, StoreError>>()?;
-        Ok(Self { people, invitees: Invitees { of } })
+        let mut actors = BTreeMap::new();
+        for (id, stored) in &loaded.actors {
+            let (person, revision) = match (stored, matters.first()) {
+                (Some(stored), Some(first)) => {
+                    let person = records::decode_person(first.enterprise.id, *id, &stored.value)?;
+                    (Some(person), stored.revision)
+                }
+                _ => (None, 0),
+            };
+            actors.insert(*id, (person, revision));
+        }
+        Ok(Self { people, invitees: Invitees { of }, actors })
+    }
+
+    /// The record of who acts, as it was read.
+    pub fn actor(&self, matters: &[Matter<'_>], actor: PersonId) -> Option<&Person> {
+        if let Some((person, _)) = self.actors.get(&actor) {
+            return person.as_ref();
+        }
+        let own = matters.iter().position(|matter| matter.person == actor)?;
+        self.people.get(own)?.as_ref().map(|(person, _)| person)
     }
 }
 
@@ -128,6 +150,10 @@ impl Directory {
         commit.writes.extend(taken.writes);
         if let Some(first) = matters.first() {
             let enterprise = first.enterprise;
+            // Who is demoted or put out at this moment acts no more: one of the two commits comes too late.
+            let acting = records.actors.iter();
+            let expected = acting.map(|(id, (_, revision))| (Key::Person(enterprise.id, *id), *revision));
+            commit.expect.extend(expected);
             write_invitees(&mut commit, enterprise.id, &records.invitees, &draft.invitees);
             write_organizations(&mut commit, enterprise.id, &draft.organizations);
             commit.writes.extend(beside.writes);

@@ -8,7 +8,7 @@ use crate::{
     },
     domain::{
         AddressId, BatchId, Invitation, InvitationReference, InvitationSecret, MembershipSource,
-        OrganizationSlug, PersonId, Role, Session, Timestamp,
+        OrganizationSlug, Person, PersonId, Role, Session, Timestamp,
     },
     provisioning::{self, Plan},
     telemetry::{AuditAction, AuditEvent, Trigger, audit},
@@ -68,7 +68,7 @@ impl AcceptError {
             Self::Deactivated => "person_deactivated",
             Self::RecoverySession => "invitation_by_recovery",
             Self::Contended(_) => "store_contended",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(error) => error.code(),
         }
     }
 }
@@ -84,7 +84,11 @@ impl Directory {
     ) -> Result<Invitation, AcceptError> {
         let invitations = self.invitee(enterprise.id, link.reference.address, now).await?.invitations;
         let invitation = check(enterprise, session, link, &invitations, now)?;
-        self.check_inviter(enterprise, invitation, now).await?;
+        let inviter = match invitation.inviter {
+            Some(inviter) => self.person(enterprise.id, inviter, now).await?,
+            None => None,
+        };
+        check_inviter(enterprise, invitation, inviter.as_ref())?;
         Ok(invitation.clone())
     }
 
@@ -132,6 +136,7 @@ impl Directory {
             enterprise,
             person: session.person,
             addresses: vec![link.reference.address],
+            actor: offered.inviter,
             source: MembershipSource::Invitation,
             is_automatic: false,
             batch: BatchId::of_hour("invitation", now),
@@ -143,6 +148,7 @@ impl Directory {
         };
         let decide = |view: &View<'_>| {
             let invitation = check(enterprise, session, link, view.invitations, now)?;
+            check_inviter(enterprise, invitation, view.actor)?;
             let person = view.person.filter(|person| person.standing.is_active());
             let mut person = person.ok_or(AcceptError::Deactivated)?.clone();
             let plan = provisioning::acceptance(&person.memberships, invitation);
@@ -152,24 +158,6 @@ impl Directory {
         };
         let plan = self.amend(&matter, None, decide).await?.plan;
         Ok(Accepted { organization: offered.organization, role: offered.role, plan })
-    }
-
-    /// Statement 20: what somebody sent who may not invite any more opens nothing, whenever that is noticed.
-    async fn check_inviter(
-        &self,
-        enterprise: &Enterprise,
-        invitation: &Invitation,
-        now: Timestamp,
-    ) -> Result<(), AcceptError> {
-        let Some(inviter) = invitation.inviter else { return Ok(()) };
-        let inviter = self.person(enterprise.id, inviter, now).await?;
-        let may = inviter.is_some_and(|inviter| {
-            // Ownership comes from who has it (D5); to invite members, it is enough to have stayed.
-            let role = inviter.membership(&invitation.organization).map(|member| member.role);
-            let belongs = role.is_some_and(|role| role >= invitation.role);
-            inviter.standing.is_active() && (belongs || enterprise.owners.contains(&inviter.profile.user))
-        });
-        if may { Ok(()) } else { Err(AcceptError::InviterLeft) }
     }
 }
 
@@ -207,4 +195,22 @@ fn check<'i>(
         return Err(AcceptError::Failed(why));
     }
     Ok(invitation)
+}
+
+/// Statement 20: what somebody sent who may not invite any more opens nothing, whenever that is noticed.
+fn check_inviter(
+    enterprise: &Enterprise,
+    invitation: &Invitation,
+    inviter: Option<&Person>,
+) -> Result<(), AcceptError> {
+    if invitation.inviter.is_none() {
+        return Ok(());
+    }
+    let may = inviter.is_some_and(|inviter| {
+        // Ownership comes from who has it (D5); to invite members, it is enough to have stayed.
+        let role = inviter.membership(&invitation.organization).map(|member| member.role);
+        let belongs = role.is_some_and(|role| role >= invitation.role);
+        inviter.standing.is_active() && (belongs || enterprise.owners.contains(&inviter.profile.user))
+    });
+    if may { Ok(()) } else { Err(AcceptError::InviterLeft) }
 }

@@ -7,10 +7,10 @@ use crate::{
         AddressId, EnterpriseId, Invitation, InvitationId, InvitationReference, OrganizationId,
         OrganizationSlug, Timestamp,
     },
-    store::{Key, Op, Reply, records},
+    store::{Key, MEMBERS_PER_PAGE_MAX, Op, Reply, records},
 };
 
-/// References that are read at once.
+/// References whose invitations are read at once.
 const PAGE_REFERENCES: usize = 256;
 
 /// Which invitations of an organization.
@@ -73,11 +73,11 @@ impl Directory {
         let set = Key::OrganizationInvitations(enterprise, OrganizationId::of(enterprise, organization));
         let mut after = None;
         loop {
-            let page = self.references(set, after, PAGE_REFERENCES).await?;
+            let page = self.references(set, after, MEMBERS_PER_PAGE_MAX).await?;
             if let Some(found) = page.iter().find(|reference| reference.invitation == invitation) {
                 return Ok(Some(*found));
             }
-            if page.len() < PAGE_REFERENCES {
+            if page.len() < MEMBERS_PER_PAGE_MAX {
                 return Ok(None);
             }
             after = page.last().copied();

@@ -20,11 +20,13 @@ use crate::{
 
 mod accept;
 mod change;
+mod gone;
 mod lists;
 pub(super) mod sent;
 mod tell;
 
 pub use accept::{AcceptError, Accepted, InvitationLink};
+pub(super) use gone::fail;
 pub use lists::{InvitationPage, InvitationState};
 pub(super) use tell::invitation as tell;
 
@@ -93,7 +95,7 @@ impl InviteError {
             Self::ResentTooOften => "invitation_resent_too_often",
             Self::Contended(_) => "store_contended",
             Self::Random(_) => "no_randomness",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(error) => error.code(),
         }
     }
 }

@@ -23,7 +23,7 @@ pub(in crate::directory) struct TakenBack {
     pub expect: Vec<(Key, Revision)>,
     pub writes: Vec<Write>,
     /// With the number of the matter of whoever sent it.
-    invitations: Vec<(usize, Invitation)>,
+    pub invitations: Vec<(usize, Invitation)>,
 }
 
 impl Directory {

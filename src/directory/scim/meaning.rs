@@ -123,6 +123,7 @@ impl<'a> Bench<'a> {
             enterprise,
             person,
             addresses: distinct,
+            actor: None,
             source: MembershipSource::Scim,
             is_automatic: true,
             batch: BatchId::of_hour(Trigger::Scim.as_str(), now),

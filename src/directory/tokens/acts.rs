@@ -12,6 +12,7 @@ use crate::{
 use super::{CredentialId, Grant, NAME_CHARS_MAX, NewToken, TOKENS_MAX, TokenError, kept_until, may_come_in};
 use crate::directory::{
     Cause, Directory, Enterprise,
+    acts::Right,
     amend::{Decision, Matter, View},
     recovery::is_recovery,
 };
@@ -41,7 +42,8 @@ impl Directory {
         let expires_at = kept_until(token.expires_at);
         self.store.batch(now, vec![Op::Put { key, value, expires_at }]).await?;
         let cause = own(session, request_id);
-        let made = self.amend_tokens(enterprise, &cause, holder.person, now, |person| {
+        let whose = Whose { person: holder.person, right: Right::Own };
+        let made = self.amend_tokens(enterprise, &cause, whose, now, |person| {
             if !may_come_in(person) {
                 return Err(TokenError::Person);
             }
@@ -72,8 +74,8 @@ impl Directory {
         now: Timestamp,
     ) -> Result<(), TokenError> {
         self.check_session(enterprise, session, now)?;
-        let person = session.session.person;
-        self.amend_tokens(enterprise, &own(session, request_id), person, now, |person| {
+        let whose = Whose { person: session.session.person, right: Right::Own };
+        self.amend_tokens(enterprise, &own(session, request_id), whose, now, |person| {
             if !may_come_in(person) {
                 return Err(TokenError::Person);
             }
@@ -99,7 +101,8 @@ impl Directory {
         cause: &Cause<'_>,
         now: Timestamp,
     ) -> Result<(), TokenError> {
-        self.amend_tokens(enterprise, cause, person, now, |person| {
+        let whose = Whose::of(person, cause, Right::Organization(organization));
+        self.amend_tokens(enterprise, cause, whose, now, |person| {
             let is_it = |t: &&mut AccessToken| t.id == token && t.organizations.contains(organization);
             let found = person.tokens.iter_mut().find(is_it).ok_or(TokenError::NotFound)?;
             found.organizations.retain(|authorised| authorised != organization);
@@ -120,7 +123,8 @@ impl Directory {
         let known = self.person(enterprise.id, person, now).await?;
         let found = known.and_then(|person| person.tokens.into_iter().find(|found| found.id == token));
         let found = found.ok_or(TokenError::NotFound)?;
-        self.amend_tokens(enterprise, cause, person, now, |person| {
+        let whose = Whose::of(person, cause, Right::Enterprise);
+        self.amend_tokens(enterprise, cause, whose, now, |person| {
             let before = person.tokens.len();
             person.tokens.retain(|found| found.id != token);
             if person.tokens.len() == before { Err(TokenError::NotFound) } else { Ok(()) }
@@ -136,14 +140,16 @@ impl Directory {
         &self,
         enterprise: &Enterprise,
         cause: &Cause<'_>,
-        person: PersonId,
+        Whose { person, right }: Whose<'_>,
         now: Timestamp,
         change: impl Fn(&mut Person) -> Result<(), TokenError>,
     ) -> Result<(), TokenError> {
+        let actor = cause.actor.map(|(actor, _)| actor);
         let matter = Matter {
             enterprise,
             person,
             addresses: vec![],
+            actor,
             source: MembershipSource::Manual,
             is_automatic: false,
             batch: BatchId::of_hour("token", now),
@@ -151,6 +157,10 @@ impl Directory {
             now,
         };
         let decide = |view: &View<'_>| {
+            if !right.allows(enterprise, actor, view.actor) {
+                // Who is of another enterprise finds nothing here (V-02).
+                return Err(if view.actor.is_some() { TokenError::NotOwner } else { TokenError::NotFound });
+            }
             let mut person = view.person.cloned().ok_or(TokenError::NotFound)?;
             change(&mut person)?;
             Ok(Decision { person, plan: Plan::default() })
@@ -208,6 +218,20 @@ impl Directory {
             expires_at,
         };
         Ok((secret, token))
+    }
+}
+
+/// Whose tokens it is about, and who may act upon them.
+struct Whose<'a> {
+    person: PersonId,
+    right: Right<'a>,
+}
+
+impl<'a> Whose<'a> {
+    /// People act upon their own tokens, and upon those of others with a right to it.
+    fn of(person: PersonId, cause: &Cause<'_>, right: Right<'a>) -> Self {
+        let is_own = cause.actor.is_some_and(|(actor, _)| actor == person);
+        Self { person, right: if is_own { Right::Own } else { right } }
     }
 }
 

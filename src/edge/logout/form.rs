@@ -7,6 +7,7 @@ use super::Refused;
 use crate::{
     edge::{
         binding,
+        form_fields::form_fields,
         gate::Gate,
         transport::{self, BodyLimits, TransportFault},
     },
@@ -69,7 +70,7 @@ pub(super) fn check_relay_state(relay_state: Option<&str>) -> Result<(), Refused
 /// SAML Bindings 3.5.4: one message and at most one RelayState.
 fn read_form(body: &[u8]) -> Result<Binding, Refused> {
     let (mut asked, mut answered, mut relay_state) = (None, None, None);
-    for (name, value) in form_urlencoded::parse(body) {
+    for (name, value) in form_fields(body) {
         let (name, slot) = match name.as_ref() {
             "SAMLRequest" => ("SAMLRequest", &mut asked),
             "SAMLResponse" => ("SAMLResponse", &mut answered),

@@ -11,6 +11,7 @@ use crate::{
     access::{self, Found, Rule},
     domain::{AuthnDemand, EnterpriseSlug},
     edge::{
+        form_fields::form_fields,
         forms,
         gate::Gate,
         respond::Problem,
@@ -136,7 +137,7 @@ struct Form {
 impl Form {
     fn read(encoded: &[u8]) -> Result<Self, Problem> {
         let (mut email, mut return_to) = (None, None);
-        for (name, value) in form_urlencoded::parse(encoded) {
+        for (name, value) in form_fields(encoded) {
             let slot = match name.as_ref() {
                 "email" => &mut email,
                 "return_to" => &mut return_to,

@@ -8,6 +8,7 @@ use crate::{
     domain::{EnterpriseSlug, PendingSignIn, RequestId, SignInHandle, Timestamp, url},
     edge::{
         binding, cookies,
+        form_fields::form_fields,
         gate::{EnterpriseGate, Gate},
         respond::Problem,
         transport::{self, BodyLimits, TransportFault},
@@ -160,7 +161,7 @@ async fn read_form(gate: &Gate, request: Request<Incoming>) -> Result<Form, Refu
     }
     let body = transport::read_body(request.into_body(), limits).await?;
     let (mut response, mut relay_state) = (None, None);
-    for (name, value) in form_urlencoded::parse(&body) {
+    for (name, value) in form_fields(&body) {
         let slot = match name.as_ref() {
             "SAMLResponse" => &mut response,
             "RelayState" => &mut relay_state,

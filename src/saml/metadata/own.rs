@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::MetadataBinding;
 use crate::{
-    domain::{NameId, Timestamp},
+    domain::{NameId, Timestamp, hex},
     saml::{OwnKey, Settings, SignedElement, SigningError, instant::whole_seconds, signing::sign_document},
 };
 
@@ -44,8 +44,7 @@ pub fn own_metadata(
     let valid_until = valid_until.map(|until| whole_seconds(until).to_string());
     let content = document(settings, own, valid_until.as_deref(), None)?;
     let hash = Sha256::digest(content.as_bytes());
-    let id: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    let id = format!("_{id}");
+    let id = format!("_{}", hex(&hash[..16]));
     let document = document(settings, own, valid_until.as_deref(), Some(&id))?;
     match settings.signing_key().filter(|_| own.signed) {
         None if own.signed => Err(SigningError::Document),

@@ -6,7 +6,7 @@ use super::{
     IdpMetadata, MetadataBinding, MetadataEndpoint, MetadataError, MetadataRules, MetadataSigners, duration,
 };
 use crate::{
-    domain::{Timestamp, url::WebUrl},
+    domain::{Timestamp, hex, url::WebUrl},
     saml::{
         Connection, ConnectionError, Settings, connection,
         guard::{Guard, excused, stands},
@@ -222,8 +222,7 @@ impl Document<'_, '_> {
         let fingerprints = info.map(|info| info.map(|info| info.fingerprint_sha256));
         let spki = found.iter().map(|certificate| {
             let key = certificate.public_key().and_then(|key| key.public_key_to_der());
-            key.map(|der| sha256(&der).iter().map(|byte| format!("{byte:02x}")).collect())
-                .map_err(|_| unreadable())
+            key.map(|der| hex(&sha256(&der))).map_err(|_| unreadable())
         });
         Ok(Keys {
             fingerprints: fingerprints.collect::<Result<_, _>>()?,

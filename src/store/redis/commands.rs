@@ -3,8 +3,8 @@ use std::sync::LazyLock;
 
 use ::redis::{Cmd, Script, cmd};
 
-use super::ends::Seal;
-use crate::store::{Key, Op, Revision, Timestamp, Write, envelope};
+use super::ends::{Place, Seal};
+use crate::store::{Key, Op, Revision, Timestamp, Write, envelope, stream};
 
 /// How long a value outlives its expiry on the server, so that a server whose clock runs ahead of ours does not
 /// forget a mark that we still rely on. Reads judge the expiry by our clock.
@@ -13,16 +13,20 @@ pub(super) const EXPIRY_MARGIN_MILLIS: u64 = 60_000;
 pub(super) const CHANNEL: &str = "pc:notes";
 
 const COMMIT_TEXT: &str = concat!(include_str!("stream.lua"), include_str!("commit.lua"));
+/// Most sign-ins append and commit nothing, and mostly the guess is right: then it takes a few string operations.
+const APPEND_TEXT: &str =
+    concat!(include_str!("append.lua"), include_str!("stream.lua"), include_str!("append_late.lua"));
 const REPLACE_TEXT: &str = include_str!("replace.lua");
 const TRIM_TEXT: &str = concat!(include_str!("stream.lua"), include_str!("trim.lua"));
 
 static COMMIT: LazyLock<Script> = LazyLock::new(|| Script::new(COMMIT_TEXT));
+static APPEND: LazyLock<Script> = LazyLock::new(|| Script::new(APPEND_TEXT));
 static REPLACE: LazyLock<Script> = LazyLock::new(|| Script::new(REPLACE_TEXT));
 static TRIM: LazyLock<Script> = LazyLock::new(|| Script::new(TRIM_TEXT));
 
 /// The commands that make the server know our scripts.
-pub(super) fn load_scripts() -> [Cmd; 3] {
-    [COMMIT_TEXT, REPLACE_TEXT, TRIM_TEXT].map(|text| {
+pub(super) fn load_scripts() -> [Cmd; 4] {
+    [COMMIT_TEXT, APPEND_TEXT, REPLACE_TEXT, TRIM_TEXT].map(|text| {
         let mut command = cmd("SCRIPT");
         command.arg("LOAD").arg(text);
         command
@@ -75,8 +79,8 @@ pub(super) fn must_last(op: &Op) -> bool {
     }
 }
 
-/// `seals` stand before the values that it appends.
-pub(super) fn command(op: &Op, now: Timestamp, seals: &[Seal]) -> Cmd {
+/// What sends an append is made of a guess, as late as can be: see [`append_command`].
+pub(super) fn command(op: &Op, now: Timestamp) -> Cmd {
     let with_key = |name: &str, key: &Key| {
         let mut command = cmd(name);
         command.arg(key.text());
@@ -127,9 +131,7 @@ pub(super) fn command(op: &Op, now: Timestamp, seals: &[Seal]) -> Cmd {
             command.arg(kept_millis(*at, now));
             command
         }
-        Op::Append(key, value) => {
-            commit_command(&[], std::slice::from_ref(&Write::Append(*key, value.clone())), seals)
-        }
+        Op::Append(..) => Cmd::new(),
         Op::Trim(key, upto) => {
             let mut command = cmd("EVALSHA");
             command.arg(TRIM.get_hash()).arg(2).arg(key.text()).arg(key.head_text()).arg(*upto);
@@ -141,6 +143,22 @@ pub(super) fn command(op: &Op, now: Timestamp, seals: &[Seal]) -> Cmd {
             command
         }
     }
+}
+
+/// Appends one value. See `append.lua`.
+pub(super) fn append_command(key: &Key, value: &[u8], seal: &Seal) -> Cmd {
+    let mut command = cmd("EVALSHA");
+    command.arg(APPEND.get_hash()).arg(2).arg(key.text()).arg(key.head_text());
+    match &seal.place {
+        Some(Place { before, sequence, link }) => command
+            .arg(stream::head_begin(sequence - 1, before))
+            .arg(stream::head_begin(*sequence, link))
+            .arg(format!("{sequence}-0"))
+            .arg(&link[..]),
+        None => command.arg("").arg("").arg("").arg(""),
+    };
+    command.arg(value).arg(&seal.digest[..]);
+    command
 }
 
 /// How long the server keeps a value: what remains by our clock, and the margin.
@@ -169,8 +187,8 @@ pub(super) fn commit_command(expect: &[(Key, Revision)], writes: &[Write], seals
             Write::Insert(_, member) => command.arg("insert").arg(member.as_slice()),
             Write::Remove(_, member) => command.arg("remove").arg(member.as_slice()),
             Write::Append(_, value) => {
-                let seal = seals.next().map_or(&[][..], Vec::as_slice);
-                command.arg("append").arg([seal, &value[..]].concat())
+                let prefix = seals.next().map(Seal::prefix).unwrap_or_default();
+                command.arg("append").arg([&prefix[..], value].concat())
             }
             Write::Touch(_, at) => command.arg("touch").arg(envelope::digits(envelope::millis(*at))),
             Write::Notify(note) => command.arg("note").arg(note.encode()),

@@ -21,8 +21,33 @@ use crate::store::{
 /// that it is over; beyond this number everything is forgotten and learnt anew.
 const UNDER_WAY_MAX: usize = 1_024;
 
-/// What stands before a value: its SHA-256, the link before it, its sequence in 16 digits, its link; zeros where nothing is known.
-pub(super) type Seal = Vec<u8>;
+/// What goes along with a value.
+pub(super) struct Seal {
+    /// SHA-256 of the value.
+    pub digest: [u8; 32],
+    /// `None` where nothing is known.
+    pub place: Option<Place>,
+}
+
+/// Where an entry comes to stand if the guess is right.
+pub(super) struct Place {
+    pub before: Link,
+    pub sequence: u64,
+    pub link: Link,
+}
+
+impl Seal {
+    /// What stands before a value in `commit.lua`: its SHA-256, the link before it, its sequence in 16 digits, its link; zeros where
+    /// nothing is known.
+    pub fn prefix(&self) -> Vec<u8> {
+        match &self.place {
+            Some(Place { before, sequence, link }) => {
+                [&self.digest[..], before, format!("{sequence:016}").as_bytes(), link].concat()
+            }
+            None => [&self.digest[..], &[0; 32], &[b'0'; 16], &[0; 32]].concat(),
+        }
+    }
+}
 
 /// A guess that is on its way.
 pub(super) struct Guess {
@@ -106,12 +131,13 @@ impl Stream {
 
 /// Moves the end behind a value.
 fn seal(digest: &[u8; 32], end: &mut Option<End>) -> Seal {
-    let Some((last, before)) = *end else {
-        return [&digest[..], &[0; 32], &[b'0'; 16], &[0; 32]].concat();
-    };
-    let link = stream::link_of_digest(&before, last + 1, digest);
-    *end = Some((last + 1, link));
-    [&digest[..], &before, format!("{:016}", last + 1).as_bytes(), &link].concat()
+    let place = end.map(|(last, before)| Place {
+        before,
+        sequence: last + 1,
+        link: stream::link_of_digest(&before, last + 1, digest),
+    });
+    *end = place.as_ref().map(|place| (place.sequence, place.link));
+    Seal { digest: *digest, place }
 }
 
 #[cfg(test)]
@@ -131,12 +157,12 @@ mod tests {
         let mut moved = false;
         for seal in seals {
             let (last, before) = *end;
-            let true_link = stream::link_of_digest(&before, last + 1, seal[..32].try_into().unwrap());
-            let sequence: u64 = std::str::from_utf8(&seal[64..80]).unwrap().parse().unwrap();
-            if seal[32..64] == before && sequence == last + 1 {
-                assert_eq!(seal[80..], true_link, "a guess that would be taken is right");
-            } else {
-                moved = true;
+            let true_link = stream::link_of_digest(&before, last + 1, &seal.digest);
+            match &seal.place {
+                Some(place) if place.before == before && place.sequence == last + 1 => {
+                    assert_eq!(place.link, true_link, "a guess that would be taken is right");
+                }
+                _ => moved = true,
             }
             *end = (last + 1, true_link);
         }

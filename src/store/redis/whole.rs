@@ -12,11 +12,10 @@ use super::{
     node::{Answers, Deadline, Node},
 };
 use crate::{
-    domain::Timestamp,
+    domain::{Timestamp, hex},
     store::{
         BoxFuture, ENTRIES_PER_PAGE_MAX, Key, Kind, Store, StoreError,
         envelope::{self, Head},
-        key::hex,
         stream::{Link, digest},
         whole::{MEMBERS_PER_PIECE_MAX, Next, Piece, Visit, Whole, not_empty},
     },
@@ -24,6 +23,8 @@ use crate::{
 
 /// Keys that one SCAN is asked for.
 const KEYS_PER_SCAN: usize = 500;
+/// Values that are read in one round trip.
+const VALUES_PER_BATCH: usize = 128;
 /// Pieces that are written in one round trip, and what they may weigh together.
 const PIECES_PER_BATCH_MAX: usize = 256;
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -40,11 +41,13 @@ impl Whole for Redis {
                 let mut cursor = "0".to_owned();
                 loop {
                     let (next, keys) = self.scan(number, &cursor).await?;
-                    for text in keys {
+                    let mut new = keys;
+                    new.retain(|text| {
                         let is_ready = READY_KEYS.iter().any(|ready| text.starts_with(ready));
-                        if !is_ready && seen.insert(digest(text.as_bytes())) {
-                            self.show(&text, now, visit).await?;
-                        }
+                        !is_ready && seen.insert(digest(text.as_bytes()))
+                    });
+                    for texts in new.chunks(VALUES_PER_BATCH) {
+                        self.show(texts, now, visit).await?;
                     }
                     if next == "0" {
                         break;
@@ -109,35 +112,34 @@ impl Redis {
         Ok((text(cursor)?, answers::array(keys)?.into_iter().map(text).collect::<Result<_, _>>()?))
     }
 
-    async fn show(&self, text: &str, now: Timestamp, visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        let foreign = |why| Piece::Foreign { key: text.to_owned(), why };
-        if text == IMPORT_KEY {
-            return visit(foreign("says that an import was begun and not finished"));
-        }
-        if Key::parse_head(text).is_some() {
-            return Ok(());
-        }
-        let Some(key) = Key::parse(text) else { return visit(foreign("is no key of ours")) };
-        match key.kind() {
-            Kind::Record | Kind::Expiring | Kind::Tally => {
-                let Some(stored) = self.value(&key).await? else { return Ok(()) };
-                let value = stored.get(envelope::HEAD_BYTES..).unwrap_or_default().to_vec();
-                let tally = envelope::read_tally(&stored);
-                visit(match (key.kind(), envelope::head(&stored)) {
-                    (Kind::Tally, Ok(Head::Tally(_))) if tally.is_ok() => {
-                        let (count, latest) = tally?;
-                        Piece::Tally { key, count, latest: envelope::at(latest) }
-                    }
-                    (Kind::Record, Ok(Head::Record(revision))) => Piece::Record { key, revision, value },
-                    (Kind::Expiring, Ok(Head::Expires(at))) => {
-                        Piece::Expiring { key, expires_at: envelope::at(at), value }
-                    }
-                    _ => foreign("has a value of another kind than its key"),
-                })
+    /// Keys of one node: their values in one round trip, sets and streams one after the other.
+    async fn show(&self, texts: &[String], now: Timestamp, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        let mut values = vec![];
+        for text in texts {
+            if text == IMPORT_KEY {
+                visit(foreign(text, "says that an import was begun and not finished"))?;
+            } else if let Some(key) = Key::parse(text) {
+                match key.kind() {
+                    Kind::Record | Kind::Expiring | Kind::Tally => values.push(key),
+                    Kind::Set => self.show_set(key, now, visit).await?,
+                    Kind::Stream => self.show_stream(key, visit).await?,
+                }
+            } else if Key::parse_head(text).is_none() {
+                visit(foreign(text, "is no key of ours"))?;
             }
-            Kind::Set => self.show_set(key, now, visit).await,
-            Kind::Stream => self.show_stream(key, visit).await,
         }
+        let gets = values.iter().map(|key| {
+            let mut get = cmd("GET");
+            get.arg(key.text());
+            Step { command: get, key: Some(key.text()), must_last: false }
+        });
+        for (key, said) in values.iter().zip(self.run_all(gets.collect()).await?) {
+            match said.map_err(|error| store_error(&error))? {
+                Value::Nil => {}
+                stored => visit(value(*key, &answers::bytes(stored)?))?,
+            }
+        }
+        Ok(())
     }
 
     async fn show_set(&self, key: Key, now: Timestamp, visit: &mut Visit<'_>) -> Result<(), StoreError> {
@@ -181,20 +183,11 @@ impl Redis {
         }
     }
 
-    async fn value(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut get = cmd("GET");
-        get.arg(key.text());
-        match self.ask(key, get).await?.map_err(|error| store_error(&error))? {
-            Value::Nil => Ok(None),
-            answer => answers::bytes(answer).map(Some),
-        }
-    }
-
     /// Takes an empty store for this import, or one that the same import has begun to fill.
     async fn begin(&self, import: &str) -> Result<(), StoreError> {
         let mut get = cmd("GET");
         get.arg(IMPORT_KEY);
-        let mut said = self.write_all(vec![step(IMPORT_KEY.to_owned(), get)]).await?;
+        let mut said = self.run_all(vec![step(IMPORT_KEY.to_owned(), get)]).await?;
         match said.pop().ok_or_else(corrupt_reply)?.map_err(|error| store_error(&error))? {
             Value::Nil => {}
             begun if answers::bytes(begun.clone())? == import.as_bytes() => return Ok(()),
@@ -222,15 +215,34 @@ impl Redis {
         self.write(vec![step(IMPORT_KEY.to_owned(), set)]).await
     }
 
-    async fn write_all(&self, steps: Vec<Step>) -> Result<Answers, StoreError> {
+    async fn run_all(&self, steps: Vec<Step>) -> Result<Answers, StoreError> {
         if steps.is_empty() { Ok(vec![]) } else { self.run(steps).await }
     }
 
     async fn write(&self, steps: Vec<Step>) -> Result<(), StoreError> {
-        for answer in self.write_all(steps).await? {
+        for answer in self.run_all(steps).await? {
             answer.map_err(|error| store_error(&error))?;
         }
         Ok(())
+    }
+}
+
+fn foreign(text: &str, why: &'static str) -> Piece {
+    Piece::Foreign { key: text.to_owned(), why }
+}
+
+/// A record, or a value with an expiry.
+fn value(key: Key, stored: &[u8]) -> Piece {
+    let value = stored.get(envelope::HEAD_BYTES..).unwrap_or_default().to_vec();
+    match (key.kind(), envelope::head(stored)) {
+        (Kind::Tally, Ok(Head::Tally(count))) if let Ok((_, latest)) = envelope::read_tally(stored) => {
+            Piece::Tally { key, count, latest: envelope::at(latest) }
+        }
+        (Kind::Record, Ok(Head::Record(revision))) => Piece::Record { key, revision, value },
+        (Kind::Expiring, Ok(Head::Expires(at))) => {
+            Piece::Expiring { key, expires_at: envelope::at(at), value }
+        }
+        _ => foreign(&key.text(), "has a value of another kind than its key"),
     }
 }
 

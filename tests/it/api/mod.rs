@@ -1,7 +1,10 @@
 //! The JSON API, over HTTP, before a store that people of two enterprises lie in.
-mod client;
+mod audit;
+pub mod client;
 mod flows;
 mod foreign;
+mod often;
 mod schemathesis;
+mod secrets;
 mod strict;
 pub mod world;

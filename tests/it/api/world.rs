@@ -3,22 +3,23 @@ use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
 use portcullis::{
+    config::Overrides,
     domain::{
         EnterpriseId, EnterpriseSlug, Membership, MembershipSource, NameId, Organization, OrganizationId,
         OrganizationSlug, Person, PersonId, Profile, Role, Session, SessionId, SessionToken, Standing,
         Timestamp,
     },
-    store::{
-        BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead, Write,
-        records,
-    },
+    store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError, Write, records},
 };
 use serde_json::json;
 
 use super::client::{Client, Credential};
 use crate::{
     invitations::mail_settings,
-    support::gateway::{Backend, Setup, TestGateway},
+    support::{
+        gateway::{Backend, Setup, TestGateway},
+        layer::{Layer, in_front},
+    },
 };
 
 const GLOBEX: &str = r#"
@@ -41,50 +42,21 @@ struct Watching {
     changes: Arc<Mutex<Vec<String>>>,
 }
 
-impl Store for Watching {
+impl Layer for Watching {
+    fn inner(&self) -> &Arc<dyn Store> {
+        &self.inner
+    }
+
     fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
         // Replaced is what notes that it was used: a session, a token. That is owed to whoever they belong to.
         let changes = ops.iter().filter(|op| !matches!(op, Op::Get(_) | Op::Replace { .. }));
         self.changes.lock().unwrap().extend(changes.map(|op| format!("{op:?}")));
         self.inner.batch(now, ops)
     }
+
     fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
         self.changes.lock().unwrap().extend(change.writes.iter().map(|write| format!("{write:?}")));
         self.inner.commit(change)
-    }
-    fn members(
-        &self,
-        set: Key,
-        after: Option<Vec<u8>>,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
-        self.inner.members(set, after, limit)
-    }
-    fn page(&self, set: Key, offset: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
-        self.inner.page(set, offset, limit)
-    }
-    fn count(&self, set: Key) -> BoxFuture<'_, Result<u64, StoreError>> {
-        self.inner.count(set)
-    }
-    fn entries(
-        &self,
-        stream: Key,
-        after: u64,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
-        self.inner.entries(stream, after, limit)
-    }
-    fn stream_head(&self, stream: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>> {
-        self.inner.stream_head(stream)
-    }
-    fn notes(&self) -> Notes {
-        self.inner.notes()
-    }
-    fn is_listening(&self) -> bool {
-        self.inner.is_listening()
-    }
-    fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.inner.ready()
     }
 }
 
@@ -94,6 +66,13 @@ pub struct Someone {
     pub id: PersonId,
     pub session: SessionId,
     token: String,
+}
+
+impl Someone {
+    /// What the session's cookie holds.
+    pub fn secret(&self) -> &str {
+        &self.token
+    }
 }
 
 pub struct World {
@@ -115,18 +94,28 @@ pub struct World {
 }
 
 impl World {
+    /// As often as tests like to call.
     pub async fn new(backend: Backend) -> Self {
+        let without = |overrides: Overrides| {
+            overrides.set("limits.api_calls_per_minute", "0").set("limits.api_strangers_per_minute", "0")
+        };
+        Self::with(backend, without).await
+    }
+
+    /// `change` is the last word on the configuration.
+    pub async fn with(backend: Backend, change: impl FnOnce(Overrides) -> Overrides + 'static) -> Self {
         let changes: Arc<Mutex<Vec<String>>> = Arc::default();
         let slot: Arc<Mutex<Option<Arc<dyn Store>>>> = Arc::default();
         let (kept, seen) = (slot.clone(), changes.clone());
         let mut setup = Setup::new(backend);
         setup.tables = GLOBEX;
         // Mails are queued, and reach nobody.
-        setup.change =
-            Box::new(|overrides| mail_settings(overrides, 1).set("enterprise.example.managed", "*"));
+        setup.change = Box::new(move |overrides| {
+            change(mail_settings(overrides, 1).set("enterprise.example.managed", "*"))
+        });
         setup.wrap = Box::new(move |inner| {
             kept.lock().unwrap().replace(inner.clone());
-            Arc::new(Watching { inner, changes: seen })
+            in_front(Watching { inner, changes: seen })
         });
         let gateway = TestGateway::set_up(setup).await;
         let store = slot.lock().unwrap().take().unwrap();

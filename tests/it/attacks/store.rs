@@ -6,17 +6,27 @@ use std::sync::{
 
 use portcullis::{
     domain::Timestamp,
-    store::{BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead},
+    store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError},
 };
 
+use crate::support::layer::{Layer, in_front};
+
 pub struct Recording {
-    pub inner: Arc<dyn Store>,
-    pub log: Arc<Log>,
+    inner: Arc<dyn Store>,
+    log: Arc<Log>,
+}
+
+impl Recording {
+    pub fn before(inner: Arc<dyn Store>, log: Arc<Log>) -> Arc<dyn Store> {
+        in_front(Self { inner, log })
+    }
 }
 
 #[derive(Default)]
 pub struct Log {
     writes: AtomicUsize,
+    /// Round trips about sessions, requests and one-time marks: what nobody but a sign-in or a logout makes.
+    trips: AtomicUsize,
     /// One-time marks.
     marks: Mutex<Vec<Key>>,
     /// Until when sets were told to stay.
@@ -30,6 +40,10 @@ impl Log {
         self.writes.load(Ordering::SeqCst)
     }
 
+    pub fn trips(&self) -> usize {
+        self.trips.load(Ordering::SeqCst)
+    }
+
     pub fn set_ends(&self) -> Vec<Timestamp> {
         self.set_ends.lock().unwrap().clone()
     }
@@ -40,10 +54,37 @@ impl Log {
     }
 }
 
-impl Store for Recording {
+fn is_of_a_session(op: &Op) -> bool {
+    let (Op::Get(key)
+    | Op::Take(key)
+    | Op::PutOnce { key, .. }
+    | Op::Put { key, .. }
+    | Op::Replace { key, .. }
+    | Op::Delete(key)) = op
+    else {
+        return false;
+    };
+    matches!(
+        key,
+        Key::Session(_)
+            | Key::PendingSignIn(_)
+            | Key::UsedAssertion(_)
+            | Key::PendingLogout(_)
+            | Key::LoggedOut(_)
+    )
+}
+
+impl Layer for Recording {
+    fn inner(&self) -> &Arc<dyn Store> {
+        &self.inner
+    }
+
     fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
         let writes = ops.iter().filter(|op| !matches!(op, Op::Get(_) | Op::PutOnce { .. })).count();
         self.log.writes.fetch_add(writes, Ordering::SeqCst);
+        if ops.iter().any(is_of_a_session) {
+            self.log.trips.fetch_add(1, Ordering::SeqCst);
+        }
         let marks = ops.iter().filter_map(|op| match op {
             Op::PutOnce { key, .. } => Some(*key),
             _ => None,
@@ -76,38 +117,10 @@ impl Store for Recording {
         self.log.writes.fetch_add(change.writes.len(), Ordering::SeqCst);
         self.inner.commit(change)
     }
-    fn members(
-        &self,
-        set: Key,
-        after: Option<Vec<u8>>,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
-        self.inner.members(set, after, limit)
-    }
-    fn page(&self, set: Key, offset: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
-        self.inner.page(set, offset, limit)
-    }
-    fn count(&self, set: Key) -> BoxFuture<'_, Result<u64, StoreError>> {
-        self.inner.count(set)
-    }
-    fn entries(
-        &self,
-        stream: Key,
-        after: u64,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
-        self.inner.entries(stream, after, limit)
-    }
-    fn stream_head(&self, stream: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>> {
-        self.inner.stream_head(stream)
-    }
-    fn notes(&self) -> Notes {
-        self.inner.notes()
-    }
-    fn is_listening(&self) -> bool {
-        self.inner.is_listening()
-    }
-    fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.inner.ready()
+
+    fn look(&self, at: Option<Key>) {
+        if matches!(at, Some(Key::SubjectSessions(_))) {
+            self.log.trips.fetch_add(1, Ordering::SeqCst);
+        }
     }
 }

@@ -157,7 +157,7 @@ impl World {
         let (written, keep) = (log.clone(), kept.clone());
         setup.wrap = Box::new(move |inner| {
             *keep.lock().unwrap() = Some(inner.clone());
-            Arc::new(Recording { inner, log: written })
+            Recording::before(inner, written)
         });
         let gateway = TestGateway::set_up(setup).await;
         let world = Self { gateway, origin, store: kept, log, pages: Mutex::default() };
@@ -194,6 +194,7 @@ impl World {
     pub async fn forget_assertions(&self) {
         let store = self.store.lock().unwrap().clone().unwrap();
         store.batch(forge::now(), self.log.unmark()).await.unwrap();
+        self.gateway.running.as_ref().unwrap().directory.forget_removals();
     }
 
     /// Sends a POST and sees what it sets in motion.

@@ -11,8 +11,8 @@ use portcullis::{
     demo::browser::Browser,
     directory::{Cause, Directory, Enterprise, NewToken, TokenError},
     domain::{
-        AccessToken, ActiveSession, OrganizationSlug, Person, PersonId, Scope, SessionToken, Timestamp,
-        TokenSecret,
+        AccessToken, ActiveSession, NameId, OrganizationSlug, Person, PersonId, Profile, Scope, SessionToken,
+        Standing, Timestamp, TokenSecret,
     },
     edge::cookies::SESSION,
     store::{Commit, Committed, Key, Note, Op, Reply, Store, Write, records},
@@ -29,8 +29,10 @@ mod push;
 mod sessions;
 mod streams;
 mod tokens;
+mod uploads;
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
+const OWNER: &str = "owner@example.com";
 
 /// A gateway before an origin server that writes down what it gets.
 struct World {
@@ -69,6 +71,7 @@ impl World {
         setup.tables = ROUTES;
         setup.change = Box::new(move |overrides| {
             let routes = ["app", "public", "octo", "closed"];
+            let overrides = overrides.set("enterprise.example.owners", format!("alice@example.com,{OWNER}"));
             change(routes.iter().fold(overrides, |o, route| o.set(&format!("route.{route}.origin"), &url)))
         });
         let opened = Arc::<Mutex<Option<Arc<dyn Store>>>>::default();
@@ -80,6 +83,9 @@ impl World {
         let gateway = TestGateway::set_up(setup).await;
         let enterprise = enterprise(&gateway);
         let store = opened.lock().unwrap().take().unwrap();
+        let owner = owner(&enterprise);
+        let put = Write::Put(Key::Person(enterprise.id, owner.id), records::encode_person(&owner));
+        store.commit(Commit { expect: vec![], writes: vec![put] }).await.unwrap();
         Self { gateway, origin, enterprise, store }
     }
 
@@ -169,5 +175,30 @@ fn wanted(organizations: &[&str]) -> NewToken {
 
 /// An act of an owner.
 fn by_owner(request_id: &str) -> Cause<'_> {
-    Cause::by(Trigger::Owner, Some((PersonId::from_bytes([9; 16]), "owner@example.com")), request_id)
+    Cause::by(Trigger::Owner, Some((owner_id(), OWNER)), request_id)
+}
+
+/// Somebody who owns the enterprise and belongs to nothing.
+fn owner(enterprise: &Enterprise) -> Person {
+    let now = Timestamp::now();
+    Person {
+        id: owner_id(),
+        enterprise: enterprise.id,
+        standing: Standing::Active,
+        linked_at: Some(now),
+        issuer: String::new(),
+        name_id: NameId { value: OWNER.into(), ..NameId::default() },
+        profile: Profile { user: OWNER.into(), ..Profile::default() },
+        memberships: vec![],
+        former: vec![],
+        tokens: vec![],
+        last_groups: None,
+        decided_at: None,
+        created_at: now,
+        last_sign_in_at: now,
+    }
+}
+
+fn owner_id() -> PersonId {
+    PersonId::from_bytes([9; 16])
 }

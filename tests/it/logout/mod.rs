@@ -69,7 +69,7 @@ async fn gateway_with(
     audit::keep();
     let log = Arc::<Log>::default();
     let written = log.clone();
-    setup.wrap = Box::new(move |inner| Arc::new(Recording { inner, log: written }));
+    setup.wrap = Box::new(move |inner| Recording::before(inner, written));
     let gateway = TestGateway::set_up(setup).await;
     WRITTEN.lock().unwrap().get_or_insert_default().insert(gateway.url.clone(), log);
     gateway

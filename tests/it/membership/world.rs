@@ -15,7 +15,11 @@ use portcullis::{
 
 use crate::{
     saml::forge::{self, Spec, attribute},
-    support::{forged_idp::ForgedIdp, gateway::Backend},
+    support::{
+        forged_idp::ForgedIdp,
+        gateway::Backend,
+        layer::{Faster, overtaken},
+    },
 };
 
 /// What an assertion says about groups.
@@ -48,6 +52,8 @@ pub struct World {
     /// Let go, for a program that opens it.
     pub store: Option<Arc<dyn Store>>,
     pub enterprise: Enterprise,
+    /// What somebody else commits right before the gateway's next commit arrives.
+    pub faster: Faster,
 }
 
 /// With both switches on, which is where everything can happen.
@@ -66,17 +72,18 @@ pub fn operator() -> Actor<'static> {
 impl World {
     pub async fn new(backend: Backend, change: impl FnOnce(Overrides) -> Overrides + 'static) -> Self {
         let kept: Arc<Mutex<Option<Arc<dyn Store>>>> = Arc::default();
-        let keep = kept.clone();
-        let wrap = move |store: Arc<dyn Store>| {
-            *keep.lock().unwrap() = Some(store.clone());
-            store
+        let faster = Faster::default();
+        let (keep, overtaking) = (kept.clone(), faster.clone());
+        let wrap = move |inner: Arc<dyn Store>| {
+            *keep.lock().unwrap() = Some(inner.clone());
+            overtaken(inner, overtaking)
         };
         let idp = ForgedIdp::on(backend, change, wrap).await;
         let store = kept.lock().unwrap().take();
         let source = Source::file(&idp.gateway.config).unwrap();
         let settings = config::load(&source, &idp.gateway.overrides).unwrap().settings;
         let enterprise = settings.enterprises[0].tenant();
-        Self { idp, store, enterprise }
+        Self { idp, store, enterprise, faster }
     }
 
     pub fn directory(&self) -> &Directory {
@@ -199,7 +206,7 @@ impl World {
             .await;
     }
 
-    async fn commit(&self, commit: Commit) {
+    pub async fn commit(&self, commit: Commit) {
         let store = self.store.as_ref().unwrap();
         assert_eq!(store.commit(commit).await.unwrap(), Committed::Applied);
     }

@@ -89,7 +89,7 @@ impl World {
         let mut setup = Setup { idp_from_metadata: true, change: Box::new(first), ..Setup::new(backend) };
         let written = Arc::<store::Log>::default();
         let log_of_store = written.clone();
-        setup.wrap = Box::new(move |inner| Arc::new(Recording { inner, log: log_of_store }));
+        setup.wrap = Box::new(move |inner| Recording::before(inner, log_of_store));
         let gateway = TestGateway::set_up(setup).await;
         Self { gateway, server, log, written, _guard }
     }

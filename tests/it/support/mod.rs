@@ -4,6 +4,7 @@ pub mod certificates;
 pub mod foreign;
 pub mod forged_idp;
 pub mod gateway;
+pub mod layer;
 pub mod mail_server;
 pub mod ports;
 pub mod process;

@@ -78,6 +78,12 @@ impl Process {
         signal("-HUP", &self.child.id().to_string());
     }
 
+    /// Ends it and its children at once, as a crash does, and waits until it is gone.
+    pub fn kill(&mut self) {
+        signal("-KILL", &format!("-{}", self.child.id()));
+        self.child.wait().expect("the child's end");
+    }
+
     fn spawn(name: &str, port: u16, mut command: Command) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the log");
         let log = File::create(folder.path().join("log")).expect("a log file");

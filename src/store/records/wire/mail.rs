@@ -7,8 +7,8 @@ use super::{
     time,
 };
 use crate::{
-    domain::{self, InvitationReference, InvitationSecret, MailId, MailSubject},
-    store::{StoreError, key::hex},
+    domain::{self, InvitationReference, InvitationSecret, MailId, MailSubject, hex},
+    store::StoreError,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -116,7 +116,7 @@ impl From<&domain::RecoveryCodes> for RecoveryCodes {
             v: V,
             person: codes.person.to_string(),
             generated: millis(codes.generated_at),
-            hashes: codes.hashes.iter().map(hex).collect(),
+            hashes: codes.hashes.iter().map(|hash| hex(hash)).collect(),
             used: codes.used,
         }
     }

@@ -7,9 +7,10 @@ use super::{Name, Shown, V, V1, V2, corrupt, enterprise, millis, time};
 use crate::{
     domain::{
         self, AddressId, BatchId, EnterpriseId, InvitationId, InvitationSource, MembershipSource,
-        OrganizationId, OrganizationSlug, PersonId, PinReason, Role, Scope, Standing, TokenId, parse_hex,
+        OrganizationId, OrganizationSlug, PersonId, PinReason, Role, Scope, Standing, TokenId, hex,
+        parse_hex,
     },
-    store::{StoreError, key::hex},
+    store::StoreError,
 };
 
 #[derive(Serialize, Deserialize)]
