@@ -44,6 +44,7 @@ mod store;
 mod store_alike;
 mod store_cluster;
 mod store_embedded;
+mod store_numbered;
 mod store_redis;
 mod store_sealed;
 mod store_sentinel;
