@@ -4,12 +4,13 @@
 //! said that the commit applied; the second is the binary in a process of its own. One person's session is used there without
 //! pause, so that it is always cached, while the person signs in at the first gateway with the group and without. Then the same
 //! with the push channel cut, where the age of what is cached is the only bound. References in the same run: a bare PUBLISH to
-//! a subscriber of the same Redis, and a request that the second gateway lets through.
+//! a subscriber of the same Redis, and a request that the second gateway lets through. `REVOCATION_PUSHED` and `REVOCATION_CUT`
+//! change how many removals there are.
 #[path = "../tests/it/support/layer.rs"]
 mod layer;
 
 use std::{
-    fs,
+    env, fs,
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
@@ -333,6 +334,10 @@ fn report(what: &str, millis: &[f64]) -> (f64, f64) {
     (median, p99)
 }
 
+fn number(name: &str, default: usize) -> usize {
+    env::var(name).map_or(default, |count| count.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
 fn verdict(is_met: bool) -> &'static str {
     if is_met { "met" } else { "MISSED" }
 }
@@ -344,7 +349,8 @@ async fn main() {
     println!("load before: {}", load.trim());
     let (publish, _) = report("reference: PUBLISH to a subscriber", &world.publishes());
     let (request, _) = report("reference: a request let through", &world.requests().await);
-    let (median, p99) = report("removal to refusal, pushed", &world.removals(PUSHED).await);
+    let (median, p99) =
+        report("removal to refusal, pushed", &world.removals(number("REVOCATION_PUSHED", PUSHED)).await);
     println!(
         "  {:.1} times a PUBLISH, {:.1} times a request; under {MEDIAN_MILLIS_MAX} and {P99_MILLIS_MAX} ms: {}",
         median / publish,
@@ -352,7 +358,7 @@ async fn main() {
         verdict(median < MEDIAN_MILLIS_MAX && p99 < P99_MILLIS_MAX)
     );
     world.cut();
-    let cut = world.removals(CUT).await;
+    let cut = world.removals(number("REVOCATION_CUT", CUT)).await;
     report("removal to refusal, push channel cut", &cut);
     println!("  under {CUT_MILLIS_MAX} ms at the most: {}", verdict(quantile(&cut, 1.0) < CUT_MILLIS_MAX));
     world.first.shutdown().await;

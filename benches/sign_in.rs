@@ -2,9 +2,9 @@
 //!
 //! `cargo bench --bench sign_in`. The gateway is the release binary in a process of its own, Redis a real server. Requests
 //! are opened and responses signed before the clock runs, so only the POSTs to the ACS are measured. The reference is the
-//! verification alone, of responses from the same IdP, as thread CPU in this process.
+//! verification alone, of responses from the same IdP, as thread CPU in this process. `SIGN_INS` changes how many there are.
 use std::{
-    fs,
+    env, fs,
     net::SocketAddr,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -23,6 +23,8 @@ use tokio::{
 
 const SIGN_INS: usize = 4_000;
 const CONNECTIONS: usize = 8;
+/// Responses that the verification alone is measured with.
+const VERIFICATIONS_MAX: usize = 500;
 /// Opened before the clock runs, at once.
 const PREPARING: usize = 8;
 /// Kernel clock ticks a second, as /proc counts CPU time on Linux.
@@ -185,7 +187,9 @@ async fn main() {
     let world = start().await;
     let public = world.public;
     let (mut requests, mut forms) = (Vec::new(), Vec::new());
-    while requests.len() < SIGN_INS {
+    let sign_ins =
+        env::var("SIGN_INS").map_or(SIGN_INS, |count| count.parse().expect("SIGN_INS is a number"));
+    while requests.len() < sign_ins {
         let batch: Vec<_> = (0..PREPARING).map(|_| tokio::spawn(prepare(public))).collect();
         for prepared in batch {
             let (request, form) = prepared.await.expect("a prepared sign-in");
@@ -193,7 +197,7 @@ async fn main() {
             forms.push(form);
         }
     }
-    let reference = verification_nanos(&world, &forms[..500]) / 1e6;
+    let reference = verification_nanos(&world, &forms[..VERIFICATIONS_MAX.min(forms.len())]) / 1e6;
     let count = requests.len();
     let (gateway_pid, redis_pid) = (world.gateway.0.id(), world.redis.0.id());
     let (gateway_before, redis_before) = (cpu_seconds(gateway_pid), cpu_seconds(redis_pid));

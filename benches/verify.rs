@@ -2,7 +2,7 @@
 //! message, one pass of the tokenizer over it. For an encrypted assertion the floor has one RSA-2048 decryption and the AES
 //! over the assertion on top.
 //!
-//! `cargo bench --bench verify`. Ours and the floor run in many alternating rounds and the median of each counts, so that
+//! `cargo bench --bench verify`; `VERIFY_ROUNDS` changes the number of rounds. Ours and the floor run in many alternating rounds and the median of each counts, so that
 //! another process's noise does not. Both use the gateway's allocator, and the floor keeps its verification context as ours
 //! does. The tokenizer's pass reads events to the end and the attributes of each tag, since
 //! quick-xml finds those only when asked, and does nothing with them.
@@ -13,7 +13,7 @@ mod forge;
 #[allow(dead_code, reason = "the tests use the rest")]
 mod seal;
 
-use std::{fs, hint::black_box};
+use std::{env, fs, hint::black_box};
 
 use forge::{Sign, Spec};
 use openssl::{
@@ -127,7 +127,9 @@ fn measure(name: &str, xml: &[u8], plain: &[u8], open: impl Fn()) {
     forge::judge(&connection, xml).expect("accepted");
     let runs = (BYTES_PER_ROUND / xml.len()).max(1);
     let (mut ours, mut floor) = (vec![], vec![]);
-    for _ in 0..ROUNDS {
+    let rounds =
+        env::var("VERIFY_ROUNDS").map_or(ROUNDS, |count| count.parse().expect("VERIFY_ROUNDS is a number"));
+    for _ in 0..rounds {
         ours.push(cpu_ns(runs, || {
             black_box(forge::judge(&connection, black_box(xml)).is_ok());
         }));

@@ -11,6 +11,7 @@ pub mod domain;
 pub mod access;
 pub mod provisioning;
 pub mod saml;
+pub mod scim;
 
 /// A second verifier, asked about what `saml` accepted.
 pub mod second_opinion;

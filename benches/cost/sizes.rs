@@ -46,9 +46,9 @@ pub async fn report(store: Store, idp: &IdpPlace, count: usize) {
 
 /// Bytes of the store: Redis' memory, or the file without what is free in it.
 async fn weigh(place: &Place) -> f64 {
+    // Makes an empty file, and the server know our scripts, before the first thing is weighed.
+    drop(place.open().await);
     if place.store == Store::Embedded {
-        // Makes the file, so that an empty one is weighed too.
-        drop(place.open().await);
         let mut database = Database::open(place.file()).expect("the embedded store's file");
         database.compact().expect("the file is compacted");
     }

@@ -9,6 +9,9 @@
 pub mod domain;
 #[path = "../../src/saml/mod.rs"]
 pub mod saml;
+#[allow(unused_imports)]
+#[path = "../../src/scim/mod.rs"]
+pub mod scim;
 
 pub mod canonical;
 pub mod decrypt;
@@ -17,4 +20,7 @@ pub mod metadata;
 pub mod parse;
 pub mod redirect;
 pub mod responses;
+pub mod scim_filter;
+pub mod scim_patch;
+pub mod scim_resource;
 pub mod verify;

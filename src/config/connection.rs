@@ -1,10 +1,10 @@
 //! The SAML connection of an enterprise: the IdP, our keys, and the URLs that the IdP knows us by.
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use super::{
     EnterpriseSettings, attributes, certificate, encryption,
     enterprise::Draft,
-    idp_url, metadata, own_key,
+    idp_url, metadata, own_host, own_key,
     reader::Reader,
     request,
     route::Routes,
@@ -133,7 +133,9 @@ pub fn set_endpoints(reader: &mut Reader, ground: &Ground, drafts: &mut [Draft],
         let base = format!("{}://{}{home}", ground.scheme(), ground.authority());
         let path = format!("enterprise.{}.saml", draft.table);
         draft.settings.saml.entity_id = entity_id(reader, &path, format!("{base}/metadata"));
-        let hosts = routes.hosts(slug);
+        let own = own_host::read(reader, ground);
+        let hosts: BTreeSet<String> = routes.hosts(slug).into_iter().chain(own).collect();
+        let hosts: Vec<String> = hosts.into_iter().collect();
         draft.settings.acs_urls = acs_urls(reader, ground, &path, format!("{base}/acs"), &hosts);
         let first = draft.settings.acs_urls.first().map_or(base.as_str(), String::as_str);
         draft.settings.slo_url = format!("{}{home}/slo", url::origin(first));

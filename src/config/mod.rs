@@ -30,6 +30,7 @@ mod idp_url;
 mod mail;
 mod metadata;
 mod overrides;
+mod own_host;
 mod own_key;
 mod pages;
 mod reader;
@@ -204,6 +205,7 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
     let known: Vec<EnterpriseSlug> = drafts.iter().map(|draft| draft.settings.slug.clone()).collect();
     let webhooks = webhook::read(reader_ref, &ground, &source.folder, &known);
     let routes = route::read(reader_ref, &ground, &edge, &drafts);
+    own_host::check(reader_ref, &edge, &routes);
     connection::set_endpoints(reader_ref, &ground, &mut drafts, &routes);
     route::check_endpoints(reader_ref, &routes, &drafts);
 

@@ -32,6 +32,11 @@ impl Routes {
         hosts
     }
 
+    /// All of them, with the places of their tables.
+    pub fn placed(&self) -> impl Iterator<Item = (&Route, &Place)> {
+        self.routes.iter().zip(&self.places)
+    }
+
     /// The hosts of all routes.
     pub fn all_hosts(&self) -> Vec<String> {
         self.routes.iter().map(|route| route.host.clone()).collect()

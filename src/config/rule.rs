@@ -98,7 +98,8 @@ fn known<'d>(
     found
 }
 
-/// Where several enterprises may pass, a name stands for each one's organization of that name.
+/// Where several enterprises may pass, a name stands for each one's organization of that name. One that the configuration does
+/// not list may be created at any time; until then nobody belongs to it.
 fn demanded_organizations(reader: &mut Reader, path: &str, chosen: &[&Draft]) -> Vec<OrganizationSlug> {
     let path = format!("{path}.organizations");
     let texts: Vec<Placed<String>> = reader.texts(&path).unwrap_or_default();
@@ -106,7 +107,10 @@ fn demanded_organizations(reader: &mut Reader, path: &str, chosen: &[&Draft]) ->
     let found = enterprise::slugs(reader, &path, texts);
     let exists = |slug: &OrganizationSlug| chosen.iter().any(|d| d.settings.organizations.contains(slug));
     for slug in found.iter().filter(|slug| !exists(slug)) {
-        enterprise::unknown_organization(reader, &place, &path, slug.as_str());
+        let why = format!(
+            "{slug:?} is not listed: nobody passes by it until it is created, with its name spelt so"
+        );
+        reader.warn(&place, &path, why, "list it in the enterprise's organizations, or mend the name");
     }
     found
 }

@@ -54,6 +54,7 @@ pub const KEYS: &[Key] = &[
     key("session.lifetime", Kind::Duration(60, 90 * DAY_SECONDS)),
     key("tokens.session_age_max", Kind::Duration(60, DAY_SECONDS)),
     key("tokens.lifetime_max", Kind::Duration(HOUR_SECONDS, 365 * DAY_SECONDS)),
+    key("api.own_host", Kind::Switch),
     key("store.kind", Kind::Choice(&["embedded", "redis"])),
     key("store.path", Kind::Text),
     key("store.url", Kind::Text),

@@ -6,7 +6,7 @@ use crate::{admin, api, directory, edge, proxy, telemetry};
 use super::{
     Mode,
     fault::Place,
-    pages,
+    own_host, pages,
     reader::Reader,
     url::{Authority, WebUrl},
 };
@@ -134,6 +134,7 @@ pub fn edge(reader: &mut Reader, ground: &Ground, folder: &Path) -> edge::Settin
             strangers_per_minute: seconds(reader.integer("limits.api_strangers_per_minute", API_STRANGERS)),
         },
         pages: pages::read(reader, folder),
+        own_host: own_host::read(reader, ground),
     }
 }
 

@@ -179,9 +179,42 @@ enterprise = "octo-corp"
     assert_eq!(settings.enterprises[1].saml.entity_id, format!("http://localhost:8080/{path}/metadata"));
 }
 
+/// the gateway's own host takes sign-ins of every enterprise, whatever hosts the routes have.
+#[test]
+fn a_01_a_host_of_our_own_is_one_where_people_sign_in() {
+    let file = fs::read_to_string(root().join("fixtures/config/own-host.toml")).unwrap();
+    let fine = file.split("[route.reports]").next().unwrap();
+    let folder = root().join("fixtures/config");
+    let read = |text: &str| load(&Source::text("own-host.toml", text, &folder), &Overrides::default());
+    let settings = read(fine).unwrap().settings;
+    assert_eq!(settings.edge.own_host.as_deref(), Some("gate.example.com"));
+    let urls = ["https://gate.example.com/saml/acs", "https://app.example.com/saml/acs"];
+    assert_eq!(settings.enterprises[0].acs_urls, urls);
+    // Also where the enterprise's ACS is on another host.
+    let elsewhere = fine.replace("sso_url", "acs_url = \"https://app.example.com/saml/acs\"\nsso_url");
+    assert_eq!(read(&elsewhere).unwrap().settings.enterprises[0].acs_urls, [urls[1], urls[0]]);
+    assert_eq!(read(&fine.replace("own_host = true", "")).unwrap().settings.edge.own_host, None);
+}
+
+/// V-24, V-25: what a tenant goes by is its own: domain, IdP, name, entity ID and ACS. The cases are in `fixtures/config`.
+#[test]
+fn v_24_v_25_no_two_enterprises_share_what_people_are_told_apart_by() {
+    let fixture = |name: &str| fs::read_to_string(root().join("fixtures/config").join(name)).unwrap();
+    let (shared, domains) = (fixture("shared-between-enterprises.txt"), fixture("requests.txt"));
+    for fault in [
+        "is the IdP of the enterprise example too",
+        "has the same entity ID",
+        "has the same ACS URL",
+        "is there twice",
+    ] {
+        assert!(shared.contains(fault), "{fault}");
+    }
+    assert!(domains.contains("is a domain of the enterprise example too"));
+}
+
 /// `fixtures/config`: each `NAME.toml` yields exactly the lines of `NAME.txt`.
 #[test]
-fn broken_configurations_yield_exactly_their_faults() {
+fn a_03_broken_configurations_yield_exactly_their_faults() {
     let folder = root().join("fixtures/config");
     let write = std::env::var_os("WRITE_FIXTURES").is_some();
     let mut seen = 0;

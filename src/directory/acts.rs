@@ -261,7 +261,7 @@ impl<'a> Act<'a> {
         Matter {
             enterprise: self.enterprise,
             person: self.person,
-            address: None,
+            addresses: vec![],
             actor: self.actor.id(),
             source,
             is_automatic: false,
@@ -279,7 +279,8 @@ impl<'a> Act<'a> {
         address: Option<AddressId>,
     ) -> Matter<'a> {
         let matter = self.matter(MembershipSource::Manual, rule);
-        Matter { address, cause: Cause { act: Some(event), ..matter.cause }, ..matter }
+        let cause = Cause { act: Some(event), ..matter.cause };
+        Matter { addresses: address.into_iter().collect(), cause, ..matter }
     }
 }
 

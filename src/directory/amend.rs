@@ -1,25 +1,27 @@
 //! The one path on which memberships change: load, decide, apply, commit by revision, tell.
 //!
 //! A sign-in, an owner's act, an accepted invitation and a SCIM call differ in what they decide and in what they say of it;
-//! everything else happens here.
-use std::collections::BTreeMap;
+//! everything else happens here. What concerns several people is decided for one after the other on the same records of
+//! organizations and addresses, and carried out in one commit (`commit`).
+mod commit;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     domain::{
-        AddressId, BatchId, Invitation, Invitee, MembershipSource, Organization, OrganizationId,
-        OrganizationSlug, Person, PersonId, Role, Timestamp,
+        AddressId, BatchId, EnterpriseId, Invitation, MembershipSource, Organization, OrganizationSlug,
+        Person, PersonId, Timestamp,
     },
     provisioning::{self, Act, Change, Plan},
-    store::{Commit, Committed, Key, Note, Op, Reply, Revision, StoreError, Versioned, Write, records},
+    store::{Committed, Key, Op, Reply, Revision, StoreError, Versioned, Write},
     telemetry::AuditLine,
 };
 
-use super::{
-    Cause, Directory, Enterprise, audit, batches::batch_key, invitations::sent, outbox, unexpected_reply,
-};
+use super::{Cause, Directory, Enterprise, audit, unexpected_reply};
+use commit::{Invitees, Organizations, Records};
 
 /// Attempts at one commit; each failed one means that somebody else's succeeded.
-const COMMIT_ATTEMPTS_MAX: usize = 16;
+pub(super) const COMMIT_ATTEMPTS_MAX: usize = 16;
 /// Rounds in which a decision may ask for further organizations' records.
 const LOAD_ROUNDS_MAX: usize = 4;
 
@@ -33,7 +35,7 @@ pub(super) struct Matter<'a> {
     pub enterprise: &'a Enterprise,
     pub person: PersonId,
     /// Whose invitations the change may touch.
-    pub address: Option<AddressId>,
+    pub addresses: Vec<AddressId>,
     /// On whose right it rests, where it rests on somebody's: looked at with the rest, and still the same when all is committed.
     pub actor: Option<PersonId>,
     pub source: MembershipSource,
@@ -47,11 +49,11 @@ pub(super) struct Matter<'a> {
 pub(super) struct View<'a> {
     /// `None`: not known yet.
     pub person: Option<&'a Person>,
-    /// To the matter's address.
+    /// To the matter's addresses.
     pub invitations: &'a [Invitation],
-    /// Of the matter's actor.
+    /// Of the matter's actor, as it was read.
     pub actor: Option<&'a Person>,
-    /// Empty in the first round; then those that the plan needs.
+    /// Empty in the first round; then those that the plans need, with what the plans before this one make of them.
     pub organizations: &'a BTreeMap<OrganizationSlug, Organization>,
 }
 
@@ -71,9 +73,33 @@ pub(super) struct Amended {
 /// The records as they were read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Loaded {
-    pub person: Option<Versioned>,
-    pub invitee: Option<Versioned>,
-    pub actor: Option<Versioned>,
+    people: Vec<Option<Versioned>>,
+    invitees: BTreeMap<AddressId, Option<Versioned>>,
+    /// Those whom no matter concerns.
+    actors: BTreeMap<PersonId, Option<Versioned>>,
+}
+
+/// What goes into the same commit: of records that no plan knows.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    pub expect: Vec<(Key, Revision)>,
+    pub writes: Vec<Write>,
+    pub told: Vec<AuditLine>,
+}
+
+/// A decision, carried out on copies.
+struct Settled {
+    person: Person,
+    plan: Plan,
+    /// Of a dry run: told, and not carried out.
+    recorded: Plan,
+}
+
+/// Everything that one commit is made of.
+struct Draft {
+    settled: Vec<Settled>,
+    invitees: Invitees,
+    organizations: Organizations,
 }
 
 impl Matter<'_> {
@@ -81,37 +107,55 @@ impl Matter<'_> {
         Key::Person(self.enterprise.id, self.person)
     }
 
-    fn invitee_key(&self) -> Option<Key> {
-        self.address.map(|address| Key::Invitee(self.enterprise.id, address))
-    }
-
-    /// Who acts upon themselves is read once.
-    fn actor_key(&self) -> Option<Key> {
-        let other = self.actor.filter(|actor| *actor != self.person);
-        other.map(|actor| Key::Person(self.enterprise.id, actor))
+    fn act(&self) -> Act {
+        Act { source: self.source, batch: self.batch.clone(), is_automatic: self.is_automatic, now: self.now }
     }
 
     /// What [`Matter::loaded`] reads the replies of.
     pub(super) fn gets(&self) -> Vec<Op> {
-        [Some(self.person_key()), self.invitee_key(), self.actor_key()]
-            .into_iter()
-            .flatten()
-            .map(Op::Get)
-            .collect()
+        gets(std::slice::from_ref(self))
     }
 
     /// From the replies to [`Matter::gets`], in their order.
     pub(super) fn loaded(&self, replies: Vec<Reply>) -> Result<Loaded, StoreError> {
-        let mut replies = replies.into_iter();
-        let mut next = || match replies.next() {
-            Some(Reply::Value(stored)) => Ok(stored),
-            _ => Err(unexpected_reply()),
-        };
-        let person = next()?;
-        let invitee = if self.address.is_some() { next()? } else { None };
-        let actor = if self.actor_key().is_some() { next()? } else { None };
-        Ok(Loaded { person, invitee, actor })
+        loaded(std::slice::from_ref(self), replies)
     }
+}
+
+/// The people's records in the order of the matters, then those of the addresses and of who acts, each once.
+pub(super) fn gets(matters: &[Matter<'_>]) -> Vec<Op> {
+    let people = matters.iter().map(Matter::person_key);
+    let invitees = addresses(matters).into_iter().map(|(e, address)| Key::Invitee(e, address));
+    let actors = actors(matters).into_iter().map(|(e, actor)| Key::Person(e, actor));
+    people.chain(invitees).chain(actors).map(Op::Get).collect()
+}
+
+/// From the replies to [`gets`], in their order.
+pub(super) fn loaded(matters: &[Matter<'_>], replies: Vec<Reply>) -> Result<Loaded, StoreError> {
+    let mut values = replies.into_iter().map(|reply| match reply {
+        Reply::Value(stored) => Ok(stored),
+        _ => Err(unexpected_reply()),
+    });
+    let mut next = || values.next().ok_or_else(unexpected_reply)?;
+    let people = matters.iter().map(|_| next()).collect::<Result<_, _>>()?;
+    let invitees = addresses(matters).into_iter().map(|(_, address)| Ok((address, next()?)));
+    let invitees = invitees.collect::<Result<_, StoreError>>()?;
+    let actors = actors(matters).into_iter().map(|(_, actor)| Ok((actor, next()?)));
+    Ok(Loaded { people, invitees, actors: actors.collect::<Result<_, StoreError>>()? })
+}
+
+fn addresses(matters: &[Matter<'_>]) -> BTreeSet<(EnterpriseId, AddressId)> {
+    let of = |matter: &Matter<'_>| {
+        let enterprise = matter.enterprise.id;
+        matter.addresses.clone().into_iter().map(move |address| (enterprise, address))
+    };
+    matters.iter().flat_map(of).collect()
+}
+
+/// Who acts upon themselves is read once.
+fn actors(matters: &[Matter<'_>]) -> BTreeSet<(EnterpriseId, PersonId)> {
+    let others = matters.iter().filter_map(|matter| Some((matter.enterprise.id, matter.actor?)));
+    others.filter(|(_, actor)| matters.iter().all(|matter| matter.person != *actor)).collect()
 }
 
 impl Directory {
@@ -126,95 +170,133 @@ impl Directory {
     where
         E: From<StoreError> + From<Contended>,
     {
-        let mut loaded = match loaded {
-            Some(loaded) => loaded,
-            None => self.load(matter).await?,
-        };
+        let matters = std::slice::from_ref(matter);
+        let mut known = loaded;
         for _ in 0..COMMIT_ATTEMPTS_MAX {
-            let records = Records::read(matter, &loaded)?;
-            let (mut decision, mut organizations) = self.decide(matter, &records, &decide).await?;
-            let mut recorded = Plan::default();
-            if matter.cause.is_dry_run {
-                recorded = std::mem::take(&mut decision.plan);
-                organizations = Organizations::default();
+            let loaded = match known.take() {
+                Some(loaded) => loaded,
+                None => self.load_all(matters).await?,
+            };
+            let decide = |_, view: &View<'_>| decide(view);
+            let amended = self.attempt(matters, &loaded, &decide, |_| Ok(Beside::default())).await?;
+            if let Some(amended) = amended.and_then(|mut all| all.pop()) {
+                return Ok(amended);
             }
-            if decision.plan.is_empty() && records.person.as_ref() == Some(&decision.person) {
-                let told = audit::plan(matter, &recorded, &decision.person);
-                if !told.is_empty() {
-                    self.store.batch(matter.now, audit::append(matter.enterprise, &told)).await?;
-                    told.iter().for_each(AuditLine::log);
-                }
-                return Ok(Amended { person: decision.person, plan: decision.plan });
-            }
-            let taken = self.taken_back(matter, &decision.plan, &decision.person).await?;
-            if decision.plan.changes.iter().any(|change| matches!(change, Change::Leave { .. })) {
-                self.list_in_batch(batch_key(matter.enterprise, &matter.batch), matter.person, matter.now)
-                    .await?;
-            }
-            let (mut commit, person) = commit(matter, &records, &decision, organizations);
-            let mut told = audit::changes(matter, &decision.plan, records.person.as_ref(), &person);
-            told.extend(audit::plan(matter, &recorded, &person));
-            told.extend(audit::tokens(matter, records.person.as_ref(), &person));
-            told.extend(sent::told(matter, &taken));
-            commit.expect.extend(taken.expect);
-            commit.writes.extend(taken.writes);
-            let notices = self.notices(matter, &decision.plan, &person);
-            let has_notices = !notices.is_empty();
-            commit.writes.extend(notices);
-            commit.writes.extend(audit::appends(matter.enterprise, &told));
-            commit.writes.push(Write::Notify(Note::Person(matter.enterprise.id, matter.person)));
-            if self.store.commit(commit).await.map_err(E::from)? == Committed::Applied {
-                self.forget_person(matter.person);
-                self.removals.note_person(matter, records.person.as_ref(), &person);
-                told.iter().for_each(AuditLine::log);
-                if has_notices {
-                    self.wake_outbox();
-                }
-                for change in &decision.plan.changes {
-                    self.metrics.provisioning_change(matter.cause.trigger, change.kind());
-                }
-                self.count_holds(matter.enterprise, records.person.as_ref(), &person);
-                return Ok(Amended { person, plan: decision.plan });
-            }
-            loaded = self.load(matter).await?;
         }
         Err(Contended.into())
     }
 
-    async fn load(&self, matter: &Matter<'_>) -> Result<Loaded, StoreError> {
-        matter.loaded(self.store.batch(matter.now, matter.gets()).await?)
+    /// One attempt for several people of one enterprise, each once. `decide` gets the number of the matter; `beside` says what
+    /// else the commit is made of, once everything is decided. `None` if anybody was faster: load again, decide again.
+    pub(super) async fn attempt<E>(
+        &self,
+        matters: &[Matter<'_>],
+        loaded: &Loaded,
+        decide: &impl Fn(usize, &View<'_>) -> Result<Decision, E>,
+        beside: impl FnOnce(&[&Plan]) -> Result<Beside, E>,
+    ) -> Result<Option<Vec<Amended>>, E>
+    where
+        E: From<StoreError> + From<Contended>,
+    {
+        let records = Records::read(matters, loaded)?;
+        let draft = self.decide_all(matters, &records, decide).await?;
+        let plans: Vec<&Plan> = draft.settled.iter().map(|settled| &settled.plan).collect();
+        let beside = beside(&plans)?;
+        let Some(first) = matters.first() else { return Ok(Some(vec![])) };
+        let is_idle = beside.writes.is_empty() && beside.told.is_empty();
+        if is_idle
+            && records.people.iter().zip(&draft.settled).all(|(before, settled)| settled.is_idle(before))
+        {
+            let told = recorded(matters, &draft);
+            if !told.is_empty() {
+                self.store.batch(first.now, audit::append(first.enterprise, &told)).await?;
+                told.iter().for_each(AuditLine::log);
+            }
+            return Ok(Some(draft.amended()));
+        }
+        let taken = self.taken_back(matters, &draft.plans_and_people()).await?;
+        let withdrawn = taken.invitations.clone();
+        self.list_batches(first.enterprise, leaving(matters, &draft), first.now).await?;
+        let (commit, told, has_notices) = self.commit_of(matters, &records, &draft, taken, beside);
+        if self.store.commit(commit).await.map_err(E::from)? == Committed::Conflict {
+            return Ok(None);
+        }
+        told.iter().for_each(AuditLine::log);
+        if has_notices || draft.invites() {
+            self.wake_outbox();
+        }
+        self.follow_up(matters, &draft, &records, &withdrawn).await;
+        Ok(Some(draft.amended()))
     }
 
-    /// Asks until the plan needs no record that it has not seen.
-    async fn decide<E>(
+    /// What this process remembers and counts of a change that is made, and what may also be done later, or by another gateway.
+    async fn follow_up(
         &self,
-        matter: &Matter<'_>,
+        matters: &[Matter<'_>],
+        draft: &Draft,
         records: &Records,
-        decide: &impl Fn(&View<'_>) -> Result<Decision, E>,
-    ) -> Result<(Decision, Organizations), E>
+        withdrawn: &[(usize, Invitation)],
+    ) {
+        for ((matter, settled), before) in matters.iter().zip(&draft.settled).zip(&records.people) {
+            let before = before.as_ref().map(|(person, _)| person);
+            self.forget_person(matter.person);
+            self.removals.note_person(matter, before, &settled.person);
+            let own = records.invitees.of(&matter.addresses);
+            for gone in own.iter().filter(|invitation| settled.cancels(invitation)) {
+                self.removals.note_cancelled(matter.enterprise, gone, &matter.cause, matter.now);
+            }
+            for change in &settled.plan.changes {
+                self.metrics.provisioning_change(matter.cause.trigger, change.kind());
+            }
+            self.count_holds(matter.enterprise, before, &settled.person);
+        }
+        let Some(first) = matters.first() else { return };
+        for (_, gone) in withdrawn {
+            self.removals.note_cancelled(first.enterprise, gone, &first.cause, first.now);
+        }
+    }
+
+    /// The records that the matters are decided by.
+    pub(super) async fn load_all(&self, matters: &[Matter<'_>]) -> Result<Loaded, StoreError> {
+        let Some(first) = matters.first() else { return Ok(Loaded::default()) };
+        loaded(matters, self.get_all(first.now, gets(matters)).await?)
+    }
+
+    /// Asks until the plans need no record that they have not seen.
+    async fn decide_all<E>(
+        &self,
+        matters: &[Matter<'_>],
+        records: &Records,
+        decide: &impl Fn(usize, &View<'_>) -> Result<Decision, E>,
+    ) -> Result<Draft, E>
     where
         E: From<StoreError> + From<Contended>,
     {
         let mut organizations = Organizations::default();
         for _ in 0..LOAD_ROUNDS_MAX {
-            let view = View {
-                person: records.person.as_ref(),
-                invitations: &records.invitee.invitations,
-                actor: records.actor(matter),
-                organizations: &organizations.before,
-            };
-            let decision = decide(&view)?;
-            let needed = provisioning::needs_records(&decision.plan);
-            let missing: Vec<OrganizationSlug> = needed
-                .into_iter()
-                .filter(|slug| !organizations.before.contains_key(*slug))
-                .cloned()
-                .collect();
-            if missing.is_empty() {
-                return Ok((decision, organizations));
+            organizations.after.clone_from(&organizations.before);
+            let mut invitees = records.invitees.clone();
+            let (mut settled, mut missing) = (Vec::with_capacity(matters.len()), BTreeSet::new());
+            for (number, (matter, person)) in matters.iter().zip(&records.people).enumerate() {
+                let invitations = invitees.of(&matter.addresses);
+                let view = View {
+                    person: person.as_ref().map(|(person, _)| person),
+                    invitations: &invitations,
+                    actor: matter.actor.and_then(|actor| records.actor(matters, actor)),
+                    organizations: &organizations.after,
+                };
+                let decision = decide(number, &view)?;
+                let needed = provisioning::needs_records(&decision.plan).into_iter();
+                missing.extend(needed.filter(|slug| !organizations.before.contains_key(*slug)).cloned());
+                settled.push(settle(matter, decision, invitations, &mut invitees, &mut organizations));
             }
-            let loaded = self.load_organizations(matter.enterprise.id, &missing, matter.now).await?;
-            for (slug, (revision, record)) in missing.into_iter().zip(loaded) {
+            if missing.is_empty() {
+                return Ok(Draft { settled, invitees, organizations });
+            }
+            let Some(first) = matters.first() else { break };
+            for (slug, (revision, record)) in
+                self.load_organizations(first.enterprise.id, missing, first.now).await?
+            {
                 organizations.revisions.insert(slug.clone(), revision);
                 organizations.before.insert(slug, record);
             }
@@ -223,137 +305,61 @@ impl Directory {
     }
 }
 
-/// What lay in the store, decoded.
-struct Records {
-    person: Option<Person>,
-    person_revision: Revision,
-    invitee: Invitee,
-    invitee_revision: Revision,
-    /// Where it is somebody else.
-    actor: Option<Person>,
-    actor_revision: Revision,
-}
-
-#[derive(Default)]
-struct Organizations {
-    before: BTreeMap<OrganizationSlug, Organization>,
-    revisions: BTreeMap<OrganizationSlug, Revision>,
-}
-
-impl Records {
-    fn read(matter: &Matter<'_>, loaded: &Loaded) -> Result<Self, StoreError> {
-        let revision = |stored: &Option<Versioned>| stored.as_ref().map_or(0, |stored| stored.revision);
-        let decode = |stored: &Option<Versioned>, id| {
-            let stored = stored.as_ref();
-            stored.map(|s| records::decode_person(matter.enterprise.id, id, &s.value)).transpose()
-        };
-        let person = decode(&loaded.person, matter.person)?;
-        let actor = match matter.actor {
-            Some(actor) => decode(&loaded.actor, actor)?,
-            None => None,
-        };
-        let address = matter.address.unwrap_or(AddressId::from_bytes([0; 16]));
-        let invitee = match &loaded.invitee {
-            Some(stored) => records::decode_invitee(address, &stored.value)?,
-            None => Invitee { address, invitations: vec![] },
-        };
-        Ok(Self {
-            person,
-            person_revision: revision(&loaded.person),
-            invitee,
-            invitee_revision: revision(&loaded.invitee),
-            actor,
-            actor_revision: revision(&loaded.actor),
-        })
-    }
-
-    fn actor(&self, matter: &Matter<'_>) -> Option<&Person> {
-        match matter.actor {
-            Some(actor) if actor == matter.person => self.person.as_ref(),
-            _ => self.actor.as_ref(),
-        }
-    }
-}
-
-/// The one atomic change that carries the decision out, and the person as it then is.
-fn commit(
+/// Carries a decision out on copies, so that the next one sees it.
+fn settle(
     matter: &Matter<'_>,
-    records: &Records,
-    decision: &Decision,
-    organizations: Organizations,
-) -> (Commit, Person) {
-    let id = matter.enterprise.id;
-    let (mut person, mut invitee) = (decision.person.clone(), records.invitee.clone());
-    let mut after = organizations.before.clone();
-    let act = Act {
-        source: matter.source,
-        batch: matter.batch.clone(),
-        is_automatic: matter.is_automatic,
-        now: matter.now,
-    };
-    provisioning::apply(&decision.plan, &mut person, &mut invitee.invitations, &mut after, &act);
-
-    let mut commit = Commit::default();
-    commit.expect.push((matter.person_key(), records.person_revision));
-    // Who is demoted or put out at this moment acts no more: one of the two commits comes too late.
-    commit.expect.extend(matter.actor_key().map(|key| (key, records.actor_revision)));
-    if records.person.as_ref() != Some(&person) {
-        commit.writes.push(Write::Put(matter.person_key(), records::encode_person(&person)));
+    Decision { mut person, mut plan }: Decision,
+    mut invitations: Vec<Invitation>,
+    invitees: &mut Invitees,
+    organizations: &mut Organizations,
+) -> Settled {
+    let mut recorded = Plan::default();
+    if matter.cause.is_dry_run {
+        recorded = std::mem::take(&mut plan);
     }
-    if records.person.is_none() {
-        commit.writes.push(Write::Insert(Key::People(id), person.id.as_bytes().to_vec()));
+    if !plan.is_empty() {
+        provisioning::apply(&plan, &mut person, &mut invitations, &mut organizations.after, &matter.act());
+        invitees.put_back(matter, invitations);
     }
-    if let Some(key) = matter.invitee_key() {
-        commit.expect.push((key, records.invitee_revision));
-        // Never deleted: one that is written anew would start over at revision 1, and who read the old one could not tell.
-        if invitee != records.invitee {
-            commit.writes.push(Write::Put(key, records::encode_invitee(&invitee)));
-        }
-    }
-    for (slug, record) in &after {
-        let key = Key::Organization(id, record.id);
-        commit.expect.push((key, organizations.revisions.get(slug).copied().unwrap_or(0)));
-        if organizations.before.get(slug) != Some(record) {
-            commit.writes.push(Write::Put(key, records::encode_organization(record)));
-        }
-    }
-    for change in &decision.plan.changes {
-        commit.writes.extend(set_writes(matter, records, change));
-    }
-    (commit, person)
+    Settled { person, plan, recorded }
 }
 
-/// What a change does to the sets beside the records.
-fn set_writes(matter: &Matter<'_>, records: &Records, change: &Change) -> Vec<Write> {
-    let id = matter.enterprise.id;
-    let organization = OrganizationId::of(id, change.organization());
-    let (org, person) = (organization.as_bytes().to_vec(), matter.person.as_bytes().to_vec());
-    let members = Key::OrganizationMembers(id, organization);
-    let held = [&org[..], &person[..]].concat();
-    let owned = |org| Write::Remove(Key::Unowned(id), org);
-    match change {
-        Change::Join { role: Role::Owner, .. } => vec![Write::Insert(members, person), owned(org)],
-        Change::Join { .. } => vec![Write::Insert(members, person)],
-        Change::Promote { .. } => vec![owned(org)],
-        Change::Leave { .. } => vec![
-            Write::Remove(members, person.clone()),
-            Write::Remove(Key::HeldRemovals(id), held),
-            Write::Insert(batch_key(matter.enterprise, &matter.batch), person),
-        ],
-        Change::BecomeUnowned { .. } => vec![Write::Insert(Key::Unowned(id), org)],
-        Change::Hold { .. } => vec![Write::Insert(Key::HeldRemovals(id), held)],
-        Change::Release { .. } => vec![Write::Remove(Key::HeldRemovals(id), held)],
-        Change::CancelInvitation { invitation, .. } | Change::AcceptInvitation { invitation, .. } => {
-            let reference = [&records.invitee.address.as_bytes()[..], invitation.as_bytes()].concat();
-            let gone = records.invitee.invitations.iter().find(|i| i.id == *invitation);
-            let sent = gone
-                .and_then(|gone| gone.inviter)
-                .map(|inviter| Write::Remove(Key::SentInvitations(id, inviter), reference.clone()));
-            // A mail that still waits would invite to nothing.
-            let mail = gone.map(|gone| Write::Delete(outbox::key_of(id, gone)));
-            let listed = Write::Remove(Key::OrganizationInvitations(id, organization), reference);
-            std::iter::once(listed).chain(sent).chain(mail).collect()
-        }
-        Change::Demote { .. } | Change::Pin { .. } | Change::Unpin { .. } => vec![],
+impl Settled {
+    fn is_idle(&self, before: &Option<(Person, Revision)>) -> bool {
+        self.plan.is_empty() && before.as_ref().map(|(person, _)| person) == Some(&self.person)
     }
+
+    fn cancels(&self, one: &Invitation) -> bool {
+        let ends = |change: &Change| matches!(change, Change::CancelInvitation { invitation, .. } if *invitation == one.id);
+        self.plan.changes.iter().any(ends)
+    }
+}
+
+impl Draft {
+    fn amended(self) -> Vec<Amended> {
+        self.settled.into_iter().map(|Settled { person, plan, .. }| Amended { person, plan }).collect()
+    }
+
+    fn plans_and_people(&self) -> Vec<(&Plan, &Person)> {
+        self.settled.iter().map(|settled| (&settled.plan, &settled.person)).collect()
+    }
+
+    fn invites(&self) -> bool {
+        let mut changes = self.settled.iter().flat_map(|settled| &settled.plan.changes);
+        changes.any(|change| matches!(change, Change::Invite { .. }))
+    }
+}
+
+/// What dry runs would have done.
+fn recorded(matters: &[Matter<'_>], draft: &Draft) -> Vec<AuditLine> {
+    let told =
+        |(matter, settled): (&Matter<'_>, &Settled)| audit::plan(matter, &settled.recorded, &settled.person);
+    matters.iter().zip(&draft.settled).flat_map(told).collect()
+}
+
+/// The batches in which somebody leaves something, each with one of those.
+fn leaving<'a>(matters: &'a [Matter<'_>], draft: &Draft) -> BTreeMap<&'a BatchId, PersonId> {
+    let leaves = |plan: &Plan| plan.changes.iter().any(|change| matches!(change, Change::Leave { .. }));
+    let concerned = matters.iter().zip(&draft.settled).filter(|(_, settled)| leaves(&settled.plan));
+    concerned.map(|(matter, _)| (&matter.batch, matter.person)).collect()
 }

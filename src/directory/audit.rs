@@ -67,14 +67,24 @@ pub(super) fn changes(
             Change::CancelInvitation { invitation, .. } | Change::AcceptInvitation { invitation, .. } => {
                 Some(invitation.to_string())
             }
+            Change::Invite { invitation } => Some(invitation.id.to_string()),
             _ => None,
+        };
+        let email = match change {
+            Change::Invite { invitation } => Some(invitation.email.as_str()),
+            _ => None,
+        };
+        let offered = match change {
+            Change::Invite { invitation } => Some(invitation.role),
+            _ => change.role(),
         };
         AuditLine::of(&AuditEvent {
             organization: Some(change.organization().as_str()),
-            role: change.role().map(|role| role.as_str()),
+            role: offered.map(|role| role.as_str()),
             before: before.and_then(|person| state(person, change)),
             after: state(person, change),
             invitation_id: invitation.as_deref(),
+            invitee_email: email,
             reason: Some(matter.cause.rule.unwrap_or(rule)),
             batch: matches!(change, Change::Leave { .. } | Change::Hold { .. })
                 .then_some(matter.batch.as_str()),
@@ -221,7 +231,11 @@ fn names(change: &Change, source: MembershipSource) -> (AuditAction, &'static st
         Change::Promote { .. } => (AuditAction::UpdateMember, "in_owner_group"),
         Change::Demote { .. } => (AuditAction::UpdateMember, "by_owner"),
         Change::Leave { .. } => (AuditAction::RemoveMember, "not_in_group"),
+        Change::CancelInvitation { .. } if source == MembershipSource::Scim => {
+            (AuditAction::CancelInvitation, "superseded_by_scim")
+        }
         Change::CancelInvitation { .. } => (AuditAction::CancelInvitation, "superseded_by_assertion"),
+        Change::Invite { .. } => (AuditAction::InviteMember, "in_group"),
         Change::AcceptInvitation { .. } => (AuditAction::AcceptInvitation, "invitation_accepted"),
         Change::BecomeUnowned { .. } => (AuditAction::BecameUnowned, "last_owner_left"),
         Change::Hold { reason, .. } => (AuditAction::ProvisionHeld, reason.as_str()),

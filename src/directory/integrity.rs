@@ -206,7 +206,11 @@ impl Walk {
             | Piece::Entry { key: Key::Audit(enterprise), .. } => {
                 self.streams.insert(enterprise);
             }
-            Piece::Expiring { .. } | Piece::Until { .. } | Piece::Head { .. } | Piece::Entry { .. } => {}
+            Piece::Tally { .. }
+            | Piece::Expiring { .. }
+            | Piece::Until { .. }
+            | Piece::Head { .. }
+            | Piece::Entry { .. } => {}
         }
     }
 

@@ -1,10 +1,12 @@
 //! Who owns and who belongs to an organization.
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{
     domain::{
         AddressId, EnterpriseId, Invitee, Organization, OrganizationId, OrganizationSlug, Person, PersonId,
         Timestamp,
     },
-    store::{BATCH_STEPS_MAX, Key, Op, Reply, Revision, StoreError, records},
+    store::{BATCH_STEPS_MAX, Key, Op, Reply, Revision, StoreError, Versioned, records},
 };
 
 use super::{Directory, unexpected_reply};
@@ -17,30 +19,49 @@ impl Directory {
         slug: &OrganizationSlug,
         now: Timestamp,
     ) -> Result<(Revision, Organization), StoreError> {
-        let loaded = self.load_organizations(enterprise, std::slice::from_ref(slug), now).await?;
-        loaded.into_iter().next().ok_or_else(unexpected_reply)
+        let id = OrganizationId::of(enterprise, slug);
+        let mut replies = self.store.batch(now, vec![Op::Get(Key::Organization(enterprise, id))]).await?;
+        match replies.pop() {
+            Some(Reply::Value(Some(stored))) => {
+                Ok((stored.revision, records::decode_organization(id, &stored.value)?))
+            }
+            Some(Reply::Value(None)) => Ok((0, Organization::new(id, slug.clone()))),
+            _ => Err(unexpected_reply()),
+        }
     }
 
-    /// The same of several, in their order: one round trip, however many.
+    /// Several of them.
     pub(super) async fn load_organizations(
         &self,
         enterprise: EnterpriseId,
-        slugs: &[OrganizationSlug],
+        slugs: BTreeSet<OrganizationSlug>,
         now: Timestamp,
-    ) -> Result<Vec<(Revision, Organization)>, StoreError> {
-        let mut loaded = Vec::with_capacity(slugs.len());
-        for slugs in slugs.chunks(BATCH_STEPS_MAX) {
-            let id = |slug| OrganizationId::of(enterprise, slug);
-            let gets = slugs.iter().map(|slug| Op::Get(Key::Organization(enterprise, id(slug)))).collect();
-            for (slug, reply) in slugs.iter().zip(self.store.batch(now, gets).await?) {
-                let Reply::Value(stored) = reply else { return Err(unexpected_reply()) };
-                loaded.push(match stored {
-                    Some(stored) => (stored.revision, records::decode_organization(id(slug), &stored.value)?),
-                    None => (0, Organization::new(id(slug), slug.clone())),
-                });
-            }
+    ) -> Result<BTreeMap<OrganizationSlug, (Revision, Organization)>, StoreError> {
+        let id = |slug: &OrganizationSlug| OrganizationId::of(enterprise, slug);
+        let gets = slugs.iter().map(|slug| Op::Get(Key::Organization(enterprise, id(slug)))).collect();
+        let replies = self.get_all(now, gets).await?;
+        let load = |(slug, reply): (OrganizationSlug, Reply)| {
+            let Reply::Value(stored) = reply else { return Err(unexpected_reply()) };
+            let id = id(&slug);
+            let loaded = match stored {
+                Some(Versioned { revision, value }) => (revision, records::decode_organization(id, &value)?),
+                None => (0, Organization::new(id, slug.clone())),
+            };
+            Ok((slug, loaded))
+        };
+        slugs.into_iter().zip(replies).map(load).collect()
+    }
+
+    /// Runs any number of steps that only read.
+    pub(super) async fn get_all(&self, now: Timestamp, gets: Vec<Op>) -> Result<Vec<Reply>, StoreError> {
+        if gets.len() <= BATCH_STEPS_MAX {
+            return if gets.is_empty() { Ok(vec![]) } else { self.store.batch(now, gets).await };
         }
-        Ok(loaded)
+        let mut replies = Vec::with_capacity(gets.len());
+        for gets in gets.chunks(BATCH_STEPS_MAX) {
+            replies.extend(self.store.batch(now, gets.to_vec()).await?);
+        }
+        Ok(replies)
     }
 
     /// An organization's record.

@@ -8,6 +8,8 @@
 //! The memory is the process's own: what a gateway took away that ended before it could look is not covered, nor is what one
 //! gateway took away and another gave back within the minute; then the removal wins, and the next sign-in gives back what
 //! the IdP says.
+mod lost;
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Mutex, PoisonError},
@@ -15,19 +17,19 @@ use std::{
 
 use crate::{
     domain::{
-        BatchId, EnterpriseId, MembershipSource, OrganizationSlug, Person, PersonId, Role, SessionId,
-        Standing, Timestamp, TokenId,
+        BatchId, EnterpriseId, Invitation, InvitationId, MembershipSource, OrganizationSlug, Person,
+        PersonId, SessionId, Timestamp,
     },
-    provisioning::{Change, LastOwner, Plan, departure},
     store::{BATCH_STEPS_MAX, Key, Note, Op},
     telemetry::Trigger,
 };
 
 use super::{
-    ActError, Cause, Directory, Enterprise,
-    amend::{Decision, Matter, View},
-    people::{address, put_out},
+    ActError, Cause, Directory, Enterprise, InviteError,
+    amend::{Matter, View},
+    people::address,
 };
+use lost::Lost;
 
 /// What a failover loses is younger: a primary whose replicas lag further takes no writes (`min-replicas-max-lag`). Counted
 /// back from the newest commit and not from the failover, which may take its time.
@@ -44,6 +46,7 @@ pub(super) struct Removals(Mutex<Memory>);
 #[derive(Default)]
 struct Memory {
     people: VecDeque<OfPerson>,
+    invitations: VecDeque<Cancelled>,
     sessions: VecDeque<(Timestamp, SessionId)>,
     /// In the order in which they were made.
     marks: VecDeque<(Timestamp, Key)>,
@@ -62,90 +65,14 @@ struct OfPerson {
     lost: Lost,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Lost {
-    memberships: Vec<OrganizationSlug>,
-    ownerships: Vec<OrganizationSlug>,
-    /// The person was put out.
-    standing: Option<Standing>,
-    link: bool,
-    tokens: Vec<TokenId>,
-    authorizations: Vec<(TokenId, OrganizationSlug)>,
-}
-
-impl Lost {
-    /// What the person had before and has no longer.
-    fn between(before: &Person, after: &Person) -> Self {
-        let owned = |person: &Person, organization: &OrganizationSlug| {
-            person.membership(organization).is_some_and(|member| member.role == Role::Owner)
-        };
-        let names = before.memberships.iter().map(|member| &member.organization);
-        let memberships = names.clone().filter(|name| after.membership(name).is_none());
-        let ownerships = names.clone().filter(|name| {
-            owned(before, name) && after.membership(name).is_some_and(|member| member.role != Role::Owner)
-        });
-        let kept = |id: TokenId| after.tokens.iter().find(|token| token.id == id);
-        let tokens = before.tokens.iter().filter(|token| kept(token.id).is_none());
-        let authorizations = before.tokens.iter().flat_map(|token| {
-            let has = kept(token.id).map(|token| &token.organizations);
-            let lost =
-                token.organizations.iter().filter(move |one| has.is_some_and(|has| !has.contains(one)));
-            lost.map(move |organization| (token.id, organization.clone()))
-        });
-        Self {
-            memberships: memberships.cloned().collect(),
-            ownerships: ownerships.cloned().collect(),
-            standing: (before.standing.is_active() && !after.standing.is_active()).then_some(after.standing),
-            link: before.linked_at.is_some() && after.linked_at.is_none(),
-            tokens: tokens.map(|token| token.id).collect(),
-            authorizations: authorizations.collect(),
-        }
-    }
-
-    /// Takes out what was given back since.
-    fn forget(&mut self, before: &Person, after: &Person) {
-        let given = Self::between(after, before);
-        self.memberships.retain(|name| !given.memberships.contains(name));
-        self.ownerships.retain(|name| !given.ownerships.contains(name) && !given.memberships.contains(name));
-        self.authorizations.retain(|one| !given.authorizations.contains(one));
-        if given.standing.is_some() {
-            self.standing = None;
-        }
-        self.link &= !given.link;
-    }
-
-    /// What is to become of a person who may have it all again: it was taken away `at`, and what began later stays.
-    fn again(&self, view: &View<'_>, at: Timestamp, now: Timestamp) -> Result<Decision, ActError> {
-        let mut person = view.person.cloned().ok_or(ActError::UnknownPerson)?;
-        // The store keeps milliseconds.
-        let is_older = |time: Timestamp| time.as_millisecond() <= at.as_millisecond();
-        let undecided =
-            person.decided_at.is_none_or(|decided| decided.as_millisecond() < at.as_millisecond());
-        if let Some(standing) = self.standing.filter(|_| person.standing.is_active() && undecided) {
-            return put_out(person, view, standing, LastOwner::Allow, now);
-        }
-        let mut changes = vec![];
-        for member in person.memberships.iter().filter(|member| is_older(member.since)) {
-            let name = &member.organization;
-            let left = departure(person.id, member, view.organizations.get(name)).changes;
-            if self.memberships.contains(name) {
-                changes.extend(left);
-            } else if self.ownerships.contains(name) && member.role == Role::Owner {
-                changes.push(Change::Demote { organization: name.clone() });
-                changes.extend(left.into_iter().filter(|c| matches!(c, Change::BecomeUnowned { .. })));
-            }
-        }
-        if self.link && person.linked_at.is_some_and(is_older) {
-            person.linked_at = None;
-            person.decided_at = Some(person.decided_at.map_or(at, |decided| decided.max(at)));
-        }
-        person.tokens.retain(|token| !self.tokens.contains(&token.id));
-        for (id, organization) in &self.authorizations {
-            let token = person.tokens.iter_mut().find(|token| token.id == *id);
-            token.into_iter().for_each(|token| token.organizations.retain(|one| one != organization));
-        }
-        Ok(Decision { person, plan: Plan { changes } })
-    }
+/// An invitation that was withdrawn.
+#[derive(Debug, Clone)]
+struct Cancelled {
+    at: Timestamp,
+    enterprise: EnterpriseId,
+    organization: OrganizationSlug,
+    invitation: InvitationId,
+    request_id: String,
 }
 
 impl Removals {
@@ -167,6 +94,25 @@ impl Removals {
                 lost,
             });
         }
+    }
+
+    /// Remembers an invitation that was withdrawn.
+    pub fn note_cancelled(
+        &self,
+        enterprise: &Enterprise,
+        gone: &Invitation,
+        cause: &Cause<'_>,
+        at: Timestamp,
+    ) {
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        keep(&mut memory.invitations, REMEMBERED_MAX, at, |gone| gone.at);
+        memory.invitations.push_back(Cancelled {
+            at,
+            enterprise: enterprise.id,
+            organization: gone.organization.clone(),
+            invitation: gone.id,
+            request_id: cause.request_id.to_owned(),
+        });
     }
 
     pub fn note_session(&self, id: SessionId, now: Timestamp) {
@@ -200,6 +146,11 @@ impl Removals {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).marked.contains_key(key)
     }
 
+    fn invitations(&self) -> Vec<Cancelled> {
+        let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.invitations.iter().cloned().collect()
+    }
+
     fn people(&self) -> Vec<OfPerson> {
         let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         memory.people.iter().filter(|of| of.lost != Lost::default()).cloned().collect()
@@ -231,8 +182,13 @@ fn keep<T>(memory: &mut VecDeque<T>, most: usize, now: Timestamp, at: impl Fn(&T
 }
 
 impl Directory {
-    /// Reads back what this process took away lately, and takes it away again where a failover brought it back. Answers from how
-    /// many people. After an error some may be left: ask again.
+    /// Forgets, as a restart does, what would be done again after a failover.
+    pub fn forget_removals(&self) {
+        *self.removals.0.lock().unwrap_or_else(PoisonError::into_inner) = Memory::default();
+    }
+
+    /// Reads back what this process took away lately, and takes it away again where a failover brought it back. Answers how many
+    /// people and invitations that concerned. After an error some may be left: ask again.
     pub async fn redrive(&self, tenants: &[Enterprise], now: Timestamp) -> Result<usize, ActError> {
         let steps = self.removals.steps(now);
         for steps in steps.chunks(BATCH_STEPS_MAX) {
@@ -252,6 +208,22 @@ impl Directory {
                 );
             }
         }
+        for gone in self.removals.invitations() {
+            let Some(enterprise) = tenants.iter().find(|tenant| tenant.id == gone.enterprise) else {
+                continue;
+            };
+            let cause = Cause::by(Trigger::Failover, None, &gone.request_id);
+            let again = self.cancel_invitation(enterprise, &gone.organization, gone.invitation, cause, now);
+            match again.await {
+                Ok(_) => undone += 1,
+                Err(InviteError::NotFound) => {}
+                Err(InviteError::Store(error)) => return Err(error.into()),
+                Err(error) => {
+                    let invitation = gone.invitation.to_string();
+                    tracing::error!(invitation, %error, "an invitation that a failover brought back stays");
+                }
+            }
+        }
         Ok(undone)
     }
 
@@ -263,12 +235,12 @@ impl Directory {
         now: Timestamp,
     ) -> Result<bool, ActError> {
         let Some(known) = self.person(enterprise.id, of.person, now).await? else { return Ok(false) };
-        let put_out = of.lost.standing.is_some();
+        let put_out = of.lost.puts_out();
         let cause = Cause::by(Trigger::Failover, None, &of.request_id);
         let matter = Matter {
             enterprise,
             person: of.person,
-            address: address(enterprise, &known).filter(|_| put_out),
+            addresses: address(enterprise, &known).filter(|_| put_out).into_iter().collect(),
             // The removal was allowed when it was made.
             actor: None,
             source: MembershipSource::Manual,
@@ -281,5 +253,35 @@ impl Directory {
         let amended = self.amend::<ActError>(&matter, None, decide).await?;
         let is_same = amended.plan.is_empty() && amended.person == known;
         Ok(!is_same)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn the_memory_is_bounded() {
+        let removals = Removals::default();
+        let key = |n: usize| {
+            let mut digest = [0; 32];
+            digest[..8].copy_from_slice(&n.to_be_bytes());
+            Key::UsedAssertion(digest)
+        };
+        for n in 0..MARKS_MAX + 10 {
+            removals.note_mark(key(n), vec![], at(1_000), at(1));
+        }
+        assert!(!removals.has_mark(&key(9)) && removals.has_mark(&key(10)));
+        assert_eq!(removals.0.lock().unwrap().marked.len(), MARKS_MAX);
+        removals.note_mark(key(0), vec![], at(1_000), at(2 + REMEMBERED_SECONDS));
+        assert_eq!(removals.0.lock().unwrap().marked.len(), 1, "what is older than a minute is forgotten");
+        for n in 0..REMEMBERED_MAX + 10 {
+            removals.note_session(SessionId::from_bytes([(n % 256) as u8; 32]), at(1));
+        }
+        assert_eq!(removals.0.lock().unwrap().sessions.len(), REMEMBERED_MAX);
     }
 }

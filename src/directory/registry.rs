@@ -2,10 +2,10 @@
 //!
 //! The account name is the identity: it never changes, so that neither a group's name nor a display name that changes moves
 //! anybody from one organization to another (A7).
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::{
-    domain::{EnterpriseId, GroupName, Organization, OrganizationSlug, Timestamp},
+    domain::{EnterpriseId, GroupName, Organization, OrganizationId, OrganizationSlug, Timestamp},
     store::{Commit, Committed, Key, Note, StoreError, Write, records},
     telemetry::{AuditAction, AuditEvent, AuditLine, Trigger},
 };
@@ -141,12 +141,17 @@ impl Directory {
         slugs.sort_unstable();
         let has_more = slugs.len() > limit;
         slugs.truncate(limit);
-        let managed: HashSet<&OrganizationSlug> = effective.provisioning.managed.iter().collect();
         // Also of those that were created: owners change more often than what is kept for a second.
-        let loaded = self.load_organizations(enterprise.id, &slugs, now).await?;
-        let shown = loaded.into_iter().map(|(_, mut record)| {
-            record.managed = Some(managed.contains(&record.slug));
-            record
+        let ids = slugs.iter().map(|slug| OrganizationId::of(enterprise.id, slug).as_bytes().to_vec());
+        let stored = self.organizations_of(enterprise.id, ids.collect(), now).await?;
+        let mut stored: HashMap<OrganizationSlug, Organization> =
+            stored.into_iter().map(|record| (record.slug.clone(), record)).collect();
+        let managed: HashSet<&OrganizationSlug> = effective.provisioning.managed.iter().collect();
+        let shown = slugs.into_iter().map(|slug| {
+            let id = OrganizationId::of(enterprise.id, &slug);
+            let managed = Some(managed.contains(&slug));
+            let record = stored.remove(&slug).unwrap_or_else(|| Organization::new(id, slug));
+            Organization { managed, ..record }
         });
         Ok((shown.collect(), has_more))
     }

@@ -360,7 +360,12 @@ impl<'i> Incoming<'i> {
         Matter {
             enterprise: self.enterprise,
             person: self.person,
-            address: self.profile.email.as_deref().map(|email| AddressId::of(self.enterprise.id, email)),
+            addresses: self
+                .profile
+                .email
+                .iter()
+                .map(|email| AddressId::of(self.enterprise.id, email))
+                .collect(),
             actor: None,
             source: MembershipSource::Saml,
             is_automatic: true,

@@ -1,6 +1,7 @@
 //! Nouns and newtypes that every other module speaks: who people are, what they belong to, how they signed in.
 //!
 //! Nothing here is serialized, reads a clock or talks to anything: see `store::records` for what lies in the store.
+mod account_name;
 mod caller;
 mod claims;
 mod email;
@@ -9,6 +10,8 @@ mod invitation;
 mod mail;
 mod membership;
 mod recovery;
+mod scim;
+mod scim_id;
 mod secret;
 mod session;
 mod text;
@@ -16,6 +19,7 @@ mod token;
 pub mod url;
 mod webhook;
 
+pub use account_name::{ACCOUNT_NAME_BYTES_MAX, AccountName, AccountNameError, fold_case};
 pub use caller::{ActiveToken, Caller, CallerId, TokenHolder};
 pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile, StableId};
 pub use email::EmailAddress;
@@ -31,6 +35,8 @@ pub use membership::{
     PinReason, Role, Standing,
 };
 pub use recovery::{RECOVERY_CODES, RECOVERY_RANDOM_BYTES, RecoveryCodes, RecoveryMatch};
+pub use scim::{ScimGroup, ScimGroupJob, ScimMembership, ScimUser};
+pub use scim_id::ScimId;
 pub use secret::{TOKEN_PREFIX, TokenSecret};
 pub use session::{ActiveSession, AuthnDemand, IdpDocument, PendingLogout, PendingSignIn, Session};
 pub use text::{EnterpriseSlug, OrganizationSlug, SlugError};

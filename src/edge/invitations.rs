@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 
 use super::{
     cookies, forms,
-    gate::Gate,
+    gate::{EnterpriseGate, Gate},
     own_forms,
     respond::Problem,
     sign_in::{self, Ask},
@@ -74,7 +74,7 @@ pub async fn serve(
         let active = session.ok_or(Problem::SignInRequired { location: here })?;
         let organization = query.get("organization").map(String::as_str);
         accept(gate, &tenant.enterprise, &named, &active, request, (organization, request_id)).await?;
-        let mut response = redirect(StatusCode::SEE_OTHER, &format!("{home}/"))?;
+        let mut response = redirect(StatusCode::SEE_OTHER, &landing(gate, tenant, &home))?;
         response.headers_mut().append(header::SET_COOKIE, cookies::clear_invitation());
         return Ok(response);
     }
@@ -118,6 +118,15 @@ async fn accept(
         Err(AcceptError::NotFound) if belongs => Ok(()),
         Err(error) => Err(Problem::InvitationRefused(error)),
     }
+}
+
+/// Where people go from here: on a host of our own there is nothing else.
+fn landing(gate: &Gate, tenant: &EnterpriseGate, home: &str) -> String {
+    let here = format!("{home}/");
+    let elsewhere =
+        tenant.acs_urls.iter().find(|url| gate.settings.own_host.is_some() && !url.starts_with(&here));
+    let origin = elsewhere.map(|url| url.split_inclusive('/').take(3).collect::<String>());
+    origin.unwrap_or(here)
 }
 
 /// The session of a person of that enterprise.

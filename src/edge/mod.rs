@@ -49,6 +49,8 @@ pub struct Settings {
     pub api_limits: api::Limits,
     /// What people read when something did not work.
     pub pages: pages::Pages,
+    /// The host that is the gateway's alone: nowhere else it serves what a session opens of its own.
+    pub own_host: Option<String>,
 }
 
 /// Where browsers reach the gateway. Every URL that we hand out is built from it, never from a Host field (P-40).
@@ -58,4 +60,11 @@ pub struct PublicUrl {
     pub scheme: String,
     /// Host, with the port unless it is the scheme's default; lower case.
     pub authority: String,
+}
+
+impl PublicUrl {
+    /// `https://gate.example.com`
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.authority)
+    }
 }

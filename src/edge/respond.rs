@@ -362,6 +362,8 @@ mod tests {
         for problem in [sign_in, logout] {
             assert_eq!(problem.reason(), "relay_state_mismatch");
         }
+        let token = Problem::TokenRefused(TokenProblem::Rule);
+        assert_eq!(token.reason(), "token_forbidden");
         assert_eq!(Problem::Forbidden.reason(), "the session does not meet the route's rule");
     }
 

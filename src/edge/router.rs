@@ -8,10 +8,10 @@
 //! | of an `acs_url` | `.../saml/logout` beside it | GET, POST | asks whether to sign out, and signs out |
 //! | of an `acs_url` | `.../saml/slo` beside it | GET, POST | single logout: what an IdP sends by redirect, POST or SOAP |
 //! | of an `acs_url` | `/saml/metadata`, with several enterprises `/enterprises/{name}/saml/metadata` | GET, HEAD | our own metadata |
-//! | of an `acs_url` | below `/.portcullis/invitations/` | GET, POST | the link of an invitation's mail |
-//! | of an `acs_url` | `/.portcullis/recovery-codes` | GET, POST | an owner's recovery codes |
+//! | our own, or of an `acs_url` | below `/.portcullis/invitations/` | GET, POST | the link of an invitation's mail |
+//! | our own, or of an `acs_url` | `/.portcullis/recovery-codes` | GET, POST | an owner's recovery codes |
 //! | of an `acs_url` | `/.portcullis/recover` | GET, POST | signs an owner in by one |
-//! | of an `acs_url` | under [`api::PREFIX`] | by `api::ROUTES` | the JSON API |
+//! | our own, or of an `acs_url` | under [`api::PREFIX`] | by `api::ROUTES` | the JSON API |
 //! | any | under [`RESERVED`] | | 404: never forwarded, whatever routes say (P-24) |
 use std::collections::HashMap;
 
@@ -125,7 +125,9 @@ fn endpoints(enterprise: &EnterpriseSlug, host: &str, home: &str) -> [(&'static 
 }
 
 impl Router {
-    pub fn new(homes: &[Home<'_>]) -> Result<Self, UrlFault> {
+    /// `own_host` is the one that is ours alone, if there is one: what a session opens of ours lies there and nowhere else,
+    /// because an application's scripts may do whatever their reader may do on their host.
+    pub fn new(homes: &[Home<'_>], own_host: Option<&str>) -> Result<Self, UrlFault> {
         let mut router = Self::default();
         for Home { enterprise, acs_urls } in homes {
             let base =
@@ -135,12 +137,15 @@ impl Router {
                 let choose = (homes.len() > 1)
                     .then(|| (chooser::PATH.into(), Endpoint::Choose { host: host.clone() }));
                 let at = || host.clone();
-                let common = [
+                let by_session = [
                     (invitations::PATH, Endpoint::Invitation { host: at() }),
                     (recovery::CODES, Endpoint::RecoveryCodes { host: at() }),
                     (api::PREFIX, Endpoint::Api { host: at() }),
-                    (recovery::RECOVER, Endpoint::Recover { host: at() }),
                 ];
+                let is_here = own_host.is_none_or(|own| own == host);
+                let by_session = by_session.into_iter().filter(|_| is_here);
+                let common = by_session.chain([(recovery::RECOVER, Endpoint::Recover { host: at() })]);
+                let common: Vec<_> = common.collect();
                 let scheme = url.split("://").next().unwrap_or_default();
                 let home = format!("{scheme}://{host}{base}");
                 let own =
@@ -148,7 +153,7 @@ impl Router {
                 let paths = router.hosts.entry(host).or_default();
                 paths.extend(own);
                 paths.extend(choose);
-                paths.extend(common.map(|(path, own)| (path.to_owned(), own)));
+                paths.extend(common.into_iter().map(|(path, own)| (path.to_owned(), own)));
                 let acs = Endpoint::Acs { enterprise: (*enterprise).clone(), url: url.clone() };
                 if paths.insert(path, acs).is_some() {
                     return Err(UrlFault::Duplicate { url: url.clone() });
@@ -199,7 +204,28 @@ mod tests {
     fn router(acs_urls: &[(&EnterpriseSlug, &str)]) -> Result<Router, UrlFault> {
         let urls: Vec<_> = acs_urls.iter().map(|(slug, url)| (*slug, [(*url).to_owned()])).collect();
         let homes: Vec<_> = urls.iter().map(|(enterprise, acs_urls)| Home { enterprise, acs_urls }).collect();
-        Router::new(&homes)
+        Router::new(&homes, None)
+    }
+
+    #[test]
+    fn a_01_with_a_host_of_our_own_nothing_that_a_session_opens_shares_an_origin_with_applications() {
+        let acme = EnterpriseSlug::parse("acme").unwrap();
+        let urls = ["https://gate.example/saml/acs", "https://app.example/saml/acs"].map(str::to_owned);
+        let homes = [Home { enterprise: &acme, acs_urls: &urls }];
+        let router = Router::new(&homes, Some("gate.example")).unwrap();
+        let serves =
+            |host, path| matches!(router.find(host, &canonical_path(path).unwrap()), Own::Endpoint(_));
+        let by_session =
+            ["/.portcullis/api/v1/user", "/.portcullis/recovery-codes", "/.portcullis/invitations/acme/x"];
+        for path in by_session {
+            assert!(serves("gate.example", path) && !serves("app.example", path), "{path}");
+            let find = router.find("app.example", &canonical_path(path).unwrap());
+            assert_eq!(find, Own::Reserved, "no application answers in our name");
+        }
+        // What takes no session is everywhere: an owner gets in at an application while the IdP is down.
+        for path in ["/saml/acs", "/saml/login", "/.portcullis/recover"] {
+            assert!(serves("gate.example", path) && serves("app.example", path), "{path}");
+        }
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub fn gate(
         api,
         directory: lasting.directory.clone(),
         routes: Routes::new(settings.routes.clone()).map_err(StartError::Routes)?,
-        own: Router::new(&homes)?,
+        own: Router::new(&homes, settings.edge.own_host.as_deref())?,
         enterprises,
         domains: domains(settings),
         settings: settings.edge.clone(),
@@ -73,12 +73,19 @@ pub fn gate(
 /// What sends mails: about the enterprises that are configured at the moment, with links to where their people sign in.
 pub fn outbox(mailer: Mailer, lasting: &Lasting, gates: &Arc<Gates>) -> Outbox {
     let gates = gates.clone();
-    let sender = |open: &Arc<EnterpriseGate>| {
-        let url = open.acs_urls.first()?;
-        let base_url = url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-        Some(Sender { enterprise: open.enterprise.clone(), base_url })
+    let senders = move || {
+        let gate = gates.load();
+        let sender = |open: &Arc<EnterpriseGate>| {
+            let enterprise = open.enterprise.clone();
+            if gate.settings.own_host.is_some() {
+                return Some(Sender { enterprise, base_url: gate.settings.public_url.origin() });
+            }
+            let url = open.acs_urls.first()?;
+            let base_url = url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+            Some(Sender { enterprise, base_url })
+        };
+        gate.enterprises.values().filter_map(sender).collect()
     };
-    let senders = move || gates.load().enterprises.values().filter_map(sender).collect();
     let Lasting { directory, now, .. } = lasting.clone();
     Outbox { directory, mailer, senders: Box::new(senders), now }
 }

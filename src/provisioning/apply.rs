@@ -36,6 +36,7 @@ pub fn apply(
             Change::CancelInvitation { invitation, .. } | Change::AcceptInvitation { invitation, .. } => {
                 invitations.retain(|i| i.id != *invitation);
             }
+            Change::Invite { invitation } => invitations.push((**invitation).clone()),
             Change::Join { organization, role } => join(person, organization, *role, act),
             Change::Leave { organization, .. } => leave(person, organization, act),
             Change::BecomeUnowned { .. } => {}
@@ -88,6 +89,7 @@ fn amend(person: &mut Person, change: &Change, act: &Act) {
         Change::Pin { reason, .. } => member.pin = Some(Pin { reason: *reason, since: act.now }),
         Change::Unpin { .. } => member.pin = None,
         Change::CancelInvitation { .. }
+        | Change::Invite { .. }
         | Change::AcceptInvitation { .. }
         | Change::Join { .. }
         | Change::Leave { .. }
@@ -112,6 +114,7 @@ fn apply_to_organization(change: &Change, person: &Person, organization: &mut Or
         }
         Change::BecomeUnowned { .. } => organization.unowned_since = Some(act.now),
         Change::Join { .. }
+        | Change::Invite { .. }
         | Change::CancelInvitation { .. }
         | Change::AcceptInvitation { .. }
         | Change::Hold { .. }

@@ -29,6 +29,10 @@ pub enum Change {
         organization: OrganizationSlug,
         invitation: InvitationId,
     },
+    /// Membership is offered by mail.
+    Invite {
+        invitation: Box<Invitation>,
+    },
     /// The invited person takes it up; the membership that follows is a change of its own.
     AcceptInvitation {
         organization: OrganizationSlug,
@@ -106,6 +110,7 @@ impl Change {
             | Self::Release { organization }
             | Self::Pin { organization, .. }
             | Self::Unpin { organization } => organization,
+            Self::Invite { invitation } => &invitation.organization,
         }
     }
 
@@ -113,6 +118,7 @@ impl Change {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::CancelInvitation { .. } => "cancel_invitation",
+            Self::Invite { .. } => "invite",
             Self::AcceptInvitation { .. } => "accept_invitation",
             Self::Join { .. } => "join",
             Self::Promote { .. } => "promote",
@@ -130,6 +136,7 @@ impl Change {
     pub fn role(&self) -> Option<Role> {
         match self {
             Self::Join { role, .. } | Self::Leave { role, .. } | Self::Hold { role, .. } => Some(*role),
+            Self::Invite { .. } => None,
             Self::Promote { .. } => Some(Role::Owner),
             Self::Demote { .. } => Some(Role::Member),
             Self::CancelInvitation { .. }
@@ -222,7 +229,7 @@ fn addition(
 }
 
 /// Owners are not exempt. What is spared: break-glass identities, what is pinned, and what waits for a decision already.
-fn removal(member: &Membership, current: &Current<'_>, settings: &Settings) -> Vec<Change> {
+pub(super) fn removal(member: &Membership, current: &Current<'_>, settings: &Settings) -> Vec<Change> {
     let organization = current.organizations.get(&member.organization);
     if current.is_break_glass || member.held.is_some() || is_pinned(member, current.person, organization) {
         return vec![];

@@ -62,6 +62,7 @@ struct Trailer {
 enum Line {
     Record { key: String, revision: u64, value: Octets },
     Expiring { key: String, expires: i64, value: Octets },
+    Tally { key: String, count: u64, latest: i64 },
     Members { key: String, members: Vec<String> },
     Until { key: String, at: i64 },
     Stream { key: String, first: u64, last: u64, link_before_first: String, link: String },
@@ -189,6 +190,9 @@ impl Line {
                 expires: expires_at.as_millisecond(),
                 value: Octets::of(value),
             },
+            Piece::Tally { key, count, latest } => {
+                Self::Tally { key: key.text(), count: *count, latest: latest.as_millisecond() }
+            }
             Piece::Members { key, members } => Self::Members {
                 key: key.text(),
                 members: members.iter().map(|member| BASE64_STANDARD.encode(member)).collect(),
@@ -219,6 +223,9 @@ impl Line {
             Self::Expiring { key, expires, value } => {
                 let (key, value) = (known(&key, Kind::Expiring)?, value.into_bytes()?);
                 Piece::Expiring { key, expires_at: time(expires)?, value }
+            }
+            Self::Tally { key, count, latest } => {
+                Piece::Tally { key: known(&key, Kind::Tally)?, count, latest: time(latest)? }
             }
             Self::Members { key, members } => {
                 let member = |text: String| BASE64_STANDARD.decode(text).map_err(|_| "a member is no base64");
@@ -272,7 +279,7 @@ fn time(millis: i64) -> Result<Timestamp, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{EnterpriseId, PersonId, SessionId};
+    use crate::domain::{EnterpriseId, PersonId, ScimId, SessionId};
 
     fn pieces() -> Vec<Piece> {
         let e = EnterpriseId::from_bytes([1; 16]);
@@ -290,6 +297,7 @@ mod tests {
                 expires_at: at,
                 value: vec![0xff, 0],
             },
+            Piece::Tally { key: Key::ScimGroupState(e, ScimId::from_bytes([4; 16])), count: 3, latest: at },
             Piece::Members { key: Key::People(e), members: vec![vec![2; 16], vec![]] },
             Piece::Until { key: Key::People(e), at },
             Piece::Head { key: Key::Audit(e), head },
@@ -315,7 +323,7 @@ mod tests {
             assert_eq!(reader.next().unwrap(), Some(piece));
         }
         assert_eq!(reader.next().unwrap(), None);
-        assert_eq!(verify(&text).unwrap().pieces, 6);
+        assert_eq!(verify(&text).unwrap().pieces, 7);
     }
 
     #[test]

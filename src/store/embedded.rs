@@ -5,6 +5,7 @@
 //! Answers go out after the flush, so what was answered survives a crash. Reads run in the caller's thread on the last
 //! flushed state; they come from redb's cache or a few page reads. Calls may come from any runtime that has its timer
 //! enabled.
+mod numbered;
 mod streams;
 mod tables;
 mod whole;
@@ -130,6 +131,20 @@ impl Store for Embedded {
         Box::pin(async move {
             rules::check_members(&set, limit)?;
             tables::members(&self.database.begin_read().map_err(unavailable)?, &set, after.as_deref(), limit)
+        })
+    }
+
+    fn page(&self, set: Key, offset: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
+        Box::pin(async move {
+            rules::check_page(&set, limit)?;
+            numbered::page(&self.database.begin_read().map_err(unavailable)?, &set, offset, limit)
+        })
+    }
+
+    fn count(&self, set: Key) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            rules::check_numbered(&set)?;
+            numbered::count(&self.database.begin_read().map_err(unavailable)?, &set)
         })
     }
 

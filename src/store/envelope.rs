@@ -1,6 +1,7 @@
 //! What stands before every stored value: a letter and sixteen decimal digits.
 //!
-//! `r` leads a record's revision, `e` a point in time in milliseconds since the epoch after which the value is gone.
+//! `r` leads a record's revision, `e` a point in time in milliseconds since the epoch after which the value is gone, `t` the count of
+//! a tally, whose value is a point in time in the same digits.
 //! Decimal digits of fixed width, because Redis' scripts read them, and so does whoever looks into the store by hand.
 //! The expiry is kept here as well as with the server, so that our clock judges it.
 use super::{Revision, StoreError, Versioned};
@@ -16,6 +17,8 @@ pub(super) enum Head {
     Record(Revision),
     /// Milliseconds since the epoch.
     Expires(u64),
+    /// How often it was touched.
+    Tally(u64),
 }
 
 /// A point in time in milliseconds since the epoch, rounded down; what lies before the epoch counts as the epoch.
@@ -36,6 +39,19 @@ pub(super) fn expiring(expires_at: Timestamp, value: &[u8]) -> Vec<u8> {
     seal('e', millis(expires_at), value)
 }
 
+/// A tally that was touched so often, at last at `latest` in milliseconds since the epoch.
+pub(super) fn tally(count: u64, latest: u64) -> Vec<u8> {
+    seal('t', count.min(REVISION_MAX), digits(latest.min(REVISION_MAX)).as_bytes())
+}
+
+/// Count and latest time of what [`tally`] wrote.
+pub(super) fn read_tally(stored: &[u8]) -> Result<(u64, u64), StoreError> {
+    let corrupt = || StoreError::Corrupt("a tally without its time".into());
+    let Head::Tally(count) = head(stored)? else { return Err(corrupt()) };
+    let time = stored.get(HEAD_BYTES..).filter(|time| time.len() == HEAD_BYTES - 1).ok_or_else(corrupt)?;
+    number(time).map(|latest| (count, latest)).ok_or_else(corrupt)
+}
+
 /// A revision in the digits that stand in a record's head.
 pub(super) fn digits(revision: Revision) -> String {
     format!("{revision:016}")
@@ -46,21 +62,25 @@ pub(super) fn head(stored: &[u8]) -> Result<Head, StoreError> {
     let corrupt = || StoreError::Corrupt("a value without its head".into());
     let head = stored.get(..HEAD_BYTES).ok_or_else(corrupt)?;
     let (letter, digits) = head.split_first().ok_or_else(corrupt)?;
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return Err(corrupt());
-    }
-    let number = digits.iter().fold(0_u64, |number, digit| number * 10 + u64::from(digit - b'0'));
+    let number = number(digits).ok_or_else(corrupt)?;
     match letter {
         b'r' => Ok(Head::Record(number)),
         b'e' => Ok(Head::Expires(number)),
+        b't' => Ok(Head::Tally(number)),
         _ => Err(corrupt()),
     }
+}
+
+/// Sixteen digits at most, so that it fits.
+fn number(digits: &[u8]) -> Option<u64> {
+    let are_digits = digits.len() < HEAD_BYTES && digits.iter().all(u8::is_ascii_digit);
+    are_digits.then(|| digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
 }
 
 /// Takes the head off; `None` if the value has expired at `now`.
 pub(super) fn open(mut stored: Vec<u8>, now: Timestamp) -> Result<Option<Versioned>, StoreError> {
     let revision = match head(&stored)? {
-        Head::Record(revision) => revision,
+        Head::Record(revision) | Head::Tally(revision) => revision,
         Head::Expires(at) if at <= millis(now) => return Ok(None),
         Head::Expires(_) => 0,
     };
@@ -86,6 +106,19 @@ mod tests {
     fn a_record_keeps_its_revision_and_bytes() {
         let opened = open(record(7, b"\0\xff"), at(0)).unwrap().unwrap();
         assert_eq!(opened, Versioned { revision: 7, value: b"\0\xff".to_vec() });
+    }
+
+    #[test]
+    fn a_tally_keeps_its_count_and_its_time() {
+        assert_eq!(read_tally(&tally(3, 7_000)).unwrap(), (3, 7_000));
+        assert_eq!(open(tally(3, 7_000), at(0)).unwrap().unwrap().revision, 3);
+        for other in [
+            record(1, b"0000000000007000"),
+            tally(3, 7_000)[..32].to_vec(),
+            b"t000000000000000100000000000000-1".to_vec(),
+        ] {
+            assert!(matches!(read_tally(&other), Err(StoreError::Corrupt(_))), "{other:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Keys: fixed-length ids only, with one Redis Cluster hash tag per shard.
 use crate::domain::{
-    AddressId, EnterpriseId, MailId, OrganizationId, PersonId, RequestId, SessionId, SubjectId, WebhookId,
-    hex,
+    AddressId, EnterpriseId, MailId, OrganizationId, PersonId, RequestId, ScimId, SessionId, SubjectId,
+    WebhookId, hex,
 };
 
 /// What is kept where.
@@ -55,6 +55,38 @@ pub enum Key {
     Audit(EnterpriseId),
     /// Record of how far a webhook has come in that stream.
     WebhookCursor(EnterpriseId, WebhookId),
+    /// Record of a SCIM user.
+    ScimUser(EnterpriseId, ScimId),
+    /// Record of the groups that a SCIM user is in.
+    ScimUserGroups(EnterpriseId, ScimId),
+    /// Record of the SCIM user who has a `userName`, by the SHA-256 of the folded name.
+    ScimUserName(EnterpriseId, [u8; 32]),
+    /// Record of the SCIM user whose sign-ins are a person's.
+    ScimLink(EnterpriseId, PersonId),
+    /// Set of the ids (16 bytes each) of the SCIM users who have an `externalId`, by its SHA-256.
+    ScimExternalId(EnterpriseId, [u8; 32]),
+    /// Set of the ids of the SCIM users who have an e-mail address, by the SHA-256 of the folded address.
+    ScimEmail(EnterpriseId, [u8; 32]),
+    /// Set of all SCIM users: when each was created (8 bytes), then its id (16 bytes).
+    ScimUsers(EnterpriseId),
+    /// Record of a SCIM group, without its members.
+    ScimGroup(EnterpriseId, ScimId),
+    /// Record of the SCIM group that has a `displayName`, by the SHA-256 of the folded name.
+    ScimGroupName(EnterpriseId, [u8; 32]),
+    /// Set of the ids of the SCIM groups that have an `externalId`, by its SHA-256.
+    ScimGroupExternalId(EnterpriseId, [u8; 32]),
+    /// Set of all SCIM groups, in the form of that of users.
+    ScimGroups(EnterpriseId),
+    /// Set of the ids of a SCIM group's members.
+    ScimGroupMembers(EnterpriseId, ScimId),
+    /// Tally of the changes of a SCIM group's members.
+    ScimGroupState(EnterpriseId, ScimId),
+    /// Record of a change of a SCIM group's members that takes more than one commit. Once there, it goes only with the group.
+    ScimGroupJob(EnterpriseId, ScimId),
+    /// Set of the ids of the SCIM groups whose change is not finished.
+    ScimJobs(EnterpriseId),
+    /// Set of the organizations that SCIM groups correspond to: organization (16 bytes), then group (16 bytes).
+    ScimOrganizations(EnterpriseId),
 }
 
 /// What one commit may span: an enterprise, or a single key of its own.
@@ -75,6 +107,8 @@ pub enum Kind {
     Expiring,
     /// Entries that are appended, linked to each other, and trimmed off its beginning.
     Stream,
+    /// How often something was touched, and when last. Touches commute: nobody has to have read it before.
+    Tally,
 }
 
 impl Key {
@@ -85,7 +119,14 @@ impl Key {
             | Self::Invitee(..)
             | Self::Mail(..)
             | Self::RecoveryCodes(..)
-            | Self::WebhookCursor(..) => Kind::Record,
+            | Self::WebhookCursor(..)
+            | Self::ScimUser(..)
+            | Self::ScimUserGroups(..)
+            | Self::ScimUserName(..)
+            | Self::ScimLink(..)
+            | Self::ScimGroup(..)
+            | Self::ScimGroupName(..)
+            | Self::ScimGroupJob(..) => Kind::Record,
             Self::OrganizationMembers(..)
             | Self::PersonSessions(..)
             | Self::People(..)
@@ -96,7 +137,15 @@ impl Key {
             | Self::Batch(..)
             | Self::Outbox(..)
             | Self::Unowned(..)
-            | Self::SubjectSessions(..) => Kind::Set,
+            | Self::SubjectSessions(..)
+            | Self::ScimExternalId(..)
+            | Self::ScimEmail(..)
+            | Self::ScimUsers(..)
+            | Self::ScimGroupExternalId(..)
+            | Self::ScimGroups(..)
+            | Self::ScimGroupMembers(..)
+            | Self::ScimJobs(..)
+            | Self::ScimOrganizations(..) => Kind::Set,
             Self::IdpMetadata(..)
             | Self::Session(..)
             | Self::PendingSignIn(..)
@@ -105,7 +154,13 @@ impl Key {
             | Self::AccessToken(..)
             | Self::LoggedOut(..) => Kind::Expiring,
             Self::Audit(..) => Kind::Stream,
+            Self::ScimGroupState(..) => Kind::Tally,
         }
+    }
+
+    /// Whether a set's members are counted and numbered: [`super::Store::count`], [`super::Store::page`].
+    pub fn is_numbered(&self) -> bool {
+        matches!(self, Self::ScimUsers(_) | Self::ScimGroups(_) | Self::ScimGroupMembers(..))
     }
 
     pub fn shard(&self) -> Shard {
@@ -127,7 +182,23 @@ impl Key {
             | Self::WebhookCursor(e, _)
             | Self::Unowned(e)
             | Self::IdpMetadata(e)
-            | Self::Audit(e) => Shard::Enterprise(*e),
+            | Self::Audit(e)
+            | Self::ScimUser(e, _)
+            | Self::ScimUserGroups(e, _)
+            | Self::ScimUserName(e, _)
+            | Self::ScimLink(e, _)
+            | Self::ScimExternalId(e, _)
+            | Self::ScimEmail(e, _)
+            | Self::ScimUsers(e)
+            | Self::ScimGroup(e, _)
+            | Self::ScimGroupName(e, _)
+            | Self::ScimGroupExternalId(e, _)
+            | Self::ScimGroups(e)
+            | Self::ScimGroupMembers(e, _)
+            | Self::ScimGroupState(e, _)
+            | Self::ScimGroupJob(e, _)
+            | Self::ScimJobs(e)
+            | Self::ScimOrganizations(e) => Shard::Enterprise(*e),
             Self::Session(_)
             | Self::PendingSignIn(_)
             | Self::UsedAssertion(_)
@@ -156,6 +227,22 @@ impl Key {
             Self::Outbox(e) => format!("pc:{{{e}}}:outbox"),
             Self::RecoveryCodes(e, id) => format!("pc:{{{e}}}:rc:{id}"),
             Self::AccessToken(digest) => format!("pc:{{{}}}:t", hex(digest)),
+            Self::ScimUser(e, id) => format!("pc:{{{e}}}:su:{id}"),
+            Self::ScimUserGroups(e, id) => format!("pc:{{{e}}}:sug:{id}"),
+            Self::ScimUserName(e, digest) => format!("pc:{{{e}}}:sun:{}", hex(digest)),
+            Self::ScimLink(e, id) => format!("pc:{{{e}}}:sl:{id}"),
+            Self::ScimExternalId(e, digest) => format!("pc:{{{e}}}:sux:{}", hex(digest)),
+            Self::ScimEmail(e, digest) => format!("pc:{{{e}}}:sum:{}", hex(digest)),
+            Self::ScimUsers(e) => format!("pc:{{{e}}}:scimusers"),
+            Self::ScimGroup(e, id) => format!("pc:{{{e}}}:sg:{id}"),
+            Self::ScimGroupName(e, digest) => format!("pc:{{{e}}}:sgn:{}", hex(digest)),
+            Self::ScimGroupExternalId(e, digest) => format!("pc:{{{e}}}:sgx:{}", hex(digest)),
+            Self::ScimGroups(e) => format!("pc:{{{e}}}:scimgroups"),
+            Self::ScimGroupMembers(e, id) => format!("pc:{{{e}}}:sgm:{id}"),
+            Self::ScimGroupState(e, id) => format!("pc:{{{e}}}:sgs:{id}"),
+            Self::ScimGroupJob(e, id) => format!("pc:{{{e}}}:sgj:{id}"),
+            Self::ScimJobs(e) => format!("pc:{{{e}}}:scimjobs"),
+            Self::ScimOrganizations(e) => format!("pc:{{{e}}}:scimorgs"),
             Self::Unowned(e) => format!("pc:{{{e}}}:unowned"),
             Self::IdpMetadata(e) => format!("pc:{{{e}}}:metadata"),
             Self::Session(id) => format!("pc:{{{id}}}:s"),

@@ -1,6 +1,6 @@
 //! A key's text, read back: for those who walk the whole store.
 use super::{Key, Kind};
-use crate::domain::{Id, parse_hex};
+use crate::domain::{Id, ScimId, parse_hex};
 
 impl Key {
     /// The key of a text that [`Key::text`] wrote; `None` for every other text.
@@ -34,6 +34,18 @@ impl Key {
             "m" => Self::Mail(e, Id::parse(id)?),
             "rc" => Self::RecoveryCodes(e, Id::parse(id)?),
             "wh" => Self::WebhookCursor(e, Id::parse(id)?),
+            "su" => Self::ScimUser(e, ScimId::parse(id)?),
+            "sug" => Self::ScimUserGroups(e, ScimId::parse(id)?),
+            "sun" => Self::ScimUserName(e, parse_hex(id)?),
+            "sl" => Self::ScimLink(e, Id::parse(id)?),
+            "sux" => Self::ScimExternalId(e, parse_hex(id)?),
+            "sum" => Self::ScimEmail(e, parse_hex(id)?),
+            "sg" => Self::ScimGroup(e, ScimId::parse(id)?),
+            "sgn" => Self::ScimGroupName(e, parse_hex(id)?),
+            "sgx" => Self::ScimGroupExternalId(e, parse_hex(id)?),
+            "sgm" => Self::ScimGroupMembers(e, ScimId::parse(id)?),
+            "sgs" => Self::ScimGroupState(e, ScimId::parse(id)?),
+            "sgj" => Self::ScimGroupJob(e, ScimId::parse(id)?),
             _ => return None,
         })
     }
@@ -48,6 +60,10 @@ impl Key {
             "unowned" => Self::Unowned(e),
             "metadata" => Self::IdpMetadata(e),
             "audit" => Self::Audit(e),
+            "scimusers" => Self::ScimUsers(e),
+            "scimgroups" => Self::ScimGroups(e),
+            "scimjobs" => Self::ScimJobs(e),
+            "scimorgs" => Self::ScimOrganizations(e),
             _ => return None,
         })
     }
@@ -99,6 +115,22 @@ mod tests {
             Key::LoggedOut(digest),
             Key::Audit(e),
             Key::WebhookCursor(e, Id::from_bytes([13; 16])),
+            Key::ScimUser(e, ScimId::from_bytes([13; 16])),
+            Key::ScimUserGroups(e, ScimId::from_bytes([13; 16])),
+            Key::ScimUserName(e, digest),
+            Key::ScimLink(e, Id::from_bytes([14; 16])),
+            Key::ScimExternalId(e, digest),
+            Key::ScimEmail(e, digest),
+            Key::ScimUsers(e),
+            Key::ScimGroup(e, ScimId::from_bytes([15; 16])),
+            Key::ScimGroupName(e, digest),
+            Key::ScimGroupExternalId(e, digest),
+            Key::ScimGroups(e),
+            Key::ScimGroupMembers(e, ScimId::from_bytes([15; 16])),
+            Key::ScimGroupState(e, ScimId::from_bytes([15; 16])),
+            Key::ScimGroupJob(e, ScimId::from_bytes([15; 16])),
+            Key::ScimJobs(e),
+            Key::ScimOrganizations(e),
         ];
         // A new sort of key is missed here before it is missed in an export.
         for key in &keys {
@@ -110,6 +142,11 @@ mod tests {
                 Key::AccessToken(..) | Key::Unowned(..) | Key::IdpMetadata(..) | Key::Session(..) => {}
                 Key::PendingSignIn(..) | Key::UsedAssertion(..) | Key::PendingLogout(..) => {}
                 Key::SubjectSessions(..) | Key::LoggedOut(..) | Key::Audit(..) | Key::WebhookCursor(..) => {}
+                Key::ScimUser(..) | Key::ScimUserGroups(..) | Key::ScimUserName(..) | Key::ScimLink(..) => {}
+                Key::ScimExternalId(..) | Key::ScimEmail(..) | Key::ScimUsers(..) | Key::ScimGroup(..) => {}
+                Key::ScimGroupName(..) | Key::ScimGroupExternalId(..) | Key::ScimGroups(..) => {}
+                Key::ScimGroupMembers(..) | Key::ScimGroupState(..) | Key::ScimGroupJob(..) => {}
+                Key::ScimJobs(..) | Key::ScimOrganizations(..) => {}
             }
         }
         keys

@@ -47,7 +47,7 @@ pub type Revision = u64;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Versioned {
-    /// 0 for keys that are written with [`Op::Put`] and [`Op::PutOnce`].
+    /// 0 for keys that are written with [`Op::Put`] and [`Op::PutOnce`]; of a tally, how often it was touched.
     pub revision: Revision,
     pub value: Vec<u8>,
 }
@@ -104,6 +104,8 @@ pub enum Write {
     Remove(Key, Vec<u8>),
     /// Appends an entry to a stream, the only one in the commit; several keep their order.
     Append(Key, Vec<u8>),
+    /// Counts one more in a tally; its time becomes this one, unless it is later already.
+    Touch(Key, Timestamp),
     /// Tells all gateways, this one too, once the commit is visible; a commit that conflicts tells nothing.
     Notify(Note),
 }
@@ -116,7 +118,8 @@ impl Write {
             | Self::Delete(key)
             | Self::Insert(key, _)
             | Self::Remove(key, _)
-            | Self::Append(key, _) => Some(key),
+            | Self::Append(key, _)
+            | Self::Touch(key, _) => Some(key),
             Self::Notify(_) => None,
         }
     }
@@ -201,6 +204,13 @@ pub trait Store: Send + Sync {
         after: Option<Vec<u8>>,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>>;
+
+    /// Up to `limit` (1 to [`MEMBERS_PER_PAGE_MAX`]) members of a numbered set that come after the first `offset`, in byte order.
+    /// Redis goes there in logarithmic time; the embedded store passes over what is before, or behind.
+    fn page(&self, set: Key, offset: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>>;
+
+    /// How many members a numbered set has.
+    fn count(&self, set: Key) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// Up to `limit` (1 to [`ENTRIES_PER_PAGE_MAX`]) entries of a stream whose sequence is above `after`, in order.
     ///

@@ -5,6 +5,7 @@
 //! raises the version. What a new sign-in replaces, sessions and outstanding requests, counts as not there if it is of an
 //! older version: after an upgrade people sign in again. Ids are not repeated in the record: they come from its key. Points in time are milliseconds since the epoch, cut off
 //! towards it, so what is read equals what was written for values without smaller parts.
+mod scim;
 mod wire;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -15,6 +16,8 @@ use crate::domain::{
     PendingSignIn, Person, PersonId, QueuedMail, RecoveryCodes, RequestId, Session, SessionId, Timestamp,
     TokenHolder, WebhookCursor,
 };
+
+pub use scim::*;
 
 /// For `Key::Person`.
 pub fn encode_person(person: &Person) -> Vec<u8> {

@@ -1,7 +1,8 @@
 //! The Redis store: one multiplexed connection to each primary, one pipeline per batch and node, one script per commit.
 //!
 //! Layout. A record or a value with an expiry is a string: the envelope's head, then the bytes. A set is a sorted set
-//! whose members all score 0, so that Redis keeps them in byte order and a page costs no more than its size. A stream is a
+//! whose members all score 0, so that Redis keeps them in byte order and a page costs no more than its size. A tally is a string:
+//! the head, then its time. A stream is a
 //! stream whose ids are `SEQUENCE-0`, with the head in a string beside it. Nothing but ids of fixed length stands in a key, and
 //! everything else travels as a bulk argument.
 //!
@@ -264,6 +265,26 @@ impl Store for Redis {
             let mut page = cmd("ZRANGEBYLEX");
             page.arg(set.text()).arg(after).arg("+").arg("LIMIT").arg(0).arg(limit);
             answers::members(self.ask(&set, page).await?)
+        })
+    }
+
+    fn page(&self, set: Key, offset: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
+        Box::pin(async move {
+            rules::check_page(&set, limit)?;
+            let first = i64::try_from(offset).unwrap_or(i64::MAX);
+            let last = first.saturating_add(i64::try_from(limit).unwrap_or(i64::MAX) - 1);
+            let mut page = cmd("ZRANGE");
+            page.arg(set.text()).arg(first).arg(last);
+            answers::members(self.ask(&set, page).await?)
+        })
+    }
+
+    fn count(&self, set: Key) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            rules::check_numbered(&set)?;
+            let mut count = cmd("ZCARD");
+            count.arg(set.text());
+            answers::count(self.ask(&set, count).await?)
         })
     }
 

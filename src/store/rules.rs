@@ -32,12 +32,17 @@ pub(super) fn check_batch(ops: &[Op]) -> Result<(), StoreError> {
             expiring(key)?;
             check_value(value)
         }
-        Op::Insert(key, member) | Op::Remove(key, member) | Op::RemoveBelow(key, member) => {
-            check_member(key, member)
+        Op::Insert(key, member) | Op::Remove(key, member) => check_member(key, member),
+        Op::RemoveBelow(key, member) => {
+            check_member(key, member)?;
+            require(!key.is_numbered(), "a numbered set loses its members one by one")
         }
-        Op::Expire(key, _) => require(key.kind() == Kind::Set, "only a set is told when to go"),
+        Op::Expire(key, _) => {
+            require(key.kind() == Kind::Set && !key.is_numbered(), "only a set is told when to go")
+        }
         Op::Delete(key) => {
             require(key.kind() != Kind::Record, "a record is deleted by a commit only")?;
+            require(key.kind() != Kind::Tally, "a tally is deleted by a commit only")?;
             check_deleted(key)
         }
         Op::Append(key, value) => check_entry(key, value),
@@ -66,13 +71,17 @@ pub(super) fn check_commit(change: &Commit) -> Result<(), StoreError> {
                 require(replaced.insert(*key), "a commit writes a key twice")?
             }
             Write::Append(key, value) => check_entry(key, value)?,
+            Write::Touch(key, _) => {
+                require(key.kind() == Kind::Tally, "only a tally is touched")?;
+                require(replaced.insert(*key), "a commit writes a key twice")?;
+            }
             Write::Notify(_) => {}
             Write::Insert(key, member) | Write::Remove(key, member) => check_member(key, member)?,
         }
     }
     let in_replaced = |write: &Write| match write {
         Write::Insert(key, _) | Write::Remove(key, _) => replaced.contains(key),
-        Write::Put(..) | Write::Delete(_) | Write::Append(..) | Write::Notify(_) => false,
+        Write::Put(..) | Write::Delete(_) | Write::Append(..) | Write::Touch(..) | Write::Notify(_) => false,
     };
     require(!change.writes.iter().any(in_replaced), "a commit writes a key twice")
 }
@@ -80,6 +89,15 @@ pub(super) fn check_commit(change: &Commit) -> Result<(), StoreError> {
 pub(super) fn check_members(set: &Key, limit: usize) -> Result<(), StoreError> {
     require(set.kind() == Kind::Set, "only a set has members")?;
     require((1..=MEMBERS_PER_PAGE_MAX).contains(&limit), "a page of no size or too large")
+}
+
+pub(super) fn check_page(set: &Key, limit: usize) -> Result<(), StoreError> {
+    check_members(set, limit)?;
+    check_numbered(set)
+}
+
+pub(super) fn check_numbered(set: &Key) -> Result<(), StoreError> {
+    require(set.is_numbered(), "only a numbered set is counted")
 }
 
 /// Whether the step leaves the store as it was.
@@ -232,6 +250,19 @@ mod tests {
         }
         assert!(writes(vec![Write::Put(session(1), vec![])]).is_err());
         assert!(writes(vec![Write::Put(Key::Audit(e()), vec![])]).is_err());
+        let tally = Key::ScimGroupState(e(), crate::domain::ScimId::from_bytes([5; 16]));
+        assert!(writes(vec![Write::Touch(tally, at)]).is_ok());
+        assert!(writes(vec![Write::Touch(tally, at), Write::Touch(tally, at)]).is_err());
+        assert!(writes(vec![Write::Touch(person(e()), at)]).is_err());
+        assert!(writes(vec![Write::Put(tally, vec![])]).is_err());
+        assert!(check_commit(&Commit { expect: vec![(tally, 1)], writes: vec![] }).is_err());
+        assert!(check_batch(&[Op::Delete(tally)]).is_err());
+        assert!(check_batch(&[Op::Expire(Key::ScimUsers(e()), at)]).is_err());
+        assert!(check_batch(&[Op::RemoveBelow(Key::ScimUsers(e()), vec![])]).is_err());
+        assert!(check_batch(&[Op::Get(tally)]).is_ok());
+        assert!(check_page(&members(e()), 1).is_err());
+        assert!(check_page(&Key::ScimUsers(e()), 1).is_ok());
+        assert!(check_page(&Key::ScimUsers(e()), 0).is_err());
         assert!(writes(vec![Write::Delete(Key::Audit(e()))]).is_err());
         assert!(writes(vec![Write::Append(person(e()), vec![])]).is_err());
         assert!(writes(vec![Write::Append(Key::Audit(e()), vec![0; ENTRY_BYTES_MAX + 1])]).is_err());

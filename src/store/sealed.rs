@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::{
-    BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Piece, Reply, Store, StoreError, StreamHead,
+    BoxFuture, Commit, Committed, Entry, Key, Kind, Notes, Op, Piece, Reply, Store, StoreError, StreamHead,
     Timestamp, Versioned, Whole, Write, rules,
     stream::Link,
     whole::{Next, Visit},
@@ -115,9 +115,9 @@ impl Sealed {
     }
 }
 
-/// A mark says nothing but that it is there.
+/// A mark says nothing but that it is there; a tally is counted by the server.
 fn is_sealed(key: &Key) -> bool {
-    !matches!(key, Key::UsedAssertion(_))
+    !matches!(key, Key::UsedAssertion(_)) && key.kind() != Kind::Tally
 }
 
 /// What is lost without harm to anything but convenience: people sign in again, documents are fetched again. Where absence
@@ -184,6 +184,14 @@ impl Store for Sealed {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
         self.inner.members(set, after, limit)
+    }
+
+    fn page(&self, set: Key, offset: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
+        self.inner.page(set, offset, limit)
+    }
+
+    fn count(&self, set: Key) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.inner.count(set)
     }
 
     fn entries(

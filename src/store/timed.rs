@@ -55,6 +55,14 @@ impl Store for Timed {
         Box::pin(timed(&self.members, self.inner.members(set, after, limit)))
     }
 
+    fn page(&self, set: Key, offset: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
+        Box::pin(timed(&self.members, self.inner.page(set, offset, limit)))
+    }
+
+    fn count(&self, set: Key) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(timed(&self.members, self.inner.count(set)))
+    }
+
     fn entries(
         &self,
         stream: Key,

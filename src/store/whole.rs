@@ -23,6 +23,11 @@ pub enum Piece {
         expires_at: Timestamp,
         value: Vec<u8>,
     },
+    Tally {
+        key: Key,
+        count: u64,
+        latest: Timestamp,
+    },
     /// Some members of a set; the rest follows, or came before.
     Members {
         key: Key,

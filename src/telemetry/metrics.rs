@@ -306,9 +306,7 @@ mod tests {
         metrics.mail("sent");
         metrics.store_operation("commit").observe(Duration::from_millis(1));
         metrics.set_certificate_expiries([("idp/example".to_owned(), 2_000_000_000)]);
-        metrics.set_removals_held("example", 2);
-        metrics.add_removals_held("example", 3);
-        metrics.add_removals_held("example", -2);
+        metrics.set_removals_held("example", 3);
         metrics.metadata_refreshed("example", "ok");
         metrics.set_metadata_life("example", 7, 2);
         metrics.set_push_listening(true);

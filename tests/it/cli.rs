@@ -51,7 +51,7 @@ fn the_shipped_configuration_is_fine() {
 }
 
 #[test]
-fn broken_configurations_exit_with_1_and_every_fault_on_standard_error() {
+fn a_03_broken_configurations_exit_with_1_and_every_fault_on_standard_error() {
     for name in ["routes", "wrong-kinds", "syntax"] {
         let file = format!("{name}.toml");
         let (out, err) = assert_ends(&run(&fixtures(), &[], &["check", "--config", &file]), 1);

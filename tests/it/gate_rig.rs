@@ -98,6 +98,12 @@ impl Store for Sessions {
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
         Box::pin(async { Err(StoreError::Timeout(0)) })
     }
+    fn page(&self, _: Key, _: u64, _: usize) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
+        Box::pin(async { Err(StoreError::Timeout(0)) })
+    }
+    fn count(&self, _: Key) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async { Err(StoreError::Timeout(0)) })
+    }
     fn entries(&self, _: Key, _: u64, _: usize) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
         Box::pin(async { Err(StoreError::Timeout(0)) })
     }
@@ -164,6 +170,7 @@ pub fn edge_settings(workers: usize) -> edge::Settings {
         pending_sign_ins_max: 8,
         api_limits: Limits { calls_per_minute: 0, strangers_per_minute: 0 },
         pages: edge::pages::Pages::default(),
+        own_host: None,
     }
 }
 
@@ -196,7 +203,7 @@ pub fn gate(routes: Vec<Route>, sessions: Sessions, workers: usize) -> Gate {
         api: Api::new(directory.clone(), [], Timestamp::now, edge_settings(1).api_limits),
         directory,
         routes: Routes::new(routes).unwrap(),
-        own: Router::new(&[Home { enterprise: &acme, acs_urls: &[ACS_URL.to_owned()] }]).unwrap(),
+        own: Router::new(&[Home { enterprise: &acme, acs_urls: &[ACS_URL.to_owned()] }], None).unwrap(),
         enterprises: HashMap::new(),
         domains: Domains::default(),
         metrics: Metrics::new(),

@@ -20,6 +20,7 @@ mod idp;
 mod inspect;
 mod integrity;
 mod invitations;
+mod listeners;
 mod logout;
 mod membership;
 mod metadata;

@@ -68,7 +68,7 @@ async fn a_switch_counts_from_the_reload_on_and_sessions_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_file_changes_nothing_and_shows() {
+async fn a_03_a_bad_file_changes_nothing_and_shows() {
     let mut gateway = gateway().await;
     let mut browser = Browser::new();
     gateway.sign_in(&mut browser, "alice").await;
@@ -218,6 +218,12 @@ async fn the_program_reads_its_file_anew_at_sighup_and_when_it_changes() {
     gateway.people.set_groups("alice", &[]).unwrap();
     gateway.sign_in(&mut Browser::new(), "alice").await;
     assert_eq!(gateway.organizations(&mut desk).await, ["octo-org"]);
+
+    // Nothing has changed that another reason could be found in.
+    let reasons =
+        || told("reading the configuration anew").iter().map(|line| line["why"].clone()).collect::<Vec<_>>();
+    process.hang_up();
+    assert!(eventually(|| reasons() == ["SIGHUP"]), "{}", process.log());
 
     gateway.edit("deprovisioning = false", "deprovisioning = true");
     process.hang_up();

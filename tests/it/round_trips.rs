@@ -65,7 +65,7 @@ impl Layer for Counting {
         // A gateway looks at these now and then, and at most once a second, however many sign in.
         match at {
             Some(Key::HeldRemovals(_)) => drop(self.counts.holds.fetch_add(1, SeqCst)),
-            Some(Key::Organizations(_)) => {}
+            Some(Key::Organizations(_) | Key::ScimOrganizations(_)) => {}
             // What is too old, to be forgotten.
             Some(Key::Audit(_) | Key::Outbox(_) | Key::OrganizationInvitations(..)) => {}
             _ => self.count(),

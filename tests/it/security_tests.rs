@@ -33,6 +33,8 @@ const PARTS: &[(&str, &str)] = &[
     ("M", "Metadata"),
     ("P", "Sessions and cookies"),
     ("R", "Redis"),
+    ("A", "The API and administration"),
+    ("V", "People, tokens and memberships"),
 ];
 
 /// One line of the list of items.

@@ -258,6 +258,43 @@ async fn r_14_whether_notes_arrive_is_known() {
     eventually("it subscribes by itself", async || store.is_listening()).await;
 }
 
+/// What a gateway guesses of the stream's end is wrong whenever another one appended: then the server's own link counts.
+#[tokio::test]
+async fn a_06_two_gateways_that_guess_make_one_chain() {
+    let server = RedisServer::start();
+    let stores = [redis(&server).await, redis(&server).await];
+    let mut expected = vec![];
+    for n in 0..12_u8 {
+        // Each once, twice, three times in a row, by step and by commit.
+        for (store, times) in stores.iter().zip([1 + n % 3, 1 + (n / 3) % 2]) {
+            for time in 0..times {
+                let value = vec![n, time];
+                match time % 2 {
+                    0 => drop(one(store, at(0), append(&value)).await),
+                    _ => drop(
+                        store.commit(change(&[], &[Write::Append(audit(1), value.clone())])).await.unwrap(),
+                    ),
+                }
+                expected.push(value);
+            }
+        }
+    }
+    // `verified` computes every link anew.
+    assert_eq!(values(&verified(&stores[0], audit(1), 100).await), expected);
+}
+
+/// A gateway that remembers what a failover forgot guesses the right number after the wrong link.
+#[tokio::test]
+async fn a_06_a_guess_from_before_a_failover_is_not_taken() {
+    let server = RedisServer::start();
+    let (store, other) = (redis(&server).await, redis(&server).await);
+    one(&store, at(0), append(b"lost")).await;
+    server.run::<()>(&["FLUSHALL"]).await;
+    one(&other, at(0), append(b"kept")).await;
+    one(&store, at(0), append(b"next")).await;
+    assert_eq!(values(&verified(&other, audit(1), 9).await), [&b"kept"[..], b"next"]);
+}
+
 /// FIPS 180-4's own examples, and every length around the borders of a block, through the server's Lua.
 #[tokio::test]
 async fn the_scripts_sha_256_is_sha_256() {

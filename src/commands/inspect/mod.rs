@@ -5,7 +5,7 @@
 mod report;
 mod text;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use clap::Args;
 
@@ -139,7 +139,7 @@ fn accepted(
     known: &Known,
     at: Timestamp,
 ) -> Report {
-    let settings = &enterprise.provisioning;
+    let settings = known.settings.as_deref().unwrap_or(&enterprise.provisioning);
     let id = person_id(assertion, enterprise);
     let names = &settings.attributes;
     let (attributes, structured) = (assertion.attributes(), assertion.structured_attributes());
@@ -226,6 +226,8 @@ struct Known {
     invitations: Vec<Invitation>,
     /// Those that the person belongs to.
     organizations: BTreeMap<OrganizationSlug, Organization>,
+    /// With the organizations that were created; `None` where no store was looked at.
+    settings: Option<Arc<provisioning::Settings>>,
 }
 
 async fn load_known(options: &Options, enterprise: &config::EnterpriseSettings) -> Result<Known, Failure> {
@@ -264,5 +266,6 @@ async fn load_known(options: &Options, enterprise: &config::EnterpriseSettings) 
         }
         None => vec![],
     };
-    Ok(Known { person: Some(person), invitations, organizations })
+    let settings = directory.settings(&enterprise.tenant(), options.at).await.map_err(broken)?;
+    Ok(Known { person: Some(person), invitations, organizations, settings: Some(settings) })
 }

@@ -135,7 +135,7 @@ impl Directory {
         let matter = Matter {
             enterprise,
             person: session.person,
-            address: Some(link.reference.address),
+            addresses: vec![link.reference.address],
             actor: offered.inviter,
             source: MembershipSource::Invitation,
             is_automatic: false,

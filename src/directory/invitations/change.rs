@@ -104,6 +104,10 @@ impl Directory {
             commit.writes.extend(audit::appends(desk.enterprise, &told));
             if self.store.commit(commit).await? == Committed::Applied {
                 told.iter().for_each(AuditLine::log);
+                for (_, gone, _) in changed.told.iter().filter(|(a, ..)| *a == AuditAction::CancelInvitation)
+                {
+                    self.removals.note_cancelled(desk.enterprise, gone, &desk.cause, desk.now);
+                }
                 self.wake_outbox();
                 return Ok(changed.result);
             }

@@ -1,10 +1,13 @@
 //! Statement 20: who leaves an organization takes along the invitations that they sent for it, in the same commit (V-16).
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::tell;
 use crate::{
     directory::{Cause, Directory, amend::Matter, outbox, unexpected_reply},
-    domain::{AddressId, Invitation, InvitationReference, Invitee, OrganizationId, OrganizationSlug, Person},
+    domain::{
+        AddressId, EnterpriseId, Invitation, InvitationReference, Invitee, OrganizationId, OrganizationSlug,
+        Person, PersonId,
+    },
     provisioning::{Change, Plan},
     store::{Key, Op, Reply, Revision, StoreError, Write, records},
     telemetry::{AuditAction, AuditLine},
@@ -19,46 +22,51 @@ const SENT_MAX: usize = 512;
 pub(in crate::directory) struct TakenBack {
     pub expect: Vec<(Key, Revision)>,
     pub writes: Vec<Write>,
-    pub invitations: Vec<Invitation>,
+    /// With the number of the matter of whoever sent it.
+    pub invitations: Vec<(usize, Invitation)>,
 }
 
 impl Directory {
-    /// The invitations of the matter's person that go with what the plan ends. Reads nothing where nothing ends.
+    /// The invitations of the matters' people that go with what the plans end. Reads nothing where nothing ends.
     pub(in crate::directory) async fn taken_back(
         &self,
-        matter: &Matter<'_>,
-        plan: &Plan,
-        person: &Person,
+        matters: &[Matter<'_>],
+        settled: &[(&Plan, &Person)],
     ) -> Result<TakenBack, StoreError> {
-        let left: Vec<&OrganizationSlug> = plan.changes.iter().filter_map(left).collect();
-        let is_out = !person.standing.is_active();
-        if left.is_empty() && !is_out {
-            return Ok(TakenBack::default());
-        }
-        let enterprise = matter.enterprise.id;
-        let sent = Key::SentInvitations(enterprise, matter.person);
         let mut by_address: BTreeMap<AddressId, Vec<InvitationReference>> = BTreeMap::new();
-        for reference in self.references(sent, None, SENT_MAX).await? {
-            // What lies under the matter's own address is written with the matter.
-            if matter.address != Some(reference.address) {
+        let mut leavers = vec![];
+        let own: BTreeSet<AddressId> = matters.iter().flat_map(|matter| &matter.addresses).copied().collect();
+        for (number, (matter, (plan, person))) in matters.iter().zip(settled).enumerate() {
+            let left: Vec<&OrganizationSlug> = plan.changes.iter().filter_map(left).collect();
+            let is_out = !person.standing.is_active();
+            if left.is_empty() && !is_out {
+                continue;
+            }
+            let sent = Key::SentInvitations(matter.enterprise.id, matter.person);
+            // What lies under the matters' own addresses is written with the matters.
+            let references = self.references(sent, None, SENT_MAX).await?;
+            for reference in references.into_iter().filter(|reference| !own.contains(&reference.address)) {
                 by_address.entry(reference.address).or_default().push(reference);
             }
+            leavers.push(Leaver { number, person: matter.person, left, is_out });
         }
-        if by_address.is_empty() {
+        let Some(first) = matters.first().filter(|_| !by_address.is_empty()) else {
             return Ok(TakenBack::default());
-        }
+        };
+        let enterprise = first.enterprise.id;
         let gets = by_address.keys().map(|address| Op::Get(Key::Invitee(enterprise, *address))).collect();
-        let replies = self.store.batch(matter.now, gets).await?;
+        let replies = self.get_all(first.now, gets).await?;
         let mut taken = TakenBack::default();
         for ((address, references), reply) in by_address.iter().zip(replies) {
             let Reply::Value(stored) = reply else { return Err(unexpected_reply()) };
             let Some(stored) = stored else { continue };
             let invitee = records::decode_invitee(*address, &stored.value)?;
-            let goes = |i: &Invitation| {
+            let leaver = |i: &Invitation| {
                 let listed = references.iter().any(|reference| reference.invitation == i.id);
-                listed && i.inviter == Some(matter.person) && (is_out || left.contains(&&i.organization))
+                leavers.iter().find(|leaver| listed && leaver.takes_back(i))
             };
-            let (gone, stays): (Vec<_>, Vec<_>) = invitee.invitations.into_iter().partition(goes);
+            let (gone, stays): (Vec<_>, Vec<_>) =
+                invitee.invitations.into_iter().partition(|i| leaver(i).is_some());
             if gone.is_empty() {
                 continue;
             }
@@ -67,11 +75,28 @@ impl Directory {
             let stays = Invitee { address: *address, invitations: stays };
             taken.writes.push(Write::Put(key, records::encode_invitee(&stays)));
             for invitation in gone {
-                taken.writes.extend(unlisted(matter, *address, &invitation));
-                taken.invitations.push(invitation);
+                let Some(Leaver { number, person, .. }) = leaver(&invitation) else { continue };
+                taken.writes.extend(unlisted(enterprise, *person, *address, &invitation));
+                taken.invitations.push((*number, invitation));
             }
         }
         Ok(taken)
+    }
+}
+
+/// Somebody whose invitations go.
+struct Leaver<'p> {
+    number: usize,
+    person: PersonId,
+    left: Vec<&'p OrganizationSlug>,
+    /// Of everything.
+    is_out: bool,
+}
+
+impl Leaver<'_> {
+    fn takes_back(&self, invitation: &Invitation) -> bool {
+        let goes = self.is_out || self.left.contains(&&invitation.organization);
+        invitation.inviter == Some(self.person) && goes
     }
 }
 
@@ -82,21 +107,28 @@ fn left(change: &Change) -> Option<&OrganizationSlug> {
     }
 }
 
-fn unlisted(matter: &Matter<'_>, address: AddressId, invitation: &Invitation) -> [Write; 3] {
-    let enterprise = matter.enterprise.id;
+fn unlisted(
+    enterprise: EnterpriseId,
+    inviter: PersonId,
+    address: AddressId,
+    invitation: &Invitation,
+) -> [Write; 3] {
     let reference = InvitationReference { address, invitation: invitation.id }.to_bytes().to_vec();
     let organization = OrganizationId::of(enterprise, &invitation.organization);
     [
         Write::Remove(Key::OrganizationInvitations(enterprise, organization), reference.clone()),
-        Write::Remove(Key::SentInvitations(enterprise, matter.person), reference),
+        Write::Remove(Key::SentInvitations(enterprise, inviter), reference),
         Write::Delete(outbox::key_of(enterprise, invitation)),
     ]
 }
 
 /// What is told of them.
-pub(in crate::directory) fn told(matter: &Matter<'_>, taken: &TakenBack) -> Vec<AuditLine> {
-    let cause = Cause { rule: Some("inviter_left"), ..matter.cause };
-    let action = AuditAction::CancelInvitation;
-    let line = |gone| tell::invitation(matter.enterprise, &cause, action, gone, None, matter.now);
-    taken.invitations.iter().map(line).collect()
+pub(in crate::directory) fn told(matters: &[Matter<'_>], taken: &TakenBack) -> Vec<AuditLine> {
+    let line = |(number, gone): &(usize, Invitation)| {
+        let matter = matters.get(*number)?;
+        let cause = Cause { rule: Some("inviter_left"), ..matter.cause };
+        let action = AuditAction::CancelInvitation;
+        Some(tell::invitation(matter.enterprise, &cause, action, gone, None, matter.now))
+    };
+    taken.invitations.iter().filter_map(line).collect()
 }

@@ -148,7 +148,7 @@ impl Directory {
         let matter = Matter {
             enterprise,
             person,
-            address: None,
+            addresses: vec![],
             actor,
             source: MembershipSource::Manual,
             is_automatic: false,

@@ -1,7 +1,8 @@
 //! The tables of the file, and what a transaction does to them.
 //!
 //! `values` holds records and values with an expiry behind the envelope's head; `expiries` has one row for each of the
-//! latter, so that the sweep touches expired ones only; `sets` has one row per member, in byte order.
+//! latter, so that the sweep touches expired ones only; `sets` has one row per member, in byte order, and `numbered` counts those of
+//! numbered sets.
 use redb::{Database, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     },
 };
 
-use super::streams::Streams;
+use super::{numbered::COUNTS, streams::Streams};
 
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 pub(super) const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
@@ -78,6 +79,7 @@ pub(super) struct Tables<'t> {
     values: Table<'t, &'static str, &'static [u8]>,
     expiries: Table<'t, (u64, &'static str), ()>,
     sets: Table<'t, (&'static str, &'static [u8]), ()>,
+    pub(super) counts: Table<'t, &'static str, u64>,
     pub(super) streams: Streams<'t>,
     /// Whether anything was written.
     pub changed: bool,
@@ -92,6 +94,7 @@ impl<'t> Tables<'t> {
             values: transaction.open_table(VALUES).map_err(unavailable)?,
             expiries: transaction.open_table(EXPIRIES).map_err(unavailable)?,
             sets: transaction.open_table(SETS).map_err(unavailable)?,
+            counts: transaction.open_table(COUNTS).map_err(unavailable)?,
             streams: Streams::open(transaction)?,
             changed: false,
             notes: vec![],
@@ -168,17 +171,19 @@ impl<'t> Tables<'t> {
                 return Ok(Committed::Conflict);
             }
         }
-        let mut revisions = Vec::with_capacity(change.writes.len());
+        let mut heads = Vec::with_capacity(change.writes.len());
         for write in &change.writes {
-            revisions.push(match write {
-                Write::Put(key, _) => self.revision(key)? + 1,
-                Write::Append(key, _) => self.streams.head(key).map(|_| 0)?,
-                Write::Delete(_) | Write::Insert(..) | Write::Remove(..) | Write::Notify(_) => 0,
+            heads.push(match write {
+                Write::Put(key, _) => (self.revision(key)? + 1, 0),
+                Write::Touch(key, at) => self.touched(key, *at)?,
+                Write::Append(key, _) => self.streams.head(key).map(|_| (0, 0))?,
+                Write::Delete(_) | Write::Insert(..) | Write::Remove(..) | Write::Notify(_) => (0, 0),
             });
         }
-        for (write, revision) in change.writes.into_iter().zip(revisions) {
+        for (write, (count, latest)) in change.writes.into_iter().zip(heads) {
             match write {
-                Write::Put(key, value) => self.put(&key.text(), &envelope::record(revision, &value))?,
+                Write::Put(key, value) => self.put(&key.text(), &envelope::record(count, &value))?,
+                Write::Touch(key, _) => self.put(&key.text(), &envelope::tally(count, latest))?,
                 Write::Delete(key) => self.delete(&key)?,
                 Write::Insert(key, member) => self.insert(&key, &member)?,
                 Write::Remove(key, member) => self.remove(&key, &member)?,
@@ -225,8 +230,18 @@ impl<'t> Tables<'t> {
         let Some(stored) = self.values.get(key.text().as_str()).map_err(unavailable)? else { return Ok(0) };
         match envelope::head(stored.value())? {
             Head::Record(revision) => Ok(revision),
-            Head::Expires(_) => Err(StoreError::Corrupt("a record with an expiry".into())),
+            Head::Expires(_) | Head::Tally(_) => {
+                Err(StoreError::Corrupt("a record with another head".into()))
+            }
         }
+    }
+
+    /// Count and latest time of a tally that was touched once more.
+    fn touched(&self, key: &Key, at: Timestamp) -> Result<(u64, u64), StoreError> {
+        let stored = self.values.get(key.text().as_str()).map_err(unavailable)?;
+        let tally = stored.map(|stored| envelope::read_tally(stored.value())).transpose()?;
+        let (count, latest) = tally.unwrap_or_default();
+        Ok((count + 1, latest.max(envelope::millis(at))))
     }
 
     pub(super) fn put_expiring(
@@ -269,6 +284,7 @@ impl<'t> Tables<'t> {
         }
         self.delete_value(&key.text())?;
         self.delete_members(&key.text())?;
+        self.forget_count(key)?;
         self.changed = true;
         Ok(())
     }
@@ -294,14 +310,16 @@ impl<'t> Tables<'t> {
 
     pub(super) fn insert(&mut self, key: &Key, member: &[u8]) -> Result<(), StoreError> {
         let text = key.text();
-        self.changed |= self.sets.insert((text.as_str(), member), ()).map_err(unavailable)?.is_none();
-        Ok(())
+        let is_new = self.sets.insert((text.as_str(), member), ()).map_err(unavailable)?.is_none();
+        self.changed |= is_new;
+        if is_new { self.count(key, 1) } else { Ok(()) }
     }
 
     fn remove(&mut self, key: &Key, member: &[u8]) -> Result<(), StoreError> {
         let text = key.text();
-        self.changed |= self.sets.remove((text.as_str(), member)).map_err(unavailable)?.is_some();
-        Ok(())
+        let was_there = self.sets.remove((text.as_str(), member)).map_err(unavailable)?.is_some();
+        self.changed |= was_there;
+        if was_there { self.count(key, -1) } else { Ok(()) }
     }
 }
 
@@ -320,12 +338,12 @@ fn live(
 fn expiry(stored: &[u8]) -> Option<u64> {
     match envelope::head(stored) {
         Ok(Head::Expires(at)) => Some(at),
-        Ok(Head::Record(_)) | Err(_) => None,
+        Ok(Head::Record(_) | Head::Tally(_)) | Err(_) => None,
     }
 }
 
 /// A set's text, and the least text that comes after it: the rows between are the set's.
-fn bounds(set: &Key) -> (String, String) {
+pub(super) fn bounds(set: &Key) -> (String, String) {
     let text = set.text();
     let end = format!("{text}\0");
     (text, end)

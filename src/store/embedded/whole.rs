@@ -98,6 +98,10 @@ fn value(text: &str, stored: &[u8]) -> Piece {
         (Kind::Expiring, Ok(Head::Expires(at))) => {
             Piece::Expiring { key, expires_at: envelope::at(at), value: body }
         }
+        (Kind::Tally, Ok(Head::Tally(_))) => match envelope::read_tally(stored) {
+            Ok((count, latest)) => Piece::Tally { key, count, latest: envelope::at(latest) },
+            Err(_) => foreign(text, "has a value of another kind than its key"),
+        },
         (Kind::Set, Ok(Head::Expires(at))) => Piece::Until { key, at: envelope::at(at) },
         _ => foreign(text, "has a value of another kind than its key"),
     }
@@ -118,6 +122,9 @@ impl Tables<'_> {
                 self.put(&key.text(), &envelope::record(revision, &value))
             }
             Piece::Expiring { key, expires_at, value } => self.put_expiring(&key.text(), &value, expires_at),
+            Piece::Tally { key, count, latest } => {
+                self.put(&key.text(), &envelope::tally(count, envelope::millis(latest)))
+            }
             Piece::Until { key, at } => self.put_expiring(&key.text(), &[], at),
             Piece::Members { key, members } => {
                 members.iter().try_for_each(|member| self.insert(&key, member))

@@ -2,12 +2,14 @@
 //! they belong to in `people`.
 mod mail;
 mod people;
+mod scim;
 mod webhook;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub(super) use mail::{QueuedMail, RecoveryCodes};
 pub(super) use people::{Invitee, Organization, Person, TokenHolder};
+pub(super) use scim::{ScimGroup, ScimGroupJob, ScimUser, ScimUserGroups};
 pub(super) use webhook::WebhookCursor;
 
 use crate::{

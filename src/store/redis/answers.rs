@@ -54,6 +54,13 @@ pub(super) fn members(answer: Result<Value, RedisError>) -> Result<Vec<Vec<u8>>,
     array(answer.map_err(|error| store_error(&error))?)?.into_iter().map(bytes).collect()
 }
 
+pub(super) fn count(answer: Result<Value, RedisError>) -> Result<u64, StoreError> {
+    match answer.map_err(|error| store_error(&error))? {
+        Value::Int(count) => u64::try_from(count).map_err(|_| corrupt_reply()),
+        _ => Err(corrupt_reply()),
+    }
+}
+
 pub(super) fn bytes(answer: Value) -> Result<Vec<u8>, StoreError> {
     match answer {
         Value::BulkString(bytes) => Ok(bytes),

@@ -190,6 +190,7 @@ pub(super) fn commit_command(expect: &[(Key, Revision)], writes: &[Write], seals
                 let prefix = seals.next().map(Seal::prefix).unwrap_or_default();
                 command.arg("append").arg([&prefix[..], value].concat())
             }
+            Write::Touch(_, at) => command.arg("touch").arg(envelope::digits(envelope::millis(*at))),
             Write::Notify(note) => command.arg("note").arg(note.encode()),
         };
     }
@@ -199,9 +200,11 @@ pub(super) fn commit_command(expect: &[(Key, Revision)], writes: &[Write], seals
 /// The keys that a write names, in the order in which `commit.lua` expects them.
 fn keys_of(write: &Write) -> Vec<String> {
     match write {
-        Write::Put(key, _) | Write::Delete(key) | Write::Insert(key, _) | Write::Remove(key, _) => {
-            vec![key.text()]
-        }
+        Write::Put(key, _)
+        | Write::Delete(key)
+        | Write::Insert(key, _)
+        | Write::Remove(key, _)
+        | Write::Touch(key, _) => vec![key.text()],
         Write::Append(key, _) => vec![key.text(), key.head_text()],
         Write::Notify(_) => vec![],
     }

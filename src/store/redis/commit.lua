@@ -4,7 +4,7 @@
 -- A script that fails half-way is not rolled back: so everything that can fail is done before the first write.
 local expectations = tonumber(ARGV[1])
 -- How many keys a write of this kind has.
-local keys = { put = 1, insert = 1, remove = 1, delete = 1, append = 2, note = 0 }
+local keys = { put = 1, insert = 1, remove = 1, delete = 1, touch = 1, append = 2, note = 0 }
 
 local function revision(key)
   local head = redis.call('GETRANGE', key, 0, 16)
@@ -28,7 +28,7 @@ for i = 1, expectations do
   end
 end
 
--- What the second pass writes: a record's head by the index of its key, a stream's by its name.
+-- What the second pass writes: a record's head or a tally by the index of its key, a stream's head by its name.
 local heads, streams = {}, {}
 local i = expectations + 1
 for at = 2 + expectations, #ARGV, 2 do
@@ -41,6 +41,17 @@ for at = 2 + expectations, #ARGV, 2 do
     heads[i] = string.format('r%016.0f', tonumber(found) + 1)
   elseif kind == 'insert' or kind == 'remove' then
     redis.call('ZCARD', key)
+  elseif kind == 'touch' then
+    local stored = redis.call('GET', key) or 't' .. string.rep('0', 32)
+    local digits = string.match(stored, '^t(%d+)$')
+    if not digits or #digits ~= 32 then
+      return redis.error_reply('CORRUPT a tally without its head')
+    end
+    local latest = string.sub(digits, 17)
+    if latest < ARGV[at + 1] then
+      latest = ARGV[at + 1]
+    end
+    heads[i] = string.format('t%016.0f', tonumber(string.sub(digits, 1, 16)) + 1) .. latest
   elseif kind == 'append' and not streams[key] then
     local head = read_head(KEYS[i + 1])
     if not head then
@@ -78,6 +89,8 @@ for at = 2 + expectations, #ARGV, 2 do
   local kind, key, data = ARGV[at], KEYS[i], ARGV[at + 1]
   if kind == 'put' then
     redis.call('SET', key, heads[i] .. data)
+  elseif kind == 'touch' then
+    redis.call('SET', key, heads[i])
   elseif kind == 'insert' then
     redis.call('ZADD', key, 0, data)
   elseif kind == 'remove' then

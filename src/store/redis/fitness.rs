@@ -121,6 +121,7 @@ fn probes(replicas_min: u32) -> Vec<(&'static str, Cmd)> {
         ("+zadd", with("ZADD", &["XX", "0", ""])),
         ("+zrem", with("ZREM", &[""])),
         ("+zcard", with("ZCARD", &[])),
+        ("+zrange", with("ZRANGE", &["0", "0"])),
         ("+zrangebylex", with("ZRANGEBYLEX", &["-", "+"])),
         ("+zremrangebylex", with("ZREMRANGEBYLEX", &["-", "+"])),
         ("+xadd", with("XADD", &["NOMKSTREAM", "*", "f", ""])),

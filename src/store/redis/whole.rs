@@ -120,7 +120,7 @@ impl Redis {
                 visit(foreign(text, "says that an import was begun and not finished"))?;
             } else if let Some(key) = Key::parse(text) {
                 match key.kind() {
-                    Kind::Record | Kind::Expiring => values.push(key),
+                    Kind::Record | Kind::Expiring | Kind::Tally => values.push(key),
                     Kind::Set => self.show_set(key, now, visit).await?,
                     Kind::Stream => self.show_stream(key, visit).await?,
                 }
@@ -235,6 +235,9 @@ fn foreign(text: &str, why: &'static str) -> Piece {
 fn value(key: Key, stored: &[u8]) -> Piece {
     let value = stored.get(envelope::HEAD_BYTES..).unwrap_or_default().to_vec();
     match (key.kind(), envelope::head(stored)) {
+        (Kind::Tally, Ok(Head::Tally(count))) if let Ok((_, latest)) = envelope::read_tally(stored) => {
+            Piece::Tally { key, count, latest: envelope::at(latest) }
+        }
         (Kind::Record, Ok(Head::Record(revision))) => Piece::Record { key, revision, value },
         (Kind::Expiring, Ok(Head::Expires(at))) => {
             Piece::Expiring { key, expires_at: envelope::at(at), value }
@@ -261,6 +264,11 @@ fn commands(piece: Piece, now: Timestamp) -> Result<(Vec<Step>, usize), StoreErr
             let sealed = envelope::expiring(expires_at, &value);
             set.arg(key.text()).arg(sealed).arg("PX").arg(kept_millis(expires_at, now));
             (key, set, value.len())
+        }
+        Piece::Tally { key, count, latest } => {
+            let mut set = cmd("SET");
+            set.arg(key.text()).arg(envelope::tally(count, envelope::millis(latest)));
+            (key, set, 0)
         }
         Piece::Members { key, members } => {
             let mut add = cmd("ZADD");

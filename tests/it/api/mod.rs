@@ -5,5 +5,6 @@ mod flows;
 mod foreign;
 mod often;
 mod schemathesis;
+mod secrets;
 mod strict;
 pub mod world;

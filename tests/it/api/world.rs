@@ -68,6 +68,13 @@ pub struct Someone {
     token: String,
 }
 
+impl Someone {
+    /// What the session's cookie holds.
+    pub fn secret(&self) -> &str {
+        &self.token
+    }
+}
+
 pub struct World {
     pub gateway: TestGateway,
     changes: Arc<Mutex<Vec<String>>>,

@@ -66,7 +66,9 @@ async fn v_03_a_token_needs_a_young_live_session_of_the_enterprise() {
     let octo = super::slug("octo-org");
     let grant = Grant { token: known[0].id, organization: &octo };
     let (enterprise, now) = (&world.enterprise, Timestamp::now());
-    for (session, code) in [(&foreign, "session_ended"), (&old, "session_too_old")] {
+    let refused =
+        [(&foreign, "session_ended"), (&old, "session_too_old"), (&recovered, "session_by_recovery")];
+    for (session, code) in refused {
         let done = world.directory().authorize_token(enterprise, session, grant, "attack-x", now);
         assert_eq!(done.await.unwrap_err().code(), code);
     }

@@ -1,5 +1,5 @@
 //! Sessions of a person, as the person and owners see and end them.
-use portcullis::domain::{EnterpriseId, Session, SessionId, Timestamp};
+use portcullis::domain::{CallerId, EnterpriseId, Session, SessionId, Timestamp};
 
 use super::{World, by_owner, cookie};
 use crate::{
@@ -11,6 +11,29 @@ fn ids(sessions: &[Session]) -> Vec<SessionId> {
     let mut ids: Vec<_> = sessions.iter().map(|session| session.id).collect();
     ids.sort_unstable();
     ids
+}
+
+/// Section 2.3: a session that was left over when the link was revoked stays closed once the person is linked anew, for requests
+/// and for what is under way.
+async fn of_an_earlier_link(backend: Backend) {
+    let world = World::new(backend).await;
+    let (mut before, session) = world.sign_in("alice", &["octo-org"]).await;
+    // As if ending the sessions had failed: only the record says it.
+    world.change_person(session.session.person, |person| person.linked_at = None).await;
+    let (mut after, anew) = world.sign_in("alice", &["octo-org"]).await;
+    assert!(open_to(&world, &mut after).await);
+    assert!(!open_to(&world, &mut before).await, "of an earlier link");
+    let callers = [&session, &anew].map(|active| CallerId::Session(active.session.id));
+    let present = world.directory().present(&callers.into(), Timestamp::now()).await.unwrap();
+    assert_eq!(present.into_keys().collect::<Vec<_>>(), [callers[1]]);
+    world.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn v_16_a_session_of_an_earlier_link_opens_nothing() {
+    for backend in BACKENDS {
+        of_an_earlier_link(backend).await;
+    }
 }
 
 async fn listed_and_ended(backend: Backend) {

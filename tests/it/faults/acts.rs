@@ -13,6 +13,7 @@ use portcullis::{
     api::PREFIX,
     demo::browser::{Browser, Form},
     domain::Role,
+    edge::cookies::SESSION,
     idp,
 };
 use serde_json::{Value, json};
@@ -155,9 +156,7 @@ impl Ledger {
         let response = stage.response(&mut browser, &url, self.person).await?;
         let before = browser.clone();
         let next = State { roles: led_to(&self.now().roles, groups), ..self.now().clone() };
-        let posted =
-            async { browser.submit_once(&response).await.ok().filter(|page| page.status == 303).map(drop) };
-        self.attempt(next, id, posted).await?;
+        self.attempt(next, id, posted(&mut browser, &response)).await?;
         self.accepted.push((before, response));
         Some(browser)
     }
@@ -177,18 +176,22 @@ impl Ledger {
         self.attempt(next, id, stage.call("POST", &path, confirm, id)).await.map(drop)
     }
 
+    /// Signs in by the link, and joins.
     async fn accept(&mut self, stage: &Stage, organization: &str, id: &str) -> Option<()> {
         stage.people.set_groups(self.person, &[]).ok()?;
+        let (link, first) = (&stage.links[organization], format!("{id}-in"));
+        let mut signing_in = Stage::browser(&first);
+        let response = stage.response(&mut signing_in, link, self.person).await?;
+        let next = State { roles: led_to(&self.now().roles, &[]), ..self.now().clone() };
+        self.attempt(next, &first, posted(&mut signing_in, &response)).await?;
         let mut browser = Stage::browser(id);
-        let response = stage.response(&mut browser, &stage.links[organization], self.person).await?;
-        let page = browser.submit(&response).await.ok()?;
+        browser.set_cookie("localhost", SESSION, signing_in.cookie("localhost", SESSION)?);
+        let page = browser.open(link).await.ok()?;
         let form = page.button(&format!("Join {organization}")).ok()?;
         let mut next = self.now().clone();
         next.roles.insert(organization.into(), Role::Member);
         next.pending.remove(organization);
-        let posted =
-            async { browser.submit_once(&form).await.ok().filter(|page| page.status == 303).map(drop) };
-        self.attempt(next, id, posted).await
+        self.attempt(next, id, posted(&mut browser, &form)).await
     }
 
     async fn cancelled(&mut self, stage: &Stage, organization: &str, id: &str) -> Option<()> {
@@ -224,6 +227,11 @@ impl Ledger {
         let path = format!("/enterprise/people/{person}/{act}");
         self.attempt(next, id, stage.call("POST", &path, None, id)).await.map(drop)
     }
+}
+
+/// What leads on was done.
+async fn posted(browser: &mut Browser, form: &Form) -> Option<()> {
+    browser.submit_once(form).await.ok().filter(|page| page.status == 303).map(drop)
 }
 
 /// A sign-in raises a role and never lowers one.

@@ -2,13 +2,14 @@
 //! away again (R-10 b), and what was used once is not used again (S-82).
 use portcullis::{
     demo::browser::Browser,
-    directory::{Actor, AuditQuery, audit_entries, examine},
-    domain::{Role, Timestamp},
+    directory::{Actor, AuditQuery, Cause, Invite, audit_entries, examine},
+    domain::{InvitationSource, Role, Timestamp},
     store::{self, redis::Settings},
+    telemetry::Trigger,
 };
 
 use crate::{
-    invitations::{slug, tenant},
+    invitations::{mail_settings, slug, tenant},
     store::PATIENT_MILLIS,
     support::{
         gateway::{Backend, Setup, TestGateway, name_id},
@@ -19,7 +20,12 @@ use crate::{
 
 async fn gateway() -> TestGateway {
     let mut setup = Setup::new(Backend::Redis);
-    setup.change = Box::new(|overrides| overrides.set("enterprise.example.max_removals", "1000000"));
+    // Nobody listens there: mails wait.
+    setup.change = Box::new(|overrides| {
+        mail_settings(overrides, 1)
+            .set("enterprise.example.managed", "octo-org,hubot-lab,docs-team")
+            .set("enterprise.example.max_removals", "1000000")
+    });
     TestGateway::set_up(setup).await
 }
 
@@ -70,9 +76,21 @@ async fn r_10_what_a_failover_brings_back_is_taken_away_again() {
     {
         gateway.sign_in(browser, person).await;
     }
-    let replica = left_behind(&gateway).await;
     let (directory, enterprise) = (gateway.running.as_ref().unwrap().directory.clone(), tenant(&gateway));
     let (operator, now) = (Actor::operator("taken-away"), Timestamp::now());
+    let docs_team = slug("docs-team");
+    let invite = Invite {
+        organization: &docs_team,
+        email: "erin@example.com",
+        role: Role::Member,
+        source: InvitationSource::Scim,
+        person: None,
+    };
+    let by_scim = Cause::by(Trigger::Scim, None, "invited");
+    let invitation = directory.invite(&enterprise, &invite, by_scim, now).await.unwrap();
+    let replica = left_behind(&gateway).await;
+    let cause = Cause::by(Trigger::Operator, None, "taken-away");
+    directory.cancel_invitation(&enterprise, &docs_team, invitation.id, cause, now).await.unwrap();
     let id = |person| gateway.person_id(&name_id(person));
     let octo_org = slug("octo-org");
     directory.remove_member(&enterprise, operator, &octo_org, id("bob"), now).await.unwrap();
@@ -92,6 +110,7 @@ async fn r_10_what_a_failover_brings_back_is_taken_away_again() {
             && !person("carol").await.standing.is_active()
             && person("carol").await.memberships.is_empty()
             && person("dave").await.linked_at.is_none()
+            && directory.find_invitation(enterprise.id, &docs_team, invitation.id).await.unwrap().is_none()
     })
     .await;
     for browser in [&mut bob, &mut carol, &mut dave] {

@@ -62,7 +62,7 @@ async fn wait_until_empty(store: &dyn Store, outbox: Key) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_mail_server_loses_nothing() {
+async fn v_17_a_dead_mail_server_loses_nothing() {
     let setup = Setup { now: ahead, ..Setup::new(Backend::Embedded) };
     let mut world = World::with(MailServer::down("none", None), setup, |overrides| overrides).await;
     for n in 0..3 {
@@ -211,7 +211,7 @@ impl Drop for Killed {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_is_killed_between_commit_and_sending_loses_no_mail() {
+async fn v_17_a_gateway_that_is_killed_between_commit_and_sending_loses_no_mail() {
     let mut mail = MailServer::down("none", None);
     let port = mail.port();
     // A server that takes the connection and says nothing.

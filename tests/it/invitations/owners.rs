@@ -2,13 +2,18 @@
 use jiff::SignedDuration;
 use portcullis::{
     demo::browser::Browser,
-    directory::{InvitationState, InviteError, SENDS_MAX},
-    domain::{AddressId, InvitationSource, Person, Role, Standing, Timestamp},
+    directory::{Cause, InvitationState, Invite, InviteError, SENDS_MAX},
+    domain::{AddressId, InvitationSource, Membership, MembershipSource, Person, Role, Standing, Timestamp},
     store::{self, Commit, Key, Op, Reply, Write, records},
+    telemetry::Trigger,
 };
 
 use super::{World, slug};
-use crate::support::gateway::{BACKENDS, Backend, name_id};
+use crate::support::{
+    gateway::{BACKENDS, Backend, Setup, name_id},
+    layer::{Faster, overtaken},
+    mail_server::MailServer,
+};
 
 impl World {
     /// Writes a person's record as another act would.
@@ -212,6 +217,73 @@ async fn statement_20_and_v_16_who_leaves_takes_their_invitations_along() {
     for backend in BACKENDS {
         leaves(backend).await;
     }
+}
+
+/// D5: what comes by SCIM conveys membership, whatever it says.
+#[tokio::test(flavor = "multi_thread")]
+async fn v_06_scim_invites_nobody_to_own_anything() {
+    let world = World::start(Backend::Embedded).await;
+    let organization = slug("docs-team");
+    let source = InvitationSource::Scim;
+    let invite = Invite {
+        organization: &organization,
+        email: "bob@example.com",
+        role: Role::Owner,
+        source,
+        person: None,
+    };
+    let cause = Cause::by(Trigger::Scim, None, "test-scim");
+    let invited = world.directory().invite(&world.enterprise, &invite, cause, Timestamp::now()).await;
+    assert!(matches!(invited, Err(InviteError::Role)), "{invited:?}");
+    assert!(world.pending("docs-team").await.is_empty());
+    world.stop().await;
+}
+
+/// Who is put out takes along what they sent for organizations that they do not belong to, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn v_16_a_deactivated_owner_s_invitations_go_with_them() {
+    for backend in BACKENDS {
+        let world = World::start(backend).await;
+        // Alice owns the enterprise, and does not belong to hubot-lab.
+        world.invite("hubot-lab", "bob@example.com").await.unwrap();
+        world.by_scim("hubot-lab", "carol@example.com").await.unwrap();
+        assert!(!world.is_member("alice", "hubot-lab").await);
+        let (alice, now) = (world.gateway.person_id(&name_id("alice")), Timestamp::now());
+        let operator = portcullis::directory::Actor::operator("test");
+        world.directory().deactivate_person(&world.enterprise, operator, alice, now).await.unwrap();
+        let left: Vec<_> = world.pending("hubot-lab").await.into_iter().map(|i| i.email).collect();
+        assert_eq!(left, ["carol@example.com"], "nobody sent that one");
+        world.stop().await;
+    }
+}
+
+/// An invitation to own something rests on its sender's own ownership until the moment at which it is accepted (D5, R-15).
+#[tokio::test(flavor = "multi_thread")]
+async fn r_15_an_inviter_who_is_demoted_meanwhile_makes_no_owner() {
+    let faster = Faster::default();
+    let overtaking = faster.clone();
+    let mut setup = Setup::new(Backend::Redis);
+    setup.wrap = Box::new(|inner| overtaken(inner, overtaking));
+    let world = World::with(MailServer::start("none", None), setup, |overrides| overrides).await;
+    world.gateway.sign_in(&mut Browser::new(), "carol").await;
+    let mut carol = world.gateway.person(&name_id("carol")).await.unwrap();
+    let (team, source, now) = (slug("docs-team"), MembershipSource::Manual, Timestamp::now());
+    carol.memberships.push(Membership::new(team, Role::Owner, source, now));
+    world.put_person(&carol).await;
+    world.invite_as("carol", "docs-team", "bob@example.com", Role::Owner, Timestamp::now()).await.unwrap();
+    let link = world.mail.wait_for(1).await[0].link();
+    let mut bob = super::person();
+    let page = world.open_link(&mut bob, &link, "bob").await;
+    assert!(page.body.contains("docs-team"), "{}", page.body);
+    carol.memberships.iter_mut().for_each(|member| member.role = Role::Member);
+    let put = Write::Put(Key::Person(world.enterprise.id, carol.id), records::encode_person(&carol));
+    *faster.lock().unwrap() = Some(Commit { expect: vec![], writes: vec![put] });
+    let answer = bob.submit(&page.button("Join docs-team").unwrap()).await.unwrap();
+    assert!(faster.lock().unwrap().is_none());
+    assert_eq!(answer.status, 403, "{}", answer.body);
+    let bob = world.gateway.person(&name_id("bob")).await.unwrap();
+    assert!(bob.membership(&slug("docs-team")).is_none());
+    world.stop().await;
 }
 
 /// Should an invitation be left over all the same, it opens nothing.

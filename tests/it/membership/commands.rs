@@ -1,8 +1,8 @@
 //! `plan`, `explain` and the outlook of `check`: what the program says about a store that sign-ins have filled.
-use portcullis::config::Overrides;
+use portcullis::{config::Overrides, demo::browser::Browser, directory::NewOrganization, domain::Timestamp};
 use serde_json::Value;
 
-use super::world::World;
+use super::world::{Groups, World, operator, slug};
 use crate::support::gateway::Backend;
 
 const ALICE: &str = "alice@example.com";
@@ -157,4 +157,33 @@ async fn explain_names_the_fact_that_decides() {
     let unknown =
         world.idp.gateway.command().args(["explain", "--person", BOB, "--organization", "nobody"]).output();
     assert_eq!(unknown.unwrap().status.code(), Some(1));
+}
+
+/// What `saml inspect` says of a person whom the store knows counts the organizations that were created in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn inspect_knows_organizations_that_were_created() {
+    let mut world = World::new(Backend::Embedded, |overrides| overrides).await;
+    world.enter(BOB, &[]).await;
+    let new = NewOrganization {
+        slug: slug("skunk-works"),
+        display_name: None,
+        aliases: vec!["sw".into()],
+        managed: true,
+    };
+    world
+        .directory()
+        .create_organization(&world.enterprise, operator(), new, Timestamp::now())
+        .await
+        .unwrap();
+    let mut spec = world.idp.asked(&mut Browser::new()).await;
+    spec.name_id = format!("<saml:NameID>{BOB}</saml:NameID>");
+    spec.attributes = Groups::These(&["sw"]).attributes(BOB);
+    let (id, request) = (world.id(BOB).to_string(), spec.response["InResponseTo"].clone());
+    world.idp.gateway.stop_serving().await;
+    world.store = None;
+    let file = world.idp.gateway.folder().join("response.xml");
+    std::fs::write(&file, spec.xml()).unwrap();
+    let report =
+        run(&world, &["saml", "inspect", file.to_str().unwrap(), "--person", &id, "--request-id", &request]);
+    assert!(report.contains("skunk-works"), "{report}");
 }

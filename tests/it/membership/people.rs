@@ -1,11 +1,14 @@
 //! Who is put out stays out: by no assertion, however good or old, and with nothing left of what was (A12, A13, V-14, V-15).
 use portcullis::{
-    directory::ActError,
+    directory::{ActError, Directory},
     domain::{Standing, Timestamp},
 };
 
 use super::world::{Groups, World, slug, world};
-use crate::support::gateway::BACKENDS;
+use crate::{
+    saml::forge::attribute,
+    support::gateway::{BACKENDS, Backend},
+};
 
 const ALICE: &str = "alice@example.com";
 const BOB: &str = "bob@example.com";
@@ -57,6 +60,37 @@ async fn v_14_who_is_deactivated_does_not_come_back_by_an_assertion() {
         assert!(matches!(restore.await, Err(ActError::Inactive)));
         world.stop().await;
     }
+}
+
+/// V-09: an e-mail address is nobody, whatever stands beside it about having been verified: who signs in is whom the connection's
+/// subject says, and what somebody else has stays theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn v_09_an_address_makes_nobody_somebody_else() {
+    let world = world(Backend::Embedded).await;
+    world.enter(BOB, &["octo-org-owners"]).await;
+    world.enter(ALICE, &[]).await;
+    let mallory = "mallory@example.com";
+    for verified in ["", "true", "false", "undefined", "1"] {
+        for of in [ALICE, BOB] {
+            let said = attribute("mail", &[of]) + &attribute("groups", &[]);
+            let said =
+                said + &attribute("email_verified", &[verified]) + &attribute("emailVerified", &[verified]);
+            let (_, page) = world.sign_in_with(mallory, Groups::Absent, |spec| spec.attributes = said).await;
+            assert_eq!(page.status, 200, "{}", page.body);
+            let person = world.person(mallory).await.unwrap();
+            assert_eq!(
+                (person.profile.email.as_deref(), person.memberships.len()),
+                (Some(of), 0),
+                "{verified}"
+            );
+            // Ownership of the enterprise goes by the stable id.
+            assert!(!Directory::is_enterprise_owner(&world.enterprise, &person));
+            assert!(matches!(deactivate(&world, mallory, BOB).await, Err(ActError::NotAllowed)));
+        }
+    }
+    assert_eq!(world.role(BOB, "octo-org").await, "owner");
+    assert_eq!(world.person(BOB).await.unwrap().profile.email.as_deref(), Some(BOB));
+    world.stop().await;
 }
 
 /// A13, V-15 and statement 17: an assertion that was issued before the reactivation gives nothing back.

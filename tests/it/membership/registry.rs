@@ -40,7 +40,7 @@ async fn change(world: &World, name: &str, change: OrganizationChange) -> Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_created_organization_is_like_one_of_the_configuration() {
+async fn v_06_a_created_organization_is_like_one_of_the_configuration_and_its_aliases_own_nothing() {
     for backend in BACKENDS {
         let world = world(backend).await;
         world.enter(ALICE, &[]).await;

@@ -10,7 +10,7 @@ use portcullis::{
         Organization, OrganizationId, OrganizationSlug, Person, PersonId, Profile, Role, StableId, Standing,
         Timestamp,
     },
-    store::{BoxFuture, Commit, Committed, Key, Store, StoreError, Write, records},
+    store::{Commit, Committed, Key, Store, Write, records},
 };
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     support::{
         forged_idp::ForgedIdp,
         gateway::Backend,
-        layer::{Layer, in_front},
+        layer::{Faster, overtaken},
     },
 };
 
@@ -53,29 +53,7 @@ pub struct World {
     pub store: Option<Arc<dyn Store>>,
     pub enterprise: Enterprise,
     /// What somebody else commits right before the gateway's next commit arrives.
-    pub faster: Arc<Mutex<Option<Commit>>>,
-}
-
-/// Lets somebody else be faster.
-struct Overtaken {
-    inner: Arc<dyn Store>,
-    faster: Arc<Mutex<Option<Commit>>>,
-}
-
-impl Layer for Overtaken {
-    fn inner(&self) -> &Arc<dyn Store> {
-        &self.inner
-    }
-
-    fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
-        Box::pin(async move {
-            let faster = self.faster.lock().unwrap().take();
-            if let Some(faster) = faster {
-                assert_eq!(self.inner.commit(faster).await?, Committed::Applied);
-            }
-            self.inner.commit(change).await
-        })
-    }
+    pub faster: Faster,
 }
 
 /// With both switches on, which is where everything can happen.
@@ -94,11 +72,11 @@ pub fn operator() -> Actor<'static> {
 impl World {
     pub async fn new(backend: Backend, change: impl FnOnce(Overrides) -> Overrides + 'static) -> Self {
         let kept: Arc<Mutex<Option<Arc<dyn Store>>>> = Arc::default();
-        let faster: Arc<Mutex<Option<Commit>>> = Arc::default();
+        let faster = Faster::default();
         let (keep, overtaking) = (kept.clone(), faster.clone());
         let wrap = move |inner: Arc<dyn Store>| {
             *keep.lock().unwrap() = Some(inner.clone());
-            in_front(Overtaken { inner, faster: overtaking })
+            overtaken(inner, overtaking)
         };
         let idp = ForgedIdp::on(backend, change, wrap).await;
         let store = kept.lock().unwrap().take();

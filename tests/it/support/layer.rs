@@ -1,5 +1,5 @@
 //! A store in front of another, for tests and benchmarks that watch or disturb what goes to it.
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use portcullis::{
     domain::Timestamp,
@@ -48,6 +48,16 @@ impl<L: Layer> Store for Front<L> {
         self.0.inner().members(set, after, limit)
     }
 
+    fn page(&self, set: Key, offset: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
+        self.0.look(Some(set));
+        self.0.inner().page(set, offset, limit)
+    }
+
+    fn count(&self, set: Key) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.0.look(Some(set));
+        self.0.inner().count(set)
+    }
+
     fn entries(
         &self,
         stream: Key,
@@ -75,4 +85,33 @@ impl<L: Layer> Store for Front<L> {
         self.0.look(None);
         self.0.inner().ready()
     }
+}
+
+/// What somebody else commits right before the next commit arrives.
+pub type Faster = Arc<Mutex<Option<Commit>>>;
+
+struct Overtaken {
+    inner: Arc<dyn Store>,
+    faster: Faster,
+}
+
+impl Layer for Overtaken {
+    fn inner(&self) -> &Arc<dyn Store> {
+        &self.inner
+    }
+
+    fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
+        Box::pin(async move {
+            let faster = self.faster.lock().unwrap().take();
+            if let Some(faster) = faster {
+                assert_eq!(self.inner.commit(faster).await?, Committed::Applied);
+            }
+            self.inner.commit(change).await
+        })
+    }
+}
+
+/// A store in which somebody else is faster.
+pub fn overtaken(inner: Arc<dyn Store>, faster: Faster) -> Arc<dyn Store> {
+    in_front(Overtaken { inner, faster })
 }

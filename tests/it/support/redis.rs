@@ -66,13 +66,18 @@ impl RedisServer {
 
     /// Runs a command behind the store's back.
     pub async fn run<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
-        let client = redis::Client::open(self.url()).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        self.try_run(words).await.unwrap()
+    }
+
+    /// The same with a server that may cut the line, as one does that changes its role.
+    pub async fn try_run<T: redis::FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
+        let client = redis::Client::open(self.url())?;
+        let mut connection = client.get_multiplexed_async_connection().await?;
         let mut command = redis::Cmd::new();
         for word in words {
             command.arg(*word);
         }
-        command.query_async(&mut connection).await.unwrap()
+        command.query_async(&mut connection).await
     }
 
     /// Ends it at once, as a crash does.

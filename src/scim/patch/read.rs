@@ -1,0 +1,83 @@
+//! From the body of a PATCH to operations, with the tolerances that the IdPs need.
+use super::{Act, Operation};
+use crate::scim::{
+    Node, ResourceType,
+    error::{Reason, ScimError, quoted},
+    limits::{GROUP_OPERATIONS_MAX, USER_OPERATIONS_MAX},
+    path::{Path, Place},
+};
+
+/// `schemas` may be missing; names and operations are compared without regard to case.
+pub(super) fn operations(kind: ResourceType, mut body: Node) -> Result<Vec<Operation>, ScimError> {
+    let items = match body.take("Operations") {
+        Some(Node::Array(items)) if !items.is_empty() => items,
+        Some(one @ Node::Object(_)) => vec![one],
+        _ => return Err(Reason::OperationsMissing.bare()),
+    };
+    let operations_max = match kind {
+        ResourceType::User => USER_OPERATIONS_MAX,
+        ResourceType::Group => GROUP_OPERATIONS_MAX,
+    };
+    if items.len() > operations_max {
+        let detail = format!("A PATCH of a {} has {operations_max} operations at most.", kind.name());
+        return Err(Reason::OperationsTooMany.error(detail));
+    }
+    items.into_iter().map(|item| operation(kind, item)).collect()
+}
+
+fn operation(kind: ResourceType, mut item: Node) -> Result<Operation, ScimError> {
+    let act = act(&item)?;
+    let place = match item.get("path") {
+        None | Some(Node::Null) => None,
+        Some(Node::Text(text)) if text.trim_ascii().is_empty() => None,
+        Some(Node::Text(text)) => Some(Path::parse(text)?.bind(kind)?),
+        Some(_) => return Err(Reason::PathSyntax.error("A path is a text.")),
+    };
+    let value = item.take("value");
+    match (act, &place, &value) {
+        // RFC 7644 3.5.2.2
+        (Act::Remove, None, _) => Err(Reason::RemoveWithoutPath.bare()),
+        // An explicit null takes away; nothing at all is a mistake (RFC 7644 3.5.2.1).
+        (Act::Add | Act::Replace, _, None) => Err(Reason::OperationValueMissing.bare()),
+        (Act::Add | Act::Replace, None, Some(value)) if without_path(value).is_none() => {
+            Err(Reason::ValueType
+                .error("Without a path, the value of an operation is an object of attributes."))
+        }
+        (_, place, _) => match place.as_ref().and_then(read_only) {
+            Some(name) => Err(Reason::ReadOnly.error(format!("{name} is set by the server."))),
+            None => Ok(Operation { act, place: place.clone(), value }),
+        },
+    }
+}
+
+/// The object of an operation without a path; one client puts it into an array.
+pub(super) fn without_path(value: &Node) -> Option<&Node> {
+    match value {
+        Node::Object(_) => Some(value),
+        Node::Array(items) => match items.as_slice() {
+            [only @ Node::Object(_)] => Some(only),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn act(item: &Node) -> Result<Act, ScimError> {
+    let word = item.get("op").and_then(Node::as_text).unwrap_or_default();
+    let acts = [("add", Act::Add), ("replace", Act::Replace), ("remove", Act::Remove)];
+    let found = acts.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word.trim_ascii()));
+    found.map(|(_, act)| act).ok_or_else(|| {
+        Reason::OperationUnknown
+            .error(format!("op is one of add, replace and remove, and not {}.", quoted(word)))
+    })
+}
+
+/// What a place names that only the server writes (V-05).
+fn read_only(place: &Place) -> Option<&'static str> {
+    let target = match place {
+        Place::Schema(_) => return None,
+        Place::Attribute(target) => target,
+        Place::Selected(selected) => &selected.target,
+    };
+    target.is_read_only().then_some(target.attribute.name)
+}
