@@ -17,7 +17,7 @@ use crate::{
     telemetry::AuditLine,
 };
 
-use super::{Cause, Directory, Enterprise, audit, unexpected_reply};
+use super::{Cause, Directory, Enterprise, audit, batches::batch_key, unexpected_reply};
 use commit::{Invitees, Organizations, Records};
 
 /// Attempts at one commit; each failed one means that somebody else's succeeded.
@@ -216,7 +216,12 @@ impl Directory {
         }
         let taken = self.taken_back(matters, &draft.plans_and_people()).await?;
         let withdrawn = taken.invitations.clone();
-        self.list_batches(first.enterprise, leaving(matters, &draft), first.now).await?;
+        for (matter, settled) in matters.iter().zip(&draft.settled) {
+            if settled.plan.changes.iter().any(|change| matches!(change, Change::Leave { .. })) {
+                let batch = batch_key(matter.enterprise, &matter.batch);
+                self.list_in_batch(batch, matter.person, matter.now).await?;
+            }
+        }
         let (commit, told, has_notices) = self.commit_of(matters, &records, &draft, taken, beside);
         if self.store.commit(commit).await.map_err(E::from)? == Committed::Conflict {
             return Ok(None);
@@ -225,12 +230,12 @@ impl Directory {
         if has_notices || draft.invites() {
             self.wake_outbox();
         }
-        self.follow_up(matters, &draft, &records, &withdrawn).await;
+        self.follow_up(matters, &draft, &records, &withdrawn);
         Ok(Some(draft.amended()))
     }
 
-    /// What this process remembers and counts of a change that is made, and what may also be done later, or by another gateway.
-    async fn follow_up(
+    /// What this process remembers and counts of a change that is made.
+    fn follow_up(
         &self,
         matters: &[Matter<'_>],
         draft: &Draft,
@@ -355,11 +360,4 @@ fn recorded(matters: &[Matter<'_>], draft: &Draft) -> Vec<AuditLine> {
     let told =
         |(matter, settled): (&Matter<'_>, &Settled)| audit::plan(matter, &settled.recorded, &settled.person);
     matters.iter().zip(&draft.settled).flat_map(told).collect()
-}
-
-/// The batches in which somebody leaves something, each with one of those.
-fn leaving<'a>(matters: &'a [Matter<'_>], draft: &Draft) -> BTreeMap<&'a BatchId, PersonId> {
-    let leaves = |plan: &Plan| plan.changes.iter().any(|change| matches!(change, Change::Leave { .. }));
-    let concerned = matters.iter().zip(&draft.settled).filter(|(_, settled)| leaves(&settled.plan));
-    concerned.map(|(matter, _)| (&matter.batch, matter.person)).collect()
 }

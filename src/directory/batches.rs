@@ -1,6 +1,6 @@
 //! When the lists of who lost a membership together are let go.
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Mutex, PoisonError},
 };
 
@@ -45,27 +45,24 @@ impl Told {
 }
 
 impl Directory {
-    /// Tells batches when to go, each of which somebody is about to be put into: they are of no use longer than the former
-    /// memberships that they name. Before the commit that removes people, which can say of no set when it goes: whoever died behind
-    /// it would leave one that never does. So a batch may name whom it did not remove.
-    pub(super) async fn list_batches(
+    /// Tells a batch that somebody is to be put into when to go: it is of no use longer than the former memberships that it
+    /// names. Before the commit that removes them, which can say of no set when it goes: whoever died behind it would leave one
+    /// that never does. So a batch may name whom it did not remove.
+    pub(super) async fn list_in_batch(
         &self,
-        enterprise: &Enterprise,
-        leaving: BTreeMap<&BatchId, PersonId>,
+        batch: Key,
+        person: PersonId,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        for (batch, person) in leaving {
-            let batch = batch_key(enterprise, batch);
-            if self.batches.is_recent(&batch, now) {
-                continue;
-            }
-            let end = now.checked_add(SignedDuration::from_hours((FORMER_DAYS + 1) * 24));
-            // A set that nobody is in cannot be told anything.
-            let listed = Op::Insert(batch, person.as_bytes().to_vec());
-            let expire = Op::Expire(batch, end.unwrap_or(Timestamp::MAX));
-            self.store.batch(now, vec![listed, expire]).await?;
-            self.batches.remember(batch, now);
+        if self.batches.is_recent(&batch, now) {
+            return Ok(());
         }
+        let end = now.checked_add(SignedDuration::from_hours((FORMER_DAYS + 1) * 24));
+        // A set that nobody is in cannot be told anything.
+        let listed = Op::Insert(batch, person.as_bytes().to_vec());
+        let expire = Op::Expire(batch, end.unwrap_or(Timestamp::MAX));
+        self.store.batch(now, vec![listed, expire]).await?;
+        self.batches.remember(batch, now);
         Ok(())
     }
 }

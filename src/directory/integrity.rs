@@ -3,12 +3,14 @@
 //!
 //! A fact is what a record says and an index repeats, or the other way round. The walk notes who said it; what only one of the two
 //! said when the walk is over is a fault. Only facts that wait for their other half are kept.
+mod scim;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
     domain::{
-        AddressId, EnterpriseId, FORMER_DAYS, Invitee, Organization, OrganizationId, Person, Role, Timestamp,
-        digest, hex,
+        AddressId, EnterpriseId, FORMER_DAYS, Invitee, Organization, OrganizationId, Person, PersonId, Role,
+        Timestamp, digest,
     },
     store::{Broken, Key, Piece, StoreError, Whole, records, verify_stream},
 };
@@ -88,6 +90,12 @@ pub(super) enum Fact {
     Batch,
     Mail,
     Token,
+    ScimListed,
+    ScimName,
+    ScimIndexed,
+    ScimMember,
+    ScimJob,
+    ScimOrganization,
 }
 
 impl Fact {
@@ -105,6 +113,12 @@ impl Fact {
             Self::Batch => ("a former membership's batch", "the batch's set of people"),
             Self::Mail => ("a mail", "the outbox"),
             Self::Token => ("a person's access token", "the token's own key"),
+            Self::ScimListed => ("a SCIM resource", "the list of its kind"),
+            Self::ScimName => ("a SCIM resource's name or link", "the record of that name or link"),
+            Self::ScimIndexed => ("a SCIM resource's externalId or address", "its index"),
+            Self::ScimMember => ("a SCIM user's groups", "the group's members"),
+            Self::ScimJob => ("an unfinished change of a SCIM group", "the set of them"),
+            Self::ScimOrganization => ("a SCIM group's organization", "the set of them"),
         }
     }
 
@@ -128,6 +142,7 @@ pub async fn examine(store: &dyn Whole, now: Timestamp) -> Result<IntegrityRepor
         Ok(())
     };
     store.walk(now, &mut visit).await?;
+    walk.check_linked(store).await?;
     let Walk { mut report, open, streams, .. } = walk;
     for ((fact, ids), said) in open.into_iter().collect::<BTreeMap<_, _>>() {
         tell(&mut report, fact, &ids, said);
@@ -152,10 +167,9 @@ fn tell(report: &mut IntegrityReport, fact: Fact, ids: &[u8], said: Said) {
         Said::ByRecord => (record, index),
         Said::ByIndex => (index, record),
     };
-    let names: Vec<String> = ids.chunks(16).map(hex).collect();
     let why = format!("{has} says it and {lacks} does not");
     let hint = "portcullis check --store --repair shows whether it can be mended; else restore an export that is clean";
-    report.slip(names.join(" "), why, hint, Some(Slip::Index { fact, ids: ids.to_vec(), said }));
+    report.slip(scim::shown(ids), why, hint, Some(Slip::Index { fact, ids: ids.to_vec(), said }));
 }
 
 /// Everything that a record says which an index repeats; `None` if it cannot be read.
@@ -180,12 +194,14 @@ struct Walk {
     streams: BTreeSet<EnterpriseId>,
     /// Whether there was something that cannot be read.
     unread: bool,
+    /// Whom SCIM users are linked to.
+    linked: Vec<(EnterpriseId, PersonId)>,
 }
 
 impl Walk {
     fn begin(now: Timestamp) -> Self {
         let report = IntegrityReport::default();
-        Self { now, report, open: HashMap::new(), streams: BTreeSet::new(), unread: false }
+        Self { now, report, open: HashMap::new(), streams: BTreeSet::new(), unread: false, linked: vec![] }
     }
 
     fn see(&mut self, piece: Piece) {
@@ -247,7 +263,7 @@ impl Walk {
                 }
             }),
             Key::WebhookCursor(..) => records::decode_webhook_cursor(value).map(drop),
-            _ => Ok(()),
+            other => self.see_scim(other, value).map(drop),
         };
         if let Err(error) = read {
             self.unread = true;
@@ -326,6 +342,9 @@ impl Walk {
     }
 
     fn see_member(&mut self, key: Key, member: &[u8]) {
+        if self.see_scim_member(key, member) {
+            return;
+        }
         let (fact, length) = match key {
             Key::People(_) => (Fact::Person, 16),
             Key::OrganizationMembers(..) => (Fact::Member, 16),

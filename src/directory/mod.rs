@@ -32,6 +32,7 @@ mod recovery;
 mod redrive;
 mod registry;
 mod repair;
+pub mod scim;
 mod sessions;
 mod settings;
 mod sign_in;

@@ -10,7 +10,9 @@ use super::{
     unexpected_reply,
 };
 use crate::{
-    domain::{AddressId, EnterpriseId, FORMER_DAYS, Id, MailId, OrganizationId, PersonId, Timestamp},
+    domain::{
+        AddressId, EnterpriseId, FORMER_DAYS, Id, MailId, OrganizationId, PersonId, ScimId, Timestamp, hex,
+    },
     store::{Commit, Committed, Key, Op, Reply, Store, Versioned, Write, records},
 };
 
@@ -105,12 +107,33 @@ fn beyond_mending(fact: Fact) -> Option<&'static str> {
             Some("both sides are records: let an owner of the enterprise set the role, or restore an export")
         }
         Fact::Token => Some("the token opens nothing: its person makes another"),
+        Fact::ScimName => Some("both sides are records: let the IdP provision anew, or restore an export"),
+        _ => None,
+    }
+}
+
+/// The set that a fact of SCIM names by its key, and the member, whose length each of them has.
+fn scim_place(fact: Fact, ids: &[u8]) -> Option<Place> {
+    let bytes = if fact == Fact::ScimListed { 24 } else { 16 };
+    let (set, member) = ids.split_at_checked(ids.len().checked_sub(bytes)?)?;
+    Some(Place { set: Key::parse(std::str::from_utf8(set).ok()?)?, member: member.to_vec() })
+}
+
+/// The record that says what stands in a set of SCIM users or groups.
+fn scim_record(place: &Place) -> Option<Key> {
+    let id = ScimId::from_bytes(place.member.last_chunk().copied()?);
+    match place.set {
+        Key::ScimUsers(e) | Key::ScimExternalId(e, _) | Key::ScimEmail(e, _) => Some(Key::ScimUser(e, id)),
+        Key::ScimGroups(e) | Key::ScimGroupExternalId(e, _) => Some(Key::ScimGroup(e, id)),
         _ => None,
     }
 }
 
 /// The record that a fact is a part of.
 fn record_of(fact: Fact, ids: &[u8]) -> Option<Key> {
+    if matches!(fact, Fact::ScimListed | Fact::ScimIndexed) {
+        return scim_record(&scim_place(fact, ids)?);
+    }
     let e = EnterpriseId::from_bytes(part(ids, 0)?);
     Some(match fact {
         Fact::Person => Key::Person(e, PersonId::from_bytes(part(ids, 1)?)),
@@ -120,12 +143,18 @@ fn record_of(fact: Fact, ids: &[u8]) -> Option<Key> {
         // The digest of a batch's name is as long as two ids.
         Fact::Batch => Key::Person(e, PersonId::from_bytes(part(ids, 3)?)),
         Fact::Mail => Key::Mail(e, MailId::from_bytes(part(ids, 1)?)),
-        Fact::Owner | Fact::Token => return None,
+        Fact::ScimMember => Key::ScimUserGroups(e, ScimId::from_bytes(part(ids, 2)?)),
+        Fact::ScimJob => Key::ScimGroupJob(e, ScimId::from_bytes(part(ids, 1)?)),
+        Fact::ScimOrganization => Key::ScimGroup(e, ScimId::from_bytes(part(ids, 2)?)),
+        Fact::Owner | Fact::Token | Fact::ScimName | Fact::ScimListed | Fact::ScimIndexed => return None,
     })
 }
 
 /// Where the index repeats it. `mail` is the record of a mail, which says when it is due.
 fn place_of(fact: Fact, ids: &[u8], mail: Option<&[u8]>) -> Option<Place> {
+    if matches!(fact, Fact::ScimListed | Fact::ScimIndexed) {
+        return scim_place(fact, ids);
+    }
     let e = EnterpriseId::from_bytes(part(ids, 0)?);
     let organization = || Some(OrganizationId::from_bytes(part(ids, 1)?));
     let (set, member) = match fact {
@@ -142,7 +171,12 @@ fn place_of(fact: Fact, ids: &[u8], mail: Option<&[u8]>) -> Option<Place> {
             let mail = records::decode_mail(id, mail?).ok()?;
             (Key::Outbox(e), records::encode_due(mail.due_at, id))
         }
-        Fact::Owner | Fact::Token => return None,
+        Fact::ScimMember => {
+            (Key::ScimGroupMembers(e, ScimId::from_bytes(part(ids, 1)?)), ids.get(32..)?.to_vec())
+        }
+        Fact::ScimJob => (Key::ScimJobs(e), ids.get(16..)?.to_vec()),
+        Fact::ScimOrganization => (Key::ScimOrganizations(e), ids.get(16..)?.to_vec()),
+        Fact::Owner | Fact::Token | Fact::ScimName | Fact::ScimListed | Fact::ScimIndexed => return None,
     };
     Some(Place { set, member })
 }
@@ -154,7 +188,7 @@ fn part(ids: &[u8], n: usize) -> Option<[u8; 16]> {
 
 impl Place {
     fn words(&self, verb: &str, preposition: &str) -> String {
-        let member: String = self.member.iter().map(|byte| format!("{byte:02x}")).collect();
+        let member = hex(&self.member);
         format!("{verb} {member} {preposition} {}", self.set.text())
     }
 }

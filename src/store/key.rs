@@ -5,7 +5,7 @@ use crate::domain::{
 };
 
 /// What is kept where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// Record of a person.
     Person(EnterpriseId, PersonId),
@@ -53,8 +53,6 @@ pub enum Key {
     LoggedOut([u8; 32]),
     /// Stream of what happened in an enterprise.
     Audit(EnterpriseId),
-    /// Record of how far a webhook has come in that stream.
-    WebhookCursor(EnterpriseId, WebhookId),
     /// Record of a SCIM user.
     ScimUser(EnterpriseId, ScimId),
     /// Record of the groups that a SCIM user is in.
@@ -87,6 +85,8 @@ pub enum Key {
     ScimJobs(EnterpriseId),
     /// Set of the organizations that SCIM groups correspond to: organization (16 bytes), then group (16 bytes).
     ScimOrganizations(EnterpriseId),
+    /// Record of how far a webhook has come in that stream.
+    WebhookCursor(EnterpriseId, WebhookId),
 }
 
 /// What one commit may span: an enterprise, or a single key of its own.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::{
     audit_line::{MembershipState, Told},
     log::{ACCESS, AUDIT},
+    trigger::Trigger,
 };
 use crate::domain::{SessionId, Timestamp, TokenId};
 
@@ -118,6 +119,18 @@ pub enum AuditAction {
     CreateOrganization,
     #[serde(rename = "org.update")]
     UpdateOrganization,
+    #[serde(rename = "external_group.provision")]
+    ProvisionGroup,
+    #[serde(rename = "external_group.update")]
+    UpdateGroup,
+    #[serde(rename = "external_group.update_display_name")]
+    RenameGroup,
+    #[serde(rename = "external_group.add_member")]
+    AddGroupMember,
+    #[serde(rename = "external_group.remove_member")]
+    RemoveGroupMember,
+    #[serde(rename = "external_group.delete")]
+    DeleteGroup,
 }
 
 impl AuditAction {
@@ -126,45 +139,6 @@ impl AuditAction {
         match serde_json::to_value(self) {
             Ok(serde_json::Value::String(name)) => name,
             _ => String::new(),
-        }
-    }
-}
-
-/// What made it happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trigger {
-    Saml,
-    Scim,
-    Owner,
-    /// The person that the event is about.
-    Person,
-    /// The mail server's word.
-    Mail,
-    /// Whoever runs the gateway, at the command line.
-    Operator,
-    /// A removal that a failover of the store undid, done again.
-    Failover,
-    /// Nobody: the time was over.
-    System,
-}
-
-impl Trigger {
-    /// All of them, by their words.
-    pub const WORDS: &'static [&'static str] =
-        &["saml", "scim", "owner", "person", "mail", "operator", "failover", "system"];
-
-    /// The word in metrics' labels.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Saml => "saml",
-            Self::Scim => "scim",
-            Self::Owner => "owner",
-            Self::Person => "person",
-            Self::Mail => "mail",
-            Self::Operator => "operator",
-            Self::Failover => "failover",
-            Self::System => "system",
         }
     }
 }
@@ -229,6 +203,13 @@ pub struct AuditEvent<'a> {
     /// The stable code of a refusal, or the rule that fired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
+    /// The SCIM user, or the SCIM group and its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scim_user_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scim_group_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_group: Option<&'a str>,
     /// `absent`, `overage`, `object_ids`, `empty` or `present`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups_state: Option<&'a str>,
@@ -264,6 +245,9 @@ impl<'a> AuditEvent<'a> {
             actor_id: None,
             batch: None,
             reason: None,
+            scim_user_id: None,
+            scim_group_id: None,
+            external_group: None,
             groups_state: None,
             groups: &[],
         }

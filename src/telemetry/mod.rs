@@ -7,14 +7,16 @@ mod log;
 mod metrics;
 mod sink;
 mod traffic;
+mod trigger;
 
 pub use audit_line::MembershipState;
 pub use histogram::DurationHistogram;
-pub use lines::{AccessLine, AuditAction, AuditEvent, AuditLine, Trigger, access_log, audit};
+pub use lines::{AccessLine, AuditAction, AuditEvent, AuditLine, access_log, audit};
 pub use log::{InitError, check_level, init};
 pub use metrics::Metrics;
 pub use sink::AuditSink;
 pub use traffic::{InFlight, Recorder, RouteMetrics};
+pub use trigger::Trigger;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {

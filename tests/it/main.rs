@@ -34,6 +34,7 @@ mod repair;
 mod requests;
 mod round_trips;
 mod saml;
+mod scim_store;
 mod security_tests;
 mod serve;
 mod sessions;
