@@ -3,8 +3,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{V, V1, corrupt, enterprise, millis, people::digest, time};
 use crate::{
-    domain::{self, EnterpriseId, ScimTokenId},
-    store::{StoreError, key::hex},
+    domain::{self, EnterpriseId, ScimTokenId, hex},
+    store::StoreError,
 };
 
 #[derive(Serialize, Deserialize)]
