@@ -9,6 +9,7 @@ mod reload;
 mod retention;
 mod scim_tokens;
 mod watches;
+mod webhooks;
 
 use std::{
     collections::{HashMap, HashSet},

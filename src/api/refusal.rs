@@ -3,9 +3,16 @@ use http::StatusCode;
 
 use super::{
     call::Call,
+    limiter::TooOften,
     problem::{Code, Problem},
 };
 use crate::directory::{ActError, InviteError, TokenError, TokenRefusal};
+
+impl From<TooOften> for Problem {
+    fn from(early: TooOften) -> Self {
+        Self::from(Code::TooMany).again_after(early.retry_after_seconds)
+    }
+}
 
 impl From<ActError> for Problem {
     fn from(error: ActError) -> Self {

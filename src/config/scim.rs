@@ -1,7 +1,7 @@
 //! Provisioning by SCIM: whether, and what calls go by.
 use crate::{
     api,
-    directory::{OnGroupDelete, ScimLink, ScimSettings, UnmatchedGroups},
+    directory::scim::{OnGroupDelete, ScimLink, ScimSettings, UnmatchedGroups},
     saml::{self, SubjectKey},
 };
 

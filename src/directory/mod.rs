@@ -14,6 +14,8 @@ mod audit;
 mod audit_log;
 mod batches;
 mod cache;
+mod connections;
+mod expiry;
 mod holds;
 mod integrity;
 mod invitations;
@@ -29,7 +31,8 @@ mod push;
 mod recovery;
 mod redrive;
 mod registry;
-mod scim;
+mod repair;
+pub mod scim;
 mod scim_tokens;
 mod sessions;
 mod settings;
@@ -57,21 +60,18 @@ pub use amend::Contended;
 pub use audit::Cause;
 pub use audit_log::{AuditEntry, AuditFilter, AuditPage, AuditQuery, audit_entries};
 use cache::Cache;
+pub use expiry::{FAILED_INVITATION_DAYS, MAIL_DAYS, Purged};
 pub use holds::{Hold, HoldCursor, Restored};
 pub use integrity::{IntegrityFault, IntegrityReport, examine};
 pub use invitations::{
     AcceptError, Accepted, INVITATION_DAYS, InvitationLink, InvitationPage, InvitationState, Invite,
     InviteError, RESEND_SECONDS_MIN, SENDS_MAX,
 };
-pub use logout::LogoutError;
+pub use logout::{LogoutError, LogoutNotice};
 pub use outlook::Explained;
 pub use recovery::{RECOVERY_CONTEXT, Recovered, RecoveryClaim, RecoveryError, is_recovery};
 pub use registry::{ALIASES_MAX, NewOrganization, ORGANIZATIONS_MAX, OrganizationChange};
-pub use scim::{
-    GROUPS_PER_USER_MAX, GroupLookup, HELD_RETRY_SECONDS, MEMBERS_PER_CALL_MAX, MembersChange, OnGroupDelete,
-    SCAN_MILLIS_MAX, SCAN_RECORDS_MAX, ScimCall, ScimFault, ScimGroupView, ScimLink, ScimPage, ScimSettings,
-    ScimUserView, UnmatchedGroups, UserLookup,
-};
+pub use repair::{Mending, repair};
 pub use scim_tokens::{KnownScimToken, NewScimToken, SCIM_TOKENS_LIVE_MAX, ScimTokenMaker};
 pub use sign_in::{SignInError, SignedIn};
 pub use tokens::{

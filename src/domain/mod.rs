@@ -18,6 +18,7 @@ mod session;
 mod text;
 mod token;
 pub mod url;
+mod webhook;
 
 pub use account_name::{ACCOUNT_NAME_BYTES_MAX, AccountName, AccountNameError, fold_case};
 pub use caller::{ActiveToken, Caller, CallerId, TokenHolder};
@@ -25,7 +26,7 @@ pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile, StableId};
 pub use email::EmailAddress;
 pub use ids::{
     AddressId, BatchId, EnterpriseId, Id, InvitationId, LogoutHandle, MailId, OrganizationId, PersonId,
-    RequestId, ScimTokenId, SessionId, SessionToken, SignInHandle, SubjectId, TokenId,
+    RequestId, ScimTokenId, SessionId, SessionToken, SignInHandle, SubjectId, TokenId, WebhookId,
 };
 pub(crate) use ids::{digest, hex, parse_hex};
 pub use invitation::{Invitation, InvitationReference, InvitationSecret, InvitationSource, Invitee};
@@ -42,6 +43,7 @@ pub use secret::{OWN_TOKEN_PREFIXES, ScimSecret, TokenSecret};
 pub use session::{ActiveSession, AuthnDemand, IdpDocument, PendingLogout, PendingSignIn, Session};
 pub use text::{EnterpriseSlug, OrganizationSlug, SlugError};
 pub use token::{AccessToken, Scope};
+pub use webhook::{WebhookCursor, WebhookLease};
 
 /// A point in time. Everything is UTC; SAML, SCIM and the store all count from the Unix epoch.
 pub type Timestamp = jiff::Timestamp;

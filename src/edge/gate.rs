@@ -143,7 +143,7 @@ impl Serving {
         match (own, facts.route) {
             (Own::Endpoint(Endpoint::Api { host }), _) => {
                 facts.decision = "own";
-                let request = screened.into_request();
+                let request = (screened.into_request(), peer.address.ip());
                 Ok(Box::pin(json_api::serve(&self.gate, host, &path, request, text(request_id), facts)).await)
             }
             (Own::Endpoint(Endpoint::Scim { host }), _) => {

@@ -5,6 +5,8 @@
 //! people read of it. `invitations` and `recovery` are pages of our own, whose forms `own_forms` reads; `json_api` and `scim` hand calls of programs over.
 use std::net::SocketAddr;
 
+use crate::api;
+
 mod binding;
 mod callers;
 pub mod cookies;
@@ -45,6 +47,7 @@ pub struct Settings {
     pub sign_in_seconds_max: u32,
     /// Sign-ins that one browser may have under way; the oldest gives way.
     pub pending_sign_ins_max: usize,
+    pub api_limits: api::Limits,
     /// What people read when something did not work.
     pub pages: pages::Pages,
     /// The host that is the gateway's alone: nowhere else it serves what a session opens of its own.

@@ -57,6 +57,7 @@ pub fn gate(
         lasting.directory.clone(),
         settings.enterprises.iter().map(EnterpriseSettings::tenant),
         lasting.now,
+        settings.edge.api_limits,
     );
     let tenant = |enterprise: &EnterpriseSettings| scim::Tenant {
         enterprise: enterprise.tenant(),

@@ -1,6 +1,7 @@
 //! Keys: fixed-length ids only, with one Redis Cluster hash tag per shard.
 use crate::domain::{
-    AddressId, EnterpriseId, MailId, OrganizationId, PersonId, RequestId, ScimId, SessionId, SubjectId, hex,
+    AddressId, EnterpriseId, MailId, OrganizationId, PersonId, RequestId, ScimId, SessionId, SubjectId,
+    WebhookId, hex,
 };
 
 /// What is kept where.
@@ -88,6 +89,8 @@ pub enum Key {
     ScimJobs(EnterpriseId),
     /// Set of the organizations that SCIM groups correspond to: organization (16 bytes), then group (16 bytes).
     ScimOrganizations(EnterpriseId),
+    /// Record of how far a webhook has come in that stream.
+    WebhookCursor(EnterpriseId, WebhookId),
 }
 
 /// What one commit may span: an enterprise, or a single key of its own.
@@ -121,6 +124,7 @@ impl Key {
             | Self::Mail(..)
             | Self::ScimTokens(..)
             | Self::RecoveryCodes(..)
+            | Self::WebhookCursor(..)
             | Self::ScimUser(..)
             | Self::ScimUserGroups(..)
             | Self::ScimUserName(..)
@@ -182,6 +186,7 @@ impl Key {
             | Self::Outbox(e)
             | Self::ScimTokens(e)
             | Self::RecoveryCodes(e, _)
+            | Self::WebhookCursor(e, _)
             | Self::Unowned(e)
             | Self::IdpMetadata(e)
             | Self::Audit(e)
@@ -257,6 +262,7 @@ impl Key {
             Self::SubjectSessions(id) => format!("pc:{{{id}}}:ss"),
             Self::LoggedOut(digest) => format!("pc:{{{}}}:lo", hex(digest)),
             Self::Audit(e) => format!("pc:{{{e}}}:audit"),
+            Self::WebhookCursor(e, id) => format!("pc:{{{e}}}:wh:{id}"),
         }
     }
 

@@ -45,6 +45,7 @@ impl Key {
             "sgm" => Self::ScimGroupMembers(e, ScimId::parse(id)?),
             "sgs" => Self::ScimGroupState(e, ScimId::parse(id)?),
             "sgj" => Self::ScimGroupJob(e, ScimId::parse(id)?),
+            "wh" => Self::WebhookCursor(e, Id::parse(id)?),
             _ => return None,
         })
     }
@@ -133,6 +134,7 @@ mod tests {
             Key::ScimGroupJob(e, ScimId::from_bytes([15; 16])),
             Key::ScimJobs(e),
             Key::ScimOrganizations(e),
+            Key::WebhookCursor(e, Id::from_bytes([13; 16])),
         ];
         // A new sort of key is missed here before it is missed in an export.
         for key in &keys {
@@ -150,6 +152,7 @@ mod tests {
                 Key::ScimGroupName(..) | Key::ScimGroupExternalId(..) | Key::ScimGroups(..) => {}
                 Key::ScimGroupMembers(..) | Key::ScimGroupState(..) | Key::ScimGroupJob(..) => {}
                 Key::ScimJobs(..) | Key::ScimOrganizations(..) => {}
+                Key::WebhookCursor(..) => {}
             }
         }
         keys

@@ -14,7 +14,7 @@ use super::StoreError;
 use crate::domain::{
     AddressId, EnterpriseId, IdpDocument, Invitee, MailId, Organization, OrganizationId, PendingLogout,
     PendingSignIn, Person, PersonId, QueuedMail, RecoveryCodes, RequestId, ScimToken, ScimTokenHolder,
-    Session, SessionId, Timestamp, TokenHolder,
+    Session, SessionId, Timestamp, TokenHolder, WebhookCursor,
 };
 
 pub use scim::*;
@@ -178,6 +178,15 @@ pub fn encode_recovery_codes(codes: &RecoveryCodes) -> Vec<u8> {
 
 pub fn decode_recovery_codes(stored: &[u8]) -> Result<RecoveryCodes, StoreError> {
     decode::<wire::RecoveryCodes>(stored, "list of recovery codes")?.into_domain()
+}
+
+/// For `Key::WebhookCursor`.
+pub fn encode_webhook_cursor(cursor: &WebhookCursor) -> Vec<u8> {
+    encode(&wire::WebhookCursor::from(cursor))
+}
+
+pub fn decode_webhook_cursor(stored: &[u8]) -> Result<WebhookCursor, StoreError> {
+    decode::<wire::WebhookCursor>(stored, "webhook's place")?.into_domain()
 }
 
 fn encode(record: &impl Serialize) -> Vec<u8> {

@@ -1,8 +1,8 @@
 //! What the audit log tells of, by name.
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What happened, by its name in the audit log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AuditAction {
     #[serde(rename = "org.add_member")]
     AddMember,
@@ -63,6 +63,9 @@ pub enum AuditAction {
     /// The IdP's metadata was refused, could not be got, or ran out.
     #[serde(rename = "saml.metadata_refused")]
     MetadataRefused,
+    /// A running gateway took up other settings of a connection.
+    #[serde(rename = "business.update_saml_provider_settings")]
+    UpdateSamlSettings,
     /// A response was accepted.
     #[serde(rename = "business.sso_response")]
     SsoResponse,

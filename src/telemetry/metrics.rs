@@ -35,6 +35,8 @@ struct Inner {
     push_listening: Gauge,
     scim_requests: Family<ScimLabels, Counter>,
     scim_token_expiries: Family<ScimTokenLabels, Gauge>,
+    webhook_attempts: Family<WebhookResultLabels, Counter>,
+    webhook_lags: Family<WebhookLabels, Gauge>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -83,6 +85,18 @@ struct EnterpriseLabel {
     enterprise: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WebhookResultLabels {
+    webhook: String,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WebhookLabels {
+    webhook: String,
+    enterprise: String,
+}
+
 /// `use` is no name that a field of a struct can show.
 type UseLabel = [(&'static str, String); 1];
 
@@ -107,6 +121,8 @@ impl Metrics {
             push_listening: Gauge::default(),
             scim_requests: Family::default(),
             scim_token_expiries: Family::default(),
+            webhook_attempts: Family::default(),
+            webhook_lags: Family::default(),
         };
         inner.reload_success.set(1);
         inner.register();
@@ -219,6 +235,23 @@ impl Metrics {
         }
     }
 
+    /// Counts what became of one attempt at a webhook: `delivered`, or the stable code of what was wrong.
+    pub fn webhook_attempt(&self, webhook: &str, result: &'static str) {
+        let labels = WebhookResultLabels { webhook: webhook.to_owned(), result };
+        self.0.webhook_attempts.get_or_create(&labels).inc();
+    }
+
+    /// Sets how many events a webhook has not come to yet, wanted or not.
+    pub fn set_webhook_lag(&self, webhook: &str, enterprise: &str, events: u64) {
+        let labels = WebhookLabels { webhook: webhook.to_owned(), enterprise: enterprise.to_owned() };
+        self.0.webhook_lags.get_or_create(&labels).set(i64::try_from(events).unwrap_or(i64::MAX));
+    }
+
+    /// Forgets how far webhooks are behind: others may be configured.
+    pub fn forget_webhook_lags(&self) {
+        self.0.webhook_lags.clear();
+    }
+
     /// Whether the last reading of the configuration succeeded.
     pub fn set_reload_success(&self, success: bool) {
         self.0.reload_success.set(i64::from(success));
@@ -282,6 +315,10 @@ impl Inner {
         registry.register(name, "SCIM calls by enterprise, operation and status", self.scim_requests.clone());
         let help = "When a SCIM token runs out, in seconds since the Unix epoch";
         registry.register("portcullis_scim_token_expiry_seconds", help, self.scim_token_expiries.clone());
+        let help = "Attempts at webhooks by result";
+        registry.register("portcullis_webhook_attempts", help, self.webhook_attempts.clone());
+        let help = "Events of the audit stream that a webhook has not come to yet";
+        registry.register("portcullis_webhook_lag_events", help, self.webhook_lags.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program that answers", build);
     }
@@ -310,6 +347,8 @@ mod tests {
         metrics.set_push_listening(true);
         metrics.scim_request("example", "users.create", 201);
         metrics.set_scim_token_expiries([("example".to_owned(), "ab".to_owned(), 5)]);
+        metrics.webhook_attempt("siem", "delivered");
+        metrics.set_webhook_lag("siem", "example", 4);
         let text = metrics.render();
         for line in [
             "portcullis_requests_total{route=\"app\",code=\"200\"} 1",
@@ -333,6 +372,8 @@ mod tests {
             "portcullis_push_listening 1",
             "portcullis_scim_requests_total{enterprise=\"example\",operation=\"users.create\",code=\"201\"} 1",
             "portcullis_scim_token_expiry_seconds{enterprise=\"example\",token=\"ab\"} 5",
+            "portcullis_webhook_attempts_total{webhook=\"siem\",result=\"delivered\"} 1",
+            "portcullis_webhook_lag_events{webhook=\"siem\",enterprise=\"example\"} 4",
             "portcullis_metadata_alarm{enterprise=\"example\"} 2",
             "build_info{version=\"0.1.0\"} 1",
             "# EOF",

@@ -1,4 +1,5 @@
 //! Logs, metrics and audit events: names and fields in one place.
+mod action_names;
 mod audit_action;
 mod audit_line;
 mod histogram;

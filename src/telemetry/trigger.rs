@@ -16,9 +16,15 @@ pub enum Trigger {
     Operator,
     /// A removal that a failover of the store undid, done again.
     Failover,
+    /// Nobody: the time was over.
+    System,
 }
 
 impl Trigger {
+    /// All of them, by their words.
+    pub const WORDS: &'static [&'static str] =
+        &["saml", "scim", "owner", "person", "mail", "operator", "failover", "system"];
+
     /// The word in metrics' labels.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -29,6 +35,7 @@ impl Trigger {
             Self::Mail => "mail",
             Self::Operator => "operator",
             Self::Failover => "failover",
+            Self::System => "system",
         }
     }
 }

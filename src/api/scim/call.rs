@@ -12,7 +12,7 @@ use super::{
     stream::Source,
 };
 use crate::{
-    directory::ScimCall,
+    directory::scim::ScimCall,
     domain::{ActiveScimToken, ScimId},
     scim::{Etags, Projection, ResourceType, Version},
 };

@@ -9,7 +9,7 @@ use super::{
     stream::{Piece, Pieces},
 };
 use crate::{
-    directory::{MembersChange, ScimGroupView},
+    directory::scim::{MembersChange, ScimGroupView},
     domain::ScimId,
     scim::{self, Document, Draft, Link, Patch, Projection, Resource, ResourceType, Server},
 };

@@ -12,7 +12,7 @@ use super::{
     stream::{Piece, Pieces},
 };
 use crate::{
-    directory::{GroupLookup, ScimGroupView, ScimUserView, UserLookup},
+    directory::scim::{GroupLookup, ScimGroupView, ScimUserView, UserLookup},
     domain::ScimId,
     scim::{
         Binding, BoundFilter, CursorKey, Document, Key, ListResponse, Lookup, Members, Node, Projection,

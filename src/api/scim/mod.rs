@@ -36,7 +36,10 @@ use self::{
     refusal::{Code, Refusal},
 };
 use crate::{
-    directory::{Directory, Enterprise, ScimCall, ScimSettings},
+    directory::{
+        Directory, Enterprise,
+        scim::{ScimCall, ScimSettings},
+    },
     domain::{EnterpriseSlug, ScimTokenId, Timestamp},
     telemetry::Metrics,
 };

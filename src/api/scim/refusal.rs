@@ -6,7 +6,10 @@ use http::{HeaderValue, Response, StatusCode, header};
 
 use super::answer::{self, MediaType, Payload};
 use crate::{
-    directory::{HELD_RETRY_SECONDS, ScimFault, StoreError, TokenRefusal},
+    directory::{
+        StoreError, TokenRefusal,
+        scim::{HELD_RETRY_SECONDS, ScimFault},
+    },
     scim::{ScimError, ScimType},
 };
 

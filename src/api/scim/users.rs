@@ -9,7 +9,7 @@ use super::{
     refusal::{Code, Refusal},
 };
 use crate::{
-    directory::{GroupLookup, ScimFault, ScimUserView},
+    directory::scim::{GroupLookup, ScimFault, ScimUserView},
     domain::ScimId,
     scim::{Document, Draft, Link, Patch, Reason, Resource, ResourceType, Server},
 };

@@ -1,7 +1,7 @@
 //! Groups: created, changed, deleted. Who is in them is changed by `members`.
 use super::{
-    ATTEMPTS_MAX, MEMBERS_PER_CALL_MAX, MEMBERS_PER_COMMIT_MAX, MembersChange, OnGroupDelete, ScimCall,
-    ScimFault, ScimGroupView, UnmatchedGroups, check_match,
+    ATTEMPTS_MAX, MEMBERS_PER_CALL_MAX, MEMBERS_PER_COMMIT_MAX, OnGroupDelete, ScimCall, ScimFault,
+    ScimGroupView, UnmatchedGroups, check_match,
     lookup::{GroupRecords, group_external_id_key, group_name_key},
     meaning::Bench,
     members::Delta,
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     directory::{Contended, Directory, amend::Beside},
     domain::{EnterpriseId, OrganizationId, OrganizationSlug, ScimGroup, ScimGroupJob, ScimId},
-    scim::Resource,
+    scim::{MembersChange, Resource},
     store::{Key, Note, Write, records},
     telemetry::AuditAction,
 };

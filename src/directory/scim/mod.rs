@@ -5,6 +5,7 @@
 //! gateway finishes where it is too much for one; `lookup` finds by index, lists and scans within bounds; `meaning` decides what becomes of
 //! a person's memberships and invitations; `tell` says what happened. Everything that changes a membership goes through `amend`.
 mod groups;
+pub(super) mod index;
 mod job;
 mod lookup;
 mod meaning;
@@ -12,14 +13,14 @@ mod members;
 mod tell;
 mod users;
 
-use std::collections::BTreeSet;
-
 use super::{Contended, Enterprise, StoreError};
 use crate::{
     domain::{EnterpriseId, OrganizationSlug, PersonId, ScimGroup, ScimId, ScimUser, StableId, Timestamp},
     saml::SubjectKey,
     scim::{Etags, Resource, Version},
 };
+
+pub use crate::scim::MembersChange;
 
 /// How long a provider waits before it asks again for what waits for an owner, in seconds.
 pub const HELD_RETRY_SECONDS: u32 = 600;
@@ -110,15 +111,6 @@ pub struct ScimGroupView {
     /// The later of the group's own change and its members'.
     pub modified_at: Timestamp,
     pub version: Version,
-}
-
-/// What becomes of a group's members. Who is there already, or is not, is no error.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct MembersChange {
-    /// Whoever is not in `add` leaves.
-    pub reset: bool,
-    pub add: BTreeSet<ScimId>,
-    pub remove: BTreeSet<ScimId>,
 }
 
 /// Part of a list in the order of creation, and how many there are.

@@ -1,7 +1,7 @@
 //! Changes of one group by many at once: as in a gateway, the calls of one thread take turns.
 use std::sync::Arc;
 
-use portcullis::directory::{MembersChange, ScimCall, ScimFault};
+use portcullis::directory::scim::{MembersChange, ScimCall, ScimFault};
 use tokio::task::JoinSet;
 
 use super::world::{BOTH, On, World, directory, group_resource, user_resource};

@@ -8,7 +8,7 @@ use std::{
 };
 
 use portcullis::{
-    directory::{MembersChange, ScimFault},
+    directory::scim::{MembersChange, ScimFault},
     domain::{Role, ScimId, Timestamp},
     store::{
         BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead, Write,
@@ -147,10 +147,10 @@ async fn who_comes_in_between_finishes_first() {
         let dying: Arc<dyn Store> =
             Arc::new(Dying { inner: world.store.clone(), commits_left: AtomicI64::new(2) });
         let change = all(&ids);
-        let call = world.call();
-        let broken = directory(&dying)
-            .change_scim_group(&call, group, |r| Ok::<_, ScimFault>((r.clone(), change.clone())));
-        broken.await.unwrap_err();
+        directory(&dying)
+            .change_scim_group(&world.call(), group, |r| Ok::<_, ScimFault>((r.clone(), change.clone())))
+            .await
+            .unwrap_err();
         world.remove(group, ids[0]).await.unwrap();
         assert_eq!(world.members(group).await.len(), MANY - 1, "{on:?}");
     }

@@ -1,6 +1,6 @@
 //! Lists in the order of creation, and looks through everything.
 use portcullis::{
-    directory::{GroupLookup, ScimFault},
+    directory::scim::{GroupLookup, ScimFault},
     domain::ScimId,
     scim::ResourceType,
 };

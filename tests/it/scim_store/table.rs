@@ -1,6 +1,6 @@
 //! The decision table of section 4.3, column T1, cell by cell, on both stores.
 use portcullis::{
-    directory::MembersChange,
+    directory::scim::MembersChange,
     domain::{InvitationSource, Role},
 };
 

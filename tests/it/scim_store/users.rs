@@ -1,6 +1,6 @@
 //! Users: created, adopted, changed, put out, let in again, deleted.
 use portcullis::{
-    directory::{ScimFault, ScimLink, UserLookup},
+    directory::scim::{ScimFault, ScimLink, UserLookup},
     domain::{InvitationSource, Role, ScimId, Standing},
     saml::SubjectKey,
     scim::{Etags, ResourceType},
@@ -132,7 +132,7 @@ async fn what_changes_nothing_is_no_change() {
         assert_eq!((changed.user.version, changed.user.created_at), (2, alice.user.created_at));
         assert_ne!(changed.version, alice.version);
         let stale = Etags::parse(&alice.version.to_string());
-        let call = portcullis::directory::ScimCall { if_match: Some(&stale), ..world.call() };
+        let call = portcullis::directory::scim::ScimCall { if_match: Some(&stale), ..world.call() };
         let refused = world.directory.delete_scim_user(&call, alice.user.id).await;
         assert!(matches!(refused, Err(ScimFault::VersionMismatch)), "{refused:?}");
     }
@@ -291,7 +291,7 @@ async fn v_02_users_of_another_enterprise_are_not_there() {
             slug,
             ..world.enterprise.clone()
         };
-        let call = portcullis::directory::ScimCall { enterprise: &other, ..world.call() };
+        let call = portcullis::directory::scim::ScimCall { enterprise: &other, ..world.call() };
         assert!(matches!(world.directory.scim_user(&call, alice).await, Err(ScimFault::NotFound)));
         assert!(matches!(world.directory.delete_scim_user(&call, alice).await, Err(ScimFault::NotFound)));
         assert!(matches!(world.directory.scim_group(&call, group).await, Err(ScimFault::NotFound)));

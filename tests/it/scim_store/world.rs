@@ -3,8 +3,11 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use portcullis::{
     directory::{
-        Directory, Enterprise, GroupLookup, MembersChange, OnGroupDelete, ScimCall, ScimFault, ScimGroupView,
-        ScimLink, ScimSettings, ScimUserView, SessionSettings, UnmatchedGroups,
+        Directory, Enterprise, SessionSettings,
+        scim::{
+            GroupLookup, MembersChange, OnGroupDelete, ScimCall, ScimFault, ScimGroupView, ScimLink,
+            ScimSettings, ScimUserView, UnmatchedGroups,
+        },
     },
     domain::{
         AddressId, EnterpriseId, EnterpriseSlug, Invitation, InvitationId, InvitationSource, Invitee,

@@ -9,8 +9,8 @@ use crate::{
         amend::{Beside, Decision, Matter, View},
         people::address,
         scim::{
-            ScimCall, ScimFault,
-            lookup::{GroupRecords, UserRecords, email_key, external_id_key, user_name_key},
+            ScimCall, ScimFault, index,
+            lookup::{GroupRecords, UserRecords},
             meaning::{Bench, Meant, Subject, Way, set_standing},
             tell,
         },
@@ -192,24 +192,19 @@ impl UserStep<'_> {
         let is_gone = self.turn == Turn::Deleted;
         let before = self.before.map(|before| (&before.user, &before.resource));
         let after = Some((&self.after, self.resource)).filter(|_| !is_gone);
-        let own = |of: Option<(&ScimUser, &Resource)>| -> BTreeSet<Key> {
-            of.map(|(user, resource)| names(e, user, resource)).unwrap_or_default()
+        let keys = |of: Option<(&ScimUser, &Resource)>| {
+            of.map(|(user, resource)| index::user_keys(e, user, resource)).unwrap_or_default()
         };
-        let (had, has) = (own(before), own(after));
-        for key in had.difference(&has) {
-            beside.writes.push(Write::Delete(*key));
+        let (had, has) = (keys(before), keys(after));
+        beside.writes.extend(had.names.difference(&has.names).copied().map(Write::Delete));
+        for name in has.names.difference(&had.names) {
+            beside.expect.push((*name, 0));
+            beside.writes.push(Write::Put(*name, records::encode_scim_id(id)));
         }
-        for key in has.difference(&had) {
-            beside.expect.push((*key, 0));
-            beside.writes.push(Write::Put(*key, records::encode_scim_id(id)));
-        }
-        let sets = |of: Option<(&ScimUser, &Resource)>| -> BTreeSet<Key> {
-            of.map(|(_, resource)| indexes(e, resource)).unwrap_or_default()
-        };
-        let (had, has) = (sets(before), sets(after));
         let member = || records::encode_scim_id(id);
-        beside.writes.extend(had.difference(&has).map(|key| Write::Remove(*key, member())));
-        beside.writes.extend(has.difference(&had).map(|key| Write::Insert(*key, member())));
+        let gone = had.sets.difference(&has.sets).map(|set| Write::Remove(*set, member()));
+        let new = has.sets.difference(&had.sets).map(|set| Write::Insert(*set, member()));
+        beside.writes.extend(gone.chain(new));
         let listed = records::encode_scim_created(self.after.created_at, id);
         let (record, in_groups) = (Key::ScimUser(e, id), Key::ScimUserGroups(e, id));
         if is_gone {
@@ -263,18 +258,6 @@ impl UserStep<'_> {
         };
         tell::user(call, action, (self.after.id, self.resource), self.after.link, reason)
     }
-}
-
-/// The records that say whose a name, or a person, is.
-fn names(e: EnterpriseId, user: &ScimUser, resource: &Resource) -> BTreeSet<Key> {
-    [user_name_key(e, resource.user_name()), Key::ScimLink(e, user.link)].into()
-}
-
-/// The sets that find the user.
-fn indexes(e: EnterpriseId, resource: &Resource) -> BTreeSet<Key> {
-    let external = resource.external_id().map(|value| external_id_key(e, value));
-    let emails = resource.emails().map(|email| email_key(e, email.value));
-    external.into_iter().chain(emails).collect()
 }
 
 pub(in crate::directory::scim) fn membership(records: &GroupRecords) -> Option<ScimMembership> {
