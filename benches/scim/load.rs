@@ -20,7 +20,9 @@ pub struct Run {
 
 impl Run {
     pub fn of((seconds, millis): (f64, Vec<f64>)) -> Self {
-        let at = |q: f64| millis.get(((millis.len() - 1) as f64 * q) as usize).copied().unwrap_or_default();
+        let at = |q: f64| {
+            millis.get((millis.len().saturating_sub(1) as f64 * q) as usize).copied().unwrap_or_default()
+        };
         Self {
             per_second: millis.len() as f64 / seconds,
             median: at(0.5),

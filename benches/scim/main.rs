@@ -70,6 +70,9 @@ impl World {
     /// Only the gateway, with a token for it.
     fn empty(store: Store) -> Self {
         let place = Place::new(store);
+        // A file for the command line to find.
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        drop(runtime.block_on(place.open()));
         let overrides = place
             .overrides()
             .set("enterprise.example.max_removals", "1000000")
@@ -163,6 +166,8 @@ fn main() {
     let sizes = numbers("SCIM_PEOPLE", "1000,100000");
     let (rounds, calls) = (number("SCIM_ROUNDS", ROUNDS), number("SCIM_CALLS", CALLS));
     let large = number("SCIM_LARGE", LARGE);
+    let fewest = SMALL + CONNECTIONS * SMALL;
+    assert!(sizes.iter().all(|count| *count >= fewest), "SCIM_PEOPLE: {fewest} at least");
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("load before: {}", load.trim());
     bare(&sizes, large, calls);
