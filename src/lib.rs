@@ -26,8 +26,14 @@ pub mod mail;
 
 pub mod directory;
 
+/// Connections to servers that settings name.
+pub mod outward;
+
 /// The IdP's metadata, fetched and kept up to date.
 pub mod metadata;
+
+/// What happened, told to others by signed POSTs.
+pub mod webhook;
 
 // What the network sees.
 pub mod proxy;

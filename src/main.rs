@@ -5,7 +5,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use portcullis::commands::{self, ConfigFile, Failure, Format, Outcome};
+use portcullis::commands::{self, ConfigFile, Failure, Format, Outcome, Repair};
 
 /// Requests allocate small and free soon, on threads of their own (docs/PERFORMANCE.md).
 #[global_allocator]
@@ -34,6 +34,12 @@ enum Command {
         /// Look into the store too, whether everything in it agrees
         #[arg(long)]
         store: bool,
+        /// Show what would put indexes in step with the records again; records and audit streams are never changed
+        #[arg(long, requires = "store")]
+        repair: bool,
+        /// Do it. Stop the gateways first, and keep an export
+        #[arg(long, requires = "repair")]
+        apply: bool,
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
@@ -117,8 +123,15 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<Outcome, Failure> {
     match command {
         Command::Serve { config } => commands::serve(&config.path()),
-        Command::Check { config, store: false, format } => commands::check(&config.path(), format),
-        Command::Check { config, store: true, format } => commands::check_store(&config.path(), format),
+        Command::Check { config, store: false, format, .. } => commands::check(&config.path(), format),
+        Command::Check { config, store: true, repair, apply, format } => {
+            let how = match (repair, apply) {
+                (_, true) => Repair::Apply,
+                (true, false) => Repair::Show,
+                (false, false) => Repair::No,
+            };
+            commands::check_store(&config.path(), format, how)
+        }
         Command::Audit(arguments) => commands::audit(arguments),
         Command::Export { config, file } => commands::export(&config.path(), &file),
         Command::Import { config, file } => commands::import_store(&config.path(), &file),

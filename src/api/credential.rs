@@ -1,4 +1,6 @@
 //! From what a request shows to a caller.
+use std::net::IpAddr;
+
 use http::{HeaderMap, header};
 
 use super::{
@@ -12,8 +14,10 @@ use crate::{
 };
 
 /// What the listener read of the request's cookies and of where it comes from.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Presented {
+    /// Where the connection comes from.
+    pub client: IpAddr,
     pub session: Option<SessionToken>,
     /// Whether the browser says that a page of this very origin sends it. `SameSite=Lax` keeps other sites out; this keeps
     /// other hosts of the same site out too.

@@ -2,24 +2,26 @@
 //! our own origin.
 //!
 //! `table` says which routes there are and who may use them; `caller` holds each call to it; `call` is what a handler in
-//! `routes` gets; `shape` is what it shows; `problem` has every refusal, and `refusal` what the directory's become; `openapi` and `schemas` describe all of it.
+//! `routes` gets; `shape` is what it shows; `problem` has every refusal, and `refusal` what the directory's become; `limiter` how often is too often; `openapi` and `schemas` describe all of it.
 //!
 //! Nothing here redirects, and nothing is cached. Tenancy comes from the credential alone: what belongs to another enterprise
 //! is as unknown as what does not exist.
 mod call;
 mod caller;
 mod credential;
+mod limiter;
 mod openapi;
 mod problem;
 mod query;
 mod refusal;
 mod routes;
 mod schemas;
+pub mod scim;
 /// Of commands that print the same as JSON, too.
 pub mod shape;
 mod table;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -29,11 +31,13 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use self::{
     call::{Answer, Call},
     caller::Caller,
+    limiter::{Counted, Limiter},
     problem::{Code, Problem},
     query::Query,
 };
 pub use self::{
     credential::Presented,
+    limiter::Limits,
     problem::problem,
     table::{Access, Handler, ROUTES, Route, Who},
 };
@@ -55,6 +59,7 @@ pub struct Api {
     directory: Arc<Directory>,
     enterprises: HashMap<EnterpriseSlug, Enterprise>,
     now: fn() -> Timestamp,
+    limiter: Limiter,
 }
 
 /// An answer, and what the access log tells of the call.
@@ -75,9 +80,10 @@ impl Api {
         directory: Arc<Directory>,
         enterprises: impl IntoIterator<Item = Enterprise>,
         now: fn() -> Timestamp,
+        limits: Limits,
     ) -> Self {
         let enterprises = enterprises.into_iter().map(|enterprise| (enterprise.slug.clone(), enterprise));
-        Self { directory, enterprises: enterprises.collect(), now }
+        Self { directory, enterprises: enterprises.collect(), now, limiter: Limiter::new(limits) }
     }
 
     /// Answers a call. `origin` is the scheme and the host that the listener serves, `path` the canonical path without [`PREFIX`].
@@ -94,10 +100,12 @@ impl Api {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let mut known = None;
+        let client = presented.client;
         let answered = self.answer(request, (origin, path), presented, request_id, &mut known).await;
         match answered {
             Ok(response) => Served { response, caller: known, refused: None },
             Err(problem) => {
+                let problem = self.told_to(client, known.is_some(), problem);
                 if problem.status.is_server_error() {
                     let (code, reason) = (problem.code, problem.reason());
                     tracing::warn!(request_id, code, reason, "an API call failed");
@@ -123,6 +131,7 @@ impl Api {
         let (route, names) = find(request.method(), path)?;
         let handler = match route.handler {
             Handler::Document => {
+                self.limiter.admit(Counted::stranger(presented.client), (self.now)())?;
                 let document = openapi::document(&format!("{origin}{PREFIX}"));
                 return Ok(problem::json(StatusCode::OK, &document));
             }
@@ -131,6 +140,7 @@ impl Api {
         let now = (self.now)();
         let (caller, tenant) = self.caller(request.headers(), presented, now).await?;
         *known = Some(caller.credential.clone());
+        self.limiter.admit(Counted::Credential(caller.credential.id()), now)?;
         caller.check_access(route.access)?;
         let organization = self.admit(route, &caller, tenant, &names, now).await?;
         let query = Query::read(request.uri().query().unwrap_or_default(), route.query)?;
@@ -149,6 +159,17 @@ impl Api {
         };
         let answer = handler(&call).await?;
         Ok(response(answer, &format!("{origin}{PREFIX}{path}"), &query))
+    }
+
+    /// What a stranger is told who is told too much too often.
+    fn told_to(&self, client: IpAddr, is_known: bool, problem: Problem) -> Problem {
+        if is_known || problem.status.is_server_error() || problem.status == Code::TooMany.status() {
+            return problem;
+        }
+        match self.limiter.admit(Counted::stranger(client), (self.now)()) {
+            Ok(()) => problem,
+            Err(early) => early.into(),
+        }
     }
 
     /// Holds the caller to the route's rule; the organization that the path names.

@@ -129,7 +129,7 @@ fn responses(route: &Route) -> Value {
 
 /// What every route of its kind may refuse with, and what is the route's own.
 fn refusals(route: &Route) -> Vec<u16> {
-    let mut statuses = vec![400];
+    let mut statuses = vec![400, 429];
     if route.who != Who::Anyone {
         statuses.extend([401, 403, 503]);
     }
@@ -141,9 +141,6 @@ fn refusals(route: &Route) -> Vec<u16> {
     }
     if route.method != "GET" {
         statuses.push(409);
-    }
-    if route.path.contains("invitation") && route.method == "POST" {
-        statuses.push(429);
     }
     statuses.sort_unstable();
     statuses.dedup();
@@ -160,6 +157,9 @@ fn refusal(status: u16) -> Value {
     });
     if let (401, Some(fields)) = (status, answer.as_object_mut()) {
         fields.insert("headers".into(), json!({ "WWW-Authenticate": field("RFC 6750 3") }));
+    }
+    if let (429, Some(fields)) = (status, answer.as_object_mut()) {
+        fields.insert("headers".into(), json!({ "Retry-After": field("RFC 9110 10.2.3, in seconds") }));
     }
     answer
 }

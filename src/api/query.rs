@@ -3,6 +3,7 @@ use super::{
     problem::{Code, Problem},
     table::Parameter,
 };
+use crate::domain::Timestamp;
 
 /// Entries of a page where the query does not say.
 pub const PER_PAGE: usize = 30;
@@ -78,6 +79,8 @@ pub enum Form {
     Text(usize),
     /// An integer from 0.
     Count,
+    /// A point in time, as RFC 3339 writes it.
+    Time,
 }
 
 impl Form {
@@ -93,6 +96,12 @@ impl Form {
             Self::OneOf(words) => words.contains(&value),
             Self::Text(bytes_max) => (1..=bytes_max).contains(&value.len()),
             Self::Count => is_number && value.parse::<i64>().is_ok(),
+            // RFC 3339 5.6 alone: what reads the value knows other spellings too.
+            Self::Time => {
+                value.len() >= "2026-01-01T00:00:00Z".len()
+                    && value.as_bytes().get(10).is_some_and(|byte| byte.eq_ignore_ascii_case(&b'T'))
+                    && value.parse::<Timestamp>().is_ok()
+            }
         }
     }
 
@@ -103,6 +112,7 @@ impl Form {
             Self::OneOf(words) => format!("one of {}", words.join(", ")),
             Self::Text(bytes_max) => format!("text of 1 to {bytes_max} bytes"),
             Self::Count => "a number from 0".to_owned(),
+            Self::Time => "a time such as 2026-03-01T00:00:00Z".to_owned(),
         }
     }
 
@@ -118,6 +128,7 @@ impl Form {
             // OpenAPI counts characters and we count bytes: what is longer in bytes is refused all the same.
             Self::Text(bytes_max) => json!({"type": "string", "minLength": 1, "maxLength": bytes_max}),
             Self::Count => json!({"type": "integer", "format": "int64", "minimum": 0}),
+            Self::Time => json!({"type": "string", "format": "date-time"}),
         }
     }
 }
@@ -131,6 +142,23 @@ mod tests {
         Parameter { name: "role", form: Form::OneOf(&["all", "owner"]), about: "" },
         Parameter { name: "after", form: Form::Hex(2), about: "" },
     ];
+
+    #[test]
+    fn times_are_those_of_rfc_3339() {
+        for good in ["2026-03-01T00:00:00Z", "2026-03-01T01:02:03.456+02:00", "2026-03-01t00:00:00z"] {
+            assert!(Form::Time.allows(good), "{good}");
+        }
+        for bad in [
+            "",
+            "yesterday",
+            "2026-03-01",
+            "2026-03-01 00:00:00Z",
+            "2026-02-30T00:00:00Z",
+            "2026-03-01T00:00:00",
+        ] {
+            assert!(!Form::Time.allows(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn only_what_is_known_once_and_in_its_form() {

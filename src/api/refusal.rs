@@ -3,9 +3,16 @@ use http::StatusCode;
 
 use super::{
     call::Call,
+    limiter::TooOften,
     problem::{Code, Problem},
 };
 use crate::directory::{ActError, InviteError, TokenError, TokenRefusal};
+
+impl From<TooOften> for Problem {
+    fn from(early: TooOften) -> Self {
+        Self::from(Code::TooMany).again_after(early.retry_after_seconds)
+    }
+}
 
 impl From<ActError> for Problem {
     fn from(error: ActError) -> Self {
@@ -40,10 +47,12 @@ impl From<TokenError> for Problem {
             TokenError::Random(_) => return Self::inside(Code::Unavailable, error.to_string()),
             TokenError::Contended(_) => return Code::Contended.into(),
             TokenError::NotFound => return Code::NotFound.into(),
+            // Between the look at the caller's role and the act the role was lost.
             TokenError::NotOwner => return Code::OwnerRequired.into(),
+            TokenError::NotEnterpriseOwner => return Code::EnterpriseOwnerRequired.into(),
             TokenError::Session => return Self::inside(Code::CredentialInvalid, error.code()),
             TokenError::Recovery | TokenError::SessionAge(_) | TokenError::Person => StatusCode::FORBIDDEN,
-            TokenError::TooMany => StatusCode::CONFLICT,
+            TokenError::TooMany | TokenError::TooManyScim => StatusCode::CONFLICT,
             TokenError::Name | TokenError::Scopes | TokenError::Expiry(_) | TokenError::NotMember(_) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }

@@ -5,9 +5,11 @@ use super::{
     call::{Answering, Call},
     query::Form,
     routes::{
-        credentials, enterprise, holds, invitations, members, organizations, people, sessions, tokens, user,
+        credentials, enterprise, holds, invitations, members, organizations, people, scim_tokens, sessions,
+        tokens, user,
     },
 };
+use crate::telemetry::Trigger;
 
 /// Who may use a route, beside having a credential that its [`Access`] asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,9 +170,30 @@ const INVITATIONS: &[Parameter] = &[
         about: "Where the page begins, as the Link field says it.",
     },
 ];
-const ENTRIES: &[Parameter] = &[
+/// As `portcullis audit` has them.
+const AUDIT: &[Parameter] = &[
     PER_PAGE,
-    Parameter { name: "after", form: Form::Count, about: "The sequence that the page comes after." },
+    Parameter {
+        name: "after",
+        form: Form::Count,
+        about: "The sequence that the page comes after, in its order.",
+    },
+    Parameter {
+        name: "order",
+        form: Form::OneOf(&["oldest", "newest"]),
+        about: "Which entries come first; the oldest, if left out.",
+    },
+    Parameter {
+        name: "action",
+        form: Form::Text(64),
+        about: "The event's name, or its beginning and a star: org.*",
+    },
+    Parameter { name: "person", form: Form::Text(1024), about: "Whom it is about, by user or id." },
+    Parameter { name: "actor", form: Form::Text(1024), about: "Who did it, by user or id." },
+    Parameter { name: "org", form: Form::Text(39), about: "The organization, by account name or id." },
+    Parameter { name: "trigger", form: Form::OneOf(Trigger::WORDS), about: "What made it happen." },
+    Parameter { name: "since", form: Form::Time, about: "From this time on." },
+    Parameter { name: "until", form: Form::Time, about: "Before this time." },
 ];
 /// By name, not by id.
 const ORGANIZATIONS: &[Parameter] = &[
@@ -259,6 +282,13 @@ pub static ROUTES: &[Route] = &[
     route("POST", "/orgs/{org}/holds/{person}/reject", "orgs/reject-hold", (Who::Overseer, Access::Write), call!(holds::reject))
         .about("Keeps the person whom automation wanted to remove"),
 
+    route("GET", "/enterprise/scim/tokens", "enterprise/list-scim-tokens", (Who::EnterpriseOwner, Access::Read), call!(scim_tokens::list))
+        .about("The tokens by which the identity provider provisions").lists("ScimTokens"),
+    route("POST", "/enterprise/scim/tokens", "enterprise/create-scim-token", (Who::EnterpriseOwner, Access::Session), call!(scim_tokens::create))
+        .about("Makes one, and shows it this once; two may live at a time").takes("NewScimToken").gives(201, "CreatedScimToken"),
+    route("DELETE", "/enterprise/scim/tokens/{token}", "enterprise/revoke-scim-token", (Who::EnterpriseOwner, Access::Write), call!(scim_tokens::revoke))
+        .about("Ends one for good"),
+
     route("GET", "/enterprise/people", "enterprise/list-people", (Who::EnterpriseOwner, Access::Read), call!(people::list))
         .about("The people of the enterprise, in the order of their ids").query(PAGED).lists("People"),
     route("GET", "/enterprise/people/{person}", "enterprise/get-person", (Who::EnterpriseOwner, Access::Read), call!(people::get))
@@ -282,7 +312,7 @@ pub static ROUTES: &[Route] = &[
     route("POST", "/enterprise/batches/{batch}/restore", "enterprise/restore-batch", (Who::EnterpriseOwner, Access::Write), call!(enterprise::restore_batch))
         .about("Gives back what one batch removed within 90 days").gives(200, "Restored"),
     route("GET", "/enterprise/audit", "enterprise/audit", (Who::EnterpriseOwner, Access::Read), call!(enterprise::audit))
-        .about("The audit stream, from the oldest entry on").query(ENTRIES).lists("AuditEntries"),
+        .about("The audit stream; a page may be short, or empty, while there is more: follow its link").query(AUDIT).lists("AuditEntries"),
     route("GET", "/enterprise/plan", "enterprise/plan", (Who::EnterpriseOwner, Access::Read), call!(enterprise::plan))
         .about("What deprovisioning would do, by the last known groups of everybody").gives(200, "Plan"),
 ];

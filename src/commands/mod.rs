@@ -31,7 +31,7 @@ mod serve;
 
 pub use audit::{Audit, audit};
 pub use check::check;
-pub use check_store::check_store;
+pub use check_store::{Repair, check_store};
 pub use demo::demo;
 pub use dump::{export, import as import_store};
 pub use explain::{Explain, explain};

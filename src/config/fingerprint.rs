@@ -14,6 +14,8 @@ use super::{
 
 /// Tables whose keys count from the start on: sockets are bound, the store is open, the log is set up.
 const UNTIL_RESTART: [&str; 5] = ["audit", "listen", "log", "mail", "store"];
+/// Within them: a secret is rolled over, a receiver changed, while the gateway runs.
+const TAKEN_UP: &str = "audit.webhook.";
 
 /// Every key that is set, and the content of every file that a key names.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -125,7 +127,8 @@ impl fmt::Debug for Change {
 }
 
 fn is_fixed(path: &str) -> bool {
-    path.split_once('.').is_some_and(|(table, _)| UNTIL_RESTART.contains(&table))
+    let table = path.split_once('.').map(|(table, _)| table);
+    table.is_some_and(|table| UNTIL_RESTART.contains(&table)) && !path.starts_with(TAKEN_UP)
 }
 
 /// Parts are hashed one by one, so that no two values are written alike.

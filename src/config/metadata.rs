@@ -161,25 +161,7 @@ fn remote(
     text: &Placed<String>,
     networks: Vec<Network>,
 ) -> Option<Source> {
-    let what = format!("{path}.metadata_ca");
-    let authorities = match reader.text(&what) {
-        None => Authorities::of_system().map_err(|error| format!("this system {error}")),
-        Some(file) => reader
-            .file(&what, &folder.join(&file.value), CA_FILE_BYTES_MAX)
-            .map_err(|error| format!("{:?} cannot be read ({error})", file.value))
-            .and_then(|pem| {
-                Authorities::of_pem(pem.as_bytes()).map_err(|error| format!("{:?} {error}", file.value))
-            }),
-    };
-    let authorities = match authorities {
-        Ok(authorities) => authorities,
-        Err(why) => {
-            let place = reader.place(&what);
-            let hint = "name a PEM file with the certificates of the authorities that vouch for the server";
-            reader.fault(&place, &what, why, hint);
-            return None;
-        }
-    };
+    let authorities = authorities(reader, folder, &format!("{path}.metadata_ca"))?;
     match Remote::parse(&text.value, authorities, networks) {
         Ok(remote) => Some(Source::Url(Box::new(remote))),
         Err(why) => {
@@ -192,8 +174,30 @@ fn remote(
     }
 }
 
+/// Whose word counts about a server: the file that the key at `what` names, or the system's.
+pub fn authorities(reader: &mut Reader, folder: &Path, what: &str) -> Option<Authorities> {
+    let authorities = match reader.text(what) {
+        None => Authorities::of_system().map_err(|error| format!("this system {error}")),
+        Some(file) => reader
+            .file(what, &folder.join(&file.value), CA_FILE_BYTES_MAX)
+            .map_err(|error| format!("{:?} cannot be read ({error})", file.value))
+            .and_then(|pem| {
+                Authorities::of_pem(pem.as_bytes()).map_err(|error| format!("{:?} {error}", file.value))
+            }),
+    };
+    match authorities {
+        Ok(authorities) => Some(authorities),
+        Err(why) => {
+            let place = reader.place(what);
+            let hint = "name a PEM file with the certificates of the authorities that vouch for the server";
+            reader.fault(&place, what, why, hint);
+            None
+        }
+    }
+}
+
 /// M-04: what is internal is named network by network, and this machine only in development.
-fn internal_networks(reader: &mut Reader, ground: &Ground, what: &str) -> Vec<Network> {
+pub fn internal_networks(reader: &mut Reader, ground: &Ground, what: &str) -> Vec<Network> {
     let mut networks = vec![];
     for text in reader.texts(what).unwrap_or_default() {
         match Network::parse(&text.value) {
@@ -203,7 +207,7 @@ fn internal_networks(reader: &mut Reader, ground: &Ground, what: &str) -> Vec<Ne
             }
             Some(network) if ground.in_production() && network.is_local() => {
                 let why = format!("{:?} holds addresses of this machine or its link", text.value);
-                let hint = "name the network of the IdP's server alone; whoever controls its name could \
+                let hint = "name the server's network alone; whoever controls its name could \
                             make the gateway talk to itself";
                 reader.fault(&text.place, what, why, hint);
             }

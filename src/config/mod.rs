@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    access, admin, directory,
+    access, admin, api, directory,
     domain::{EnterpriseId, EnterpriseSlug, OrganizationSlug, url},
     edge, provisioning, proxy, saml, store, telemetry,
 };
@@ -38,11 +38,13 @@ mod request;
 mod route;
 mod rule;
 mod schema;
+mod scim;
 mod server;
 mod slo;
 #[cfg(test)]
 mod tests;
 mod value;
+mod webhook;
 
 pub use fault::{Fault, Place};
 pub use fingerprint::{Change, Fingerprint};
@@ -61,6 +63,8 @@ pub struct Settings {
     pub telemetry: telemetry::Settings,
     /// How many days the audit stream goes back.
     pub audit_retention_days: u32,
+    /// Who is told of what happened.
+    pub webhooks: Vec<crate::webhook::Settings>,
     /// `None`: no mail is sent, and nobody can be invited.
     pub mail: Option<crate::mail::Settings>,
     /// At least one, sorted by account name.
@@ -103,6 +107,8 @@ pub struct EnterpriseSettings {
     /// Where the IdP's logout messages come to, on the host of the first ACS URL.
     pub slo_url: String,
     pub provisioning: provisioning::Settings,
+    /// `None`: the identity provider does not provision by SCIM.
+    pub scim: Option<api::scim::Settings>,
     /// What the core accepts must be accepted by another verifier too.
     pub second_opinion: bool,
 }
@@ -199,6 +205,8 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
     let store = backend::store(reader_ref, &ground, &source.folder);
     let mail = mail::read(reader_ref, &ground, &source.folder);
     let mut drafts = enterprise::read(reader_ref, &ground, &source.folder);
+    let known: Vec<EnterpriseSlug> = drafts.iter().map(|draft| draft.settings.slug.clone()).collect();
+    let webhooks = webhook::read(reader_ref, &ground, &source.folder, &known);
     let routes = route::read(reader_ref, &ground, &edge, &drafts);
     own_host::check(reader_ref, &edge, &routes);
     connection::set_endpoints(reader_ref, &ground, &mut drafts, &routes);
@@ -218,6 +226,7 @@ pub fn load(source: &Source, overrides: &Overrides) -> Result<Loaded, Vec<Fault>
         store,
         telemetry,
         audit_retention_days,
+        webhooks,
         mail,
         enterprises,
         routes,

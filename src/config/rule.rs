@@ -107,7 +107,9 @@ fn demanded_organizations(reader: &mut Reader, path: &str, chosen: &[&Draft]) ->
     let found = enterprise::slugs(reader, &path, texts);
     let exists = |slug: &OrganizationSlug| chosen.iter().any(|d| d.settings.organizations.contains(slug));
     for slug in found.iter().filter(|slug| !exists(slug)) {
-        let why = format!("{slug:?} is not listed: nobody passes by it until it is created, with its name spelt so");
+        let why = format!(
+            "{slug:?} is not listed: nobody passes by it until it is created, with its name spelt so"
+        );
         reader.warn(&place, &path, why, "list it in the enterprise's organizations, or mend the name");
     }
     found

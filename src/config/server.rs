@@ -1,7 +1,7 @@
 //! The gateway's own side: mode, public URL, listeners, limits, sessions, proxy, log.
 use std::{net::SocketAddr, path::Path};
 
-use crate::{admin, directory, edge, proxy, telemetry};
+use crate::{admin, api, directory, edge, proxy, telemetry};
 
 use super::{
     Mode,
@@ -28,6 +28,10 @@ const ACS_BODY_READ_MS_MAX: u64 = 10_000;
 const SIGN_IN_SECONDS_MAX: u64 = 600;
 /// Tabs that a restored browser window opens at once.
 const PENDING_SIGN_INS_MAX: u64 = 8;
+/// Ten a second: more than scripts need that read page by page, less than a gateway feels.
+const API_CALLS: u64 = 600;
+/// More than somebody who mistypes a token needs.
+const API_STRANGERS: u64 = 120;
 /// A working day.
 const SESSION_IDLE_SECONDS: u64 = 8 * 3600;
 /// What the reference system does.
@@ -125,6 +129,10 @@ pub fn edge(reader: &mut Reader, ground: &Ground, folder: &Path) -> edge::Settin
         acs_body_read_millis_max: reader.integer("limits.acs_body_read_ms_max", ACS_BODY_READ_MS_MAX),
         sign_in_seconds_max: seconds(reader.integer("limits.sign_in_seconds_max", SIGN_IN_SECONDS_MAX)),
         pending_sign_ins_max: size(reader.integer("limits.pending_sign_ins_max", PENDING_SIGN_INS_MAX)),
+        api_limits: api::Limits {
+            calls_per_minute: seconds(reader.integer("limits.api_calls_per_minute", API_CALLS)),
+            strangers_per_minute: seconds(reader.integer("limits.api_strangers_per_minute", API_STRANGERS)),
+        },
         pages: pages::read(reader, folder),
         own_host: own_host::read(reader, ground),
     }

@@ -216,6 +216,12 @@ impl Directory {
         }
         let taken = self.taken_back(matters, &draft.plans_and_people()).await?;
         let withdrawn = taken.invitations.clone();
+        for (matter, settled) in matters.iter().zip(&draft.settled) {
+            if settled.plan.changes.iter().any(|change| matches!(change, Change::Leave { .. })) {
+                let batch = batch_key(matter.enterprise, &matter.batch);
+                self.list_in_batch(batch, matter.person, matter.now).await?;
+            }
+        }
         let (commit, told, has_notices) = self.commit_of(matters, &records, &draft, taken, beside);
         if self.store.commit(commit).await.map_err(E::from)? == Committed::Conflict {
             return Ok(None);
@@ -224,19 +230,18 @@ impl Directory {
         if has_notices || draft.invites() {
             self.wake_outbox();
         }
-        self.follow_up(matters, &draft, &records, &withdrawn).await;
+        self.follow_up(matters, &draft, &records, &withdrawn);
         Ok(Some(draft.amended()))
     }
 
-    /// What this process remembers and counts of a change that is made, and what may also be done later, or by another gateway.
-    async fn follow_up(
+    /// What this process remembers and counts of a change that is made.
+    fn follow_up(
         &self,
         matters: &[Matter<'_>],
         draft: &Draft,
         records: &Records,
         withdrawn: &[(usize, Invitation)],
     ) {
-        let mut ended = BTreeSet::new();
         for ((matter, settled), before) in matters.iter().zip(&draft.settled).zip(&records.people) {
             let before = before.as_ref().map(|(person, _)| person);
             self.forget_person(matter.person);
@@ -249,16 +254,10 @@ impl Directory {
                 self.metrics.provisioning_change(matter.cause.trigger, change.kind());
             }
             self.count_holds(matter.enterprise, before, &settled.person);
-            if settled.plan.changes.iter().any(|change| matches!(change, Change::Leave { .. })) {
-                ended.insert(&matter.batch);
-            }
         }
         let Some(first) = matters.first() else { return };
         for (_, gone) in withdrawn {
             self.removals.note_cancelled(first.enterprise, gone, &first.cause, first.now);
-        }
-        for batch in ended {
-            self.let_go(batch_key(first.enterprise, batch), first.now).await;
         }
     }
 

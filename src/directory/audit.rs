@@ -58,7 +58,9 @@ pub(super) fn changes(
         actor_id: actor_id.as_deref(),
         ..event(matter, &id, action)
     };
-    let new = before.is_none().then(|| AuditLine::of(&event(AuditAction::ProvisionIdentity)));
+    // What SCIM provisions is told with the id of its user.
+    let is_new = before.is_none() && matter.cause.trigger != Trigger::Scim;
+    let new = is_new.then(|| AuditLine::of(&event(AuditAction::ProvisionIdentity)));
     let act =
         matter.cause.act.map(|act| AuditLine::of(&AuditEvent { reason: matter.cause.rule, ..event(act) }));
     let told = plan.changes.iter().map(|change| {

@@ -81,7 +81,8 @@ impl AuditFilter {
 }
 
 impl AuditEntry {
-    fn read(entry: Entry) -> Result<Self, StoreError> {
+    /// Reads an entry of the store's stream.
+    pub fn read(entry: Entry) -> Result<Self, StoreError> {
         let Entry { sequence, link, value } = entry;
         let event = serde_json::from_slice(&value)
             .map_err(|_| StoreError::Corrupt(format!("entry {sequence} of the audit stream")))?;

@@ -7,8 +7,8 @@ use std::{
 use jiff::SignedDuration;
 
 use crate::{
-    domain::{BatchId, FORMER_DAYS, Timestamp, digest},
-    store::{Key, Op},
+    domain::{BatchId, FORMER_DAYS, PersonId, Timestamp, digest},
+    store::{Key, Op, StoreError},
 };
 
 use super::{Directory, Enterprise};
@@ -45,17 +45,25 @@ impl Told {
 }
 
 impl Directory {
-    /// Tells a batch that somebody was just put into when to go: it is of no use longer than the former memberships that it
-    /// names. Best effort; whoever is put into it an hour later tells it again.
-    pub(super) async fn let_go(&self, batch: Key, now: Timestamp) {
+    /// Tells a batch that somebody is to be put into when to go: it is of no use longer than the former memberships that it
+    /// names. Before the commit that removes them, which can say of no set when it goes: whoever died behind it would leave one
+    /// that never does. So a batch may name whom it did not remove.
+    pub(super) async fn list_in_batch(
+        &self,
+        batch: Key,
+        person: PersonId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         if self.batches.is_recent(&batch, now) {
-            return;
+            return Ok(());
         }
         let end = now.checked_add(SignedDuration::from_hours((FORMER_DAYS + 1) * 24));
+        // A set that nobody is in cannot be told anything.
+        let listed = Op::Insert(batch, person.as_bytes().to_vec());
         let expire = Op::Expire(batch, end.unwrap_or(Timestamp::MAX));
-        if self.store.batch(now, vec![expire]).await.is_ok() {
-            self.batches.remember(batch, now);
-        }
+        self.store.batch(now, vec![listed, expire]).await?;
+        self.batches.remember(batch, now);
+        Ok(())
     }
 }
 

@@ -3,12 +3,14 @@
 //!
 //! A fact is what a record says and an index repeats, or the other way round. The walk notes who said it; what only one of the two
 //! said when the walk is over is a fault. Only facts that wait for their other half are kept.
+mod scim;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
     domain::{
-        AddressId, EnterpriseId, FORMER_DAYS, Invitee, Organization, OrganizationId, Person, Role, Timestamp,
-        digest, hex,
+        AddressId, EnterpriseId, FORMER_DAYS, Invitee, Organization, OrganizationId, Person, PersonId, Role,
+        ScimToken, Timestamp, digest,
     },
     store::{Broken, Key, Piece, StoreError, Whole, records, verify_stream},
 };
@@ -23,6 +25,17 @@ pub struct IntegrityFault {
     pub what: String,
     pub why: String,
     pub hint: &'static str,
+    /// What `repair` goes by; `None` where nothing else says what it should be.
+    pub(super) slip: Option<Slip>,
+}
+
+/// What is out of step, in ids.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Slip {
+    /// Only one of the two says it.
+    Index { fact: Fact, ids: Vec<u8>, said: Said },
+    /// A member of a set, by the text of its key, that can be none.
+    Stray { set: String, member: Vec<u8> },
 }
 
 /// What a walk found.
@@ -45,8 +58,18 @@ impl IntegrityReport {
     }
 
     fn fault(&mut self, what: impl Into<String>, why: impl Into<String>, hint: &'static str) {
+        self.slip(what, why, hint, None);
+    }
+
+    fn slip(
+        &mut self,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        hint: &'static str,
+        slip: Option<Slip>,
+    ) {
         if self.faults.len() < FAULTS_TOLD_MAX {
-            self.faults.push(IntegrityFault { what: what.into(), why: why.into(), hint });
+            self.faults.push(IntegrityFault { what: what.into(), why: why.into(), hint, slip });
         } else {
             self.faults_untold += 1;
         }
@@ -55,7 +78,7 @@ impl IntegrityReport {
 
 /// What a record and an index both say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Fact {
+pub(super) enum Fact {
     Person,
     Member,
     Owner,
@@ -67,6 +90,13 @@ enum Fact {
     Batch,
     Mail,
     Token,
+    ScimListed,
+    ScimName,
+    ScimIndexed,
+    ScimMember,
+    ScimJob,
+    ScimOrganization,
+    ScimToken,
 }
 
 impl Fact {
@@ -84,30 +114,37 @@ impl Fact {
             Self::Batch => ("a former membership's batch", "the batch's set of people"),
             Self::Mail => ("a mail", "the outbox"),
             Self::Token => ("a person's access token", "the token's own key"),
+            Self::ScimListed => ("a SCIM resource", "the list of its kind"),
+            Self::ScimName => ("a SCIM resource's name or link", "the record of that name or link"),
+            Self::ScimIndexed => ("a SCIM resource's externalId or address", "its index"),
+            Self::ScimMember => ("a SCIM user's groups", "the group's members"),
+            Self::ScimJob => ("an unfinished change of a SCIM group", "the set of them"),
+            Self::ScimOrganization => ("a SCIM group's organization", "the set of them"),
+            Self::ScimToken => ("a SCIM token of the enterprise", "the token's own key"),
         }
     }
 
     /// Whether the index may say more than the records: it is cleared later, or expires by itself.
     fn may_linger(self) -> bool {
-        matches!(self, Self::Batch | Self::Mail | Self::Token)
+        matches!(self, Self::Batch | Self::Mail | Self::Token | Self::ScimToken)
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Said {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Said {
     ByRecord,
     ByIndex,
 }
 
 /// Walks everything. A gateway that writes meanwhile can make a fault appear that is none: check at rest, or check twice.
 pub async fn examine(store: &dyn Whole, now: Timestamp) -> Result<IntegrityReport, StoreError> {
-    let mut walk =
-        Walk { now, report: IntegrityReport::default(), open: HashMap::new(), streams: BTreeSet::new() };
+    let mut walk = Walk::begin(now);
     let mut visit = |piece| {
         walk.see(piece);
         Ok(())
     };
     store.walk(now, &mut visit).await?;
+    walk.check_linked(store).await?;
     let Walk { mut report, open, streams, .. } = walk;
     for ((fact, ids), said) in open.into_iter().collect::<BTreeMap<_, _>>() {
         tell(&mut report, fact, &ids, said);
@@ -132,10 +169,17 @@ fn tell(report: &mut IntegrityReport, fact: Fact, ids: &[u8], said: Said) {
         Said::ByRecord => (record, index),
         Said::ByIndex => (index, record),
     };
-    let names: Vec<String> = ids.chunks(16).map(hex).collect();
     let why = format!("{has} says it and {lacks} does not");
-    let hint = "restore an export that is clean, or let the person sign in once and check again";
-    report.fault(names.join(" "), why, hint);
+    let hint = "portcullis check --store --repair shows whether it can be mended; else restore an export that is clean";
+    report.slip(scim::shown(ids), why, hint, Some(Slip::Index { fact, ids: ids.to_vec(), said }));
+}
+
+/// Everything that a record says which an index repeats; `None` if it cannot be read.
+pub(super) fn said_by(record: Key, value: &[u8], now: Timestamp) -> Option<BTreeSet<(Fact, Vec<u8>)>> {
+    let mut walk = Walk::begin(now);
+    walk.see_value(record, value);
+    let by_record = walk.open.into_iter().filter(|(_, said)| *said == Said::ByRecord);
+    if walk.unread { None } else { Some(by_record.map(|(fact, _)| fact).collect()) }
 }
 
 fn tell_broken(report: &mut IntegrityReport, stream: Key, broken: &Broken) {
@@ -150,9 +194,18 @@ struct Walk {
     /// Said once so far.
     open: HashMap<(Fact, Vec<u8>), Said>,
     streams: BTreeSet<EnterpriseId>,
+    /// Whether there was something that cannot be read.
+    unread: bool,
+    /// Whom SCIM users are linked to.
+    linked: Vec<(EnterpriseId, PersonId)>,
 }
 
 impl Walk {
+    fn begin(now: Timestamp) -> Self {
+        let report = IntegrityReport::default();
+        Self { now, report, open: HashMap::new(), streams: BTreeSet::new(), unread: false, linked: vec![] }
+    }
+
     fn see(&mut self, piece: Piece) {
         match piece {
             Piece::Foreign { key, why } => {
@@ -200,17 +253,29 @@ impl Walk {
             Key::PendingLogout(id) => records::decode_pending_logout(id, value).map(drop),
             Key::IdpMetadata(_) => records::decode_idp_document(value).map(drop),
             Key::LoggedOut(_) => records::decode_logged_out(value).map(drop),
-            Key::Mail(e, id) => {
-                self.say(Fact::Mail, &[e.as_bytes(), id.as_bytes()], Said::ByRecord);
-                Ok(())
-            }
+            Key::Mail(e, id) => records::decode_mail(id, value)
+                .map(|_| self.say(Fact::Mail, &[e.as_bytes(), id.as_bytes()], Said::ByRecord)),
             Key::AccessToken(secret) => {
-                self.say(Fact::Token, &[&secret], Said::ByIndex);
-                Ok(())
+                records::decode_token_holder(value).map(|_| self.say(Fact::Token, &[&secret], Said::ByIndex))
             }
-            _ => Ok(()),
+            Key::RecoveryCodes(_, id) => records::decode_recovery_codes(value).map(|codes| {
+                if codes.person != id {
+                    let hint = "restore it from an export, or let the owner make new ones";
+                    self.report.fault(key.text(), "it lies under the key of another person", hint);
+                }
+            }),
+            Key::WebhookCursor(..) => records::decode_webhook_cursor(value).map(drop),
+            Key::ScimTokens(_) => {
+                records::decode_scim_tokens(value).map(|tokens| self.see_scim_tokens(&tokens))
+            }
+            Key::ScimToken(secret) => {
+                self.say(Fact::ScimToken, &[&secret], Said::ByIndex);
+                records::decode_scim_token_holder(value).map(drop)
+            }
+            other => self.see_scim(other, value).map(drop),
         };
         if let Err(error) = read {
+            self.unread = true;
             let hint = "restore it from an export, or use the version that wrote it";
             self.report.fault(key.text(), error.to_string(), hint);
         }
@@ -251,6 +316,13 @@ impl Walk {
         }
     }
 
+    fn see_scim_tokens(&mut self, tokens: &[ScimToken]) {
+        let now = self.now;
+        for token in tokens.iter().filter(|token| token.is_live(now)) {
+            self.say(Fact::ScimToken, &[&token.secret], Said::ByRecord);
+        }
+    }
+
     fn see_organization(&mut self, e: EnterpriseId, organization: &Organization) {
         let key = Key::Organization(e, organization.id);
         self.report.organizations += 1;
@@ -286,6 +358,9 @@ impl Walk {
     }
 
     fn see_member(&mut self, key: Key, member: &[u8]) {
+        if self.see_scim_member(key, member) {
+            return;
+        }
         let (fact, length) = match key {
             Key::People(_) => (Fact::Person, 16),
             Key::OrganizationMembers(..) => (Fact::Member, 16),
@@ -299,8 +374,10 @@ impl Walk {
             _ => return,
         };
         if member.len() != length {
-            let hint = "remove it from the set";
-            return self.report.fault(key.text(), "it has a member of another length than its kind", hint);
+            let hint = "portcullis check --store --repair removes it from the set";
+            let why = "it has a member of another length than its kind";
+            let slip = Slip::Stray { set: key.text(), member: member.to_vec() };
+            return self.report.slip(key.text(), why, hint, Some(slip));
         }
         match key {
             Key::People(e) | Key::Unowned(e) | Key::HeldRemovals(e) | Key::Organizations(e) => {

@@ -8,9 +8,10 @@ use crate::{
         guard::{Guard, stands},
     },
     store::{Key, Note, Op, Reply, StoreError, records},
+    telemetry::{AuditAction, AuditEvent, AuditLine, Trigger},
 };
 
-use super::{Directory, Enterprise, unexpected_reply};
+use super::{Directory, Enterprise, audit, unexpected_reply};
 
 /// Sessions of one NameID that are looked at in one step.
 const SESSIONS_PER_PAGE: usize = 256;
@@ -42,6 +43,20 @@ impl LogoutError {
     }
 }
 
+/// In which HTTP request a verified logout message came, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct LogoutNotice<'a> {
+    pub request_id: &'a str,
+    pub now: Timestamp,
+}
+
+impl LogoutNotice<'_> {
+    fn event<'a>(&'a self, enterprise: &'a Enterprise, action: AuditAction) -> AuditEvent<'a> {
+        let event = AuditEvent::new(self.now, action, Trigger::Saml, enterprise.slug.as_str());
+        AuditEvent { request_id: Some(self.request_id), ..event }
+    }
+}
+
 impl Directory {
     /// Remembers a LogoutRequest that is about to be sent to the IdP.
     pub async fn open_logout(&self, pending: &PendingLogout, now: Timestamp) -> Result<(), StoreError> {
@@ -68,12 +83,31 @@ impl Directory {
         }
     }
 
-    /// Consumes an outstanding LogoutRequest; whether it was still there.
-    pub async fn close_logout(&self, request: RequestId, now: Timestamp) -> Result<bool, StoreError> {
-        match self.store.batch(now, vec![Op::Take(Key::PendingLogout(request))]).await?.pop() {
-            Some(Reply::Value(taken)) => Ok(taken.is_some()),
-            _ => Err(unexpected_reply()),
+    /// Consumes an outstanding LogoutRequest, whose verified answer came; whether it was still there. The audit stream is told
+    /// in the same step; of an answer that came a second time at that very moment also that it was refused.
+    pub async fn close_logout(
+        &self,
+        enterprise: &Enterprise,
+        request: RequestId,
+        outcome: Option<&str>,
+        notice: LogoutNotice<'_>,
+    ) -> Result<bool, StoreError> {
+        let answered = notice.event(enterprise, AuditAction::LogoutResponse);
+        let told = [AuditLine::of(&AuditEvent { reason: outcome, ..answered })];
+        let mut ops = vec![Op::Take(Key::PendingLogout(request))];
+        ops.extend(audit::append(enterprise, &told));
+        let taken = match self.store.batch(notice.now, ops).await?.into_iter().next() {
+            Some(Reply::Value(taken)) => taken.is_some(),
+            _ => return Err(unexpected_reply()),
+        };
+        if taken {
+            told.iter().for_each(AuditLine::log);
+        } else {
+            let refused = notice.event(enterprise, AuditAction::LogoutRefused);
+            let refused = AuditLine::of(&AuditEvent { reason: Some("request_consumed"), ..refused });
+            self.store.batch(notice.now, audit::append(enterprise, &[refused])).await?;
         }
+        Ok(taken)
     }
 
     /// Ends every session that the request names, of this enterprise and opened by this IdP (L-05): at once on this gateway,
@@ -87,8 +121,9 @@ impl Directory {
         enterprise: &Enterprise,
         sp_entity_id: &str,
         request: &VerifiedLogoutRequest,
-        now: Timestamp,
+        notice: LogoutNotice<'_>,
     ) -> Result<Vec<SessionId>, LogoutError> {
+        let now = notice.now;
         let issuer = request.issuer();
         let used = digest(&[issuer.as_bytes(), b"LogoutRequest", request.id().as_bytes()]);
         let once = Op::PutOnce {
@@ -98,13 +133,22 @@ impl Directory {
         };
         match self.store.batch(now, vec![once]).await?.pop() {
             Some(Reply::Created(true)) => {}
+            // Told to the log alone: whoever has one message could fill the stream with it.
             Some(Reply::Created(false)) if stands(Guard::LogoutOnce) => return Err(LogoutError::Replayed),
             Some(Reply::Created(false)) => {}
             _ => return Err(unexpected_reply().into()),
         }
+        let line = AuditLine::of(&AuditEvent {
+            user: Some(&request.name_id().value),
+            issuer: Some(issuer),
+            ..notice.event(enterprise, AuditAction::LogoutRequest)
+        });
+        let told = std::slice::from_ref(&line);
         let marks = logged_out(enterprise.id, request);
-        self.store.batch(now, marks.clone()).await?;
+        let steps = marks.iter().cloned().chain(audit::append(enterprise, told)).collect();
+        self.store.batch(now, steps).await?;
         self.removals.note_marks(marks, now);
+        line.log();
         let set = Key::SubjectSessions(SubjectId::of(enterprise.id, issuer, &request.name_id().value));
         let mut after = records::subject_sessions_before(now).to_vec();
         let mut ended = vec![];

@@ -1,7 +1,7 @@
 //! The only writer of memberships and sessions: load, plan, apply by revision.
 //!
 //! `amend` is the one path on which memberships change. `sign_in` turns a verified assertion into memberships and a session,
-//! `sessions` finds a request's session and `tokens` its token, `cache` remembers both for a moment and `push` forgets what other
+//! `sessions` finds a request's session, `tokens` its token and `scim_tokens` that of an identity provider, `cache` remembers both for a moment and `push` forgets what other
 //! gateways changed, `person_sessions` lists and ends what a person has open, `logout` ends sessions, `organizations` answers who
 //! owns what, `audit` tells what was done and `audit_log` reads it, `integrity` looks whether all that lies in the store agrees. What owners do (`acts` says who may) is in `members` (roles, removals, claims), `people`
 //! (who may come in at all), `holds` (what the guard stopped, and what is undone) and `registry` (organizations themselves).
@@ -14,6 +14,8 @@ mod audit;
 mod audit_log;
 mod batches;
 mod cache;
+mod connections;
+mod expiry;
 mod holds;
 mod integrity;
 mod invitations;
@@ -29,9 +31,13 @@ mod push;
 mod recovery;
 mod redrive;
 mod registry;
+mod repair;
+pub mod scim;
+mod scim_tokens;
 mod sessions;
 mod settings;
 mod sign_in;
+mod tell;
 mod tokens;
 
 use std::sync::{
@@ -42,7 +48,7 @@ use std::sync::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    domain::{ActiveSession, ActiveToken, EnterpriseId, EnterpriseSlug, OrganizationSlug},
+    domain::{ActiveScimToken, ActiveSession, ActiveToken, EnterpriseId, EnterpriseSlug, OrganizationSlug},
     provisioning,
     store::Store,
     telemetry::Metrics,
@@ -54,16 +60,19 @@ pub use amend::Contended;
 pub use audit::Cause;
 pub use audit_log::{AuditEntry, AuditFilter, AuditPage, AuditQuery, audit_entries};
 use cache::Cache;
+pub use expiry::{FAILED_INVITATION_DAYS, MAIL_DAYS, Purged};
 pub use holds::{Hold, HoldCursor, Restored};
 pub use integrity::{IntegrityFault, IntegrityReport, examine};
 pub use invitations::{
     AcceptError, Accepted, INVITATION_DAYS, InvitationLink, InvitationPage, InvitationState, Invite,
     InviteError, RESEND_SECONDS_MIN, SENDS_MAX,
 };
-pub use logout::LogoutError;
+pub use logout::{LogoutError, LogoutNotice};
 pub use outlook::Explained;
 pub use recovery::{RECOVERY_CONTEXT, Recovered, RecoveryClaim, RecoveryError, is_recovery};
 pub use registry::{ALIASES_MAX, NewOrganization, ORGANIZATIONS_MAX, OrganizationChange};
+pub use repair::{Mending, repair};
+pub use scim_tokens::{KnownScimToken, NewScimToken, SCIM_TOKENS_LIVE_MAX, ScimTokenMaker};
 pub use sign_in::{SignInError, SignedIn};
 pub use tokens::{
     Authorization, CredentialId, Grant, KnownToken, NewToken, TOKENS_MAX, TokenError, TokenRefusal,
@@ -100,6 +109,7 @@ pub struct Directory {
     token_settings: ArcSwap<TokenSettings>,
     sessions: Cache<ActiveSession>,
     tokens: Cache<ActiveToken>,
+    scim_tokens: Cache<ActiveScimToken>,
     settings: settings::Cache,
     batches: batches::Told,
     metrics: Metrics,
@@ -118,6 +128,7 @@ impl Directory {
             token_settings: ArcSwap::default(),
             sessions: Cache::default(),
             tokens: Cache::default(),
+            scim_tokens: Cache::default(),
             settings: settings::Cache::default(),
             batches: batches::Told::default(),
             metrics,

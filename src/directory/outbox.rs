@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::SignedDuration;
 use tokio::sync::{Notify, watch};
 
-use super::{Cause, Directory, Enterprise, StoreError, amend::Matter, audit, invitations, unexpected_reply};
+use super::{Cause, Directory, Enterprise, StoreError, amend::Matter, unexpected_reply};
 use crate::{
     domain::{
         EnterpriseId, Invitation, InvitationReference, MailId, MailSubject, Person, QueuedMail, Timestamp,
@@ -17,7 +17,7 @@ use crate::{
     mail::{self, Mailer, SendError},
     provisioning::{Change, Plan},
     store::{Commit, Committed, Key, Op, Reply, Revision, Versioned, Write, records},
-    telemetry::{AuditAction, AuditLine, Trigger},
+    telemetry::{AuditLine, Trigger},
 };
 
 /// How long a mail waits after its first failed attempt, in seconds; each further one doubles it.
@@ -264,7 +264,11 @@ impl Outbox {
                 writes: vec![Write::Delete(key), Write::Remove(Key::Outbox(enterprise), entry)],
             };
             let told = match failed {
-                Some(error) => self.note_failure(sender, leased, error, &mut commit).await?,
+                Some(error) => {
+                    let cause = Cause { rule: Some(error.code()), ..Cause::by(Trigger::Mail, None, "") };
+                    let Sender { enterprise, .. } = sender;
+                    self.directory.fail_invitation(enterprise, &leased.mail, &cause, &mut commit, now).await?
+                }
                 None => None,
             };
             if self.directory.store.commit(commit).await? == Committed::Applied {
@@ -278,32 +282,6 @@ impl Outbox {
             }
         }
         Ok(())
-    }
-
-    /// Marks the invitation whose mail reached nobody, in the same commit, and gives what is told of it.
-    async fn note_failure(
-        &self,
-        sender: &Sender,
-        leased: &Leased,
-        error: &SendError,
-        commit: &mut Commit,
-    ) -> Result<Option<AuditLine>, StoreError> {
-        let MailSubject::Invitation { reference, secret, .. } = &leased.mail.subject else { return Ok(None) };
-        let InvitationReference { address, invitation } = *reference;
-        let (key, now) = (Key::Invitee(sender.enterprise.id, address), (self.now)());
-        let Some(stored) = self.get(key, now).await? else { return Ok(None) };
-        let mut invitee = records::decode_invitee(address, &stored.value)?;
-        let is_it = |i: &&mut Invitation| i.id == invitation && i.secret == secret.hash();
-        let Some(failed) = invitee.invitations.iter_mut().find(is_it) else { return Ok(None) };
-        failed.undeliverable_since = Some(now);
-        let failed = failed.clone();
-        commit.expect.push((key, stored.revision));
-        commit.writes.push(Write::Put(key, records::encode_invitee(&invitee)));
-        let cause = Cause { rule: Some(error.code()), ..Cause::by(Trigger::Mail, None, "") };
-        let action = AuditAction::InvitationFailed;
-        let line = invitations::tell(&sender.enterprise, &cause, action, &failed, None, now);
-        commit.writes.extend(audit::appends(&sender.enterprise, std::slice::from_ref(&line)));
-        Ok(Some(line))
     }
 
     async fn defer(&self, sender: &Sender, leased: &Leased) -> Result<(), StoreError> {

@@ -182,6 +182,11 @@ fn keep<T>(memory: &mut VecDeque<T>, most: usize, now: Timestamp, at: impl Fn(&T
 }
 
 impl Directory {
+    /// Forgets, as a restart does, what would be done again after a failover.
+    pub fn forget_removals(&self) {
+        *self.removals.0.lock().unwrap_or_else(PoisonError::into_inner) = Memory::default();
+    }
+
     /// Reads back what this process took away lately, and takes it away again where a failover brought it back. Answers how many
     /// people and invitations that concerned. After an error some may be left: ask again.
     pub async fn redrive(&self, tenants: &[Enterprise], now: Timestamp) -> Result<usize, ActError> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use crate::{
     domain::{ActiveSession, Person, Session, SessionId, SessionToken, Timestamp},
     store::{Key, Note, Op, Reply, StoreError, records},
+    telemetry::{AuditAction, AuditEvent, AuditLine, Trigger},
 };
 
 use super::{Directory, unexpected_reply};
@@ -37,6 +38,34 @@ impl Directory {
         self.sessions.forget(id.as_bytes());
         ended?;
         self.removals.note_session(id, now);
+        Ok(())
+    }
+
+    /// The same by the word of the session's own person; the audit stream is told in the same step.
+    pub async fn sign_out(
+        &self,
+        active: &ActiveSession,
+        request_id: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let session = &active.session;
+        let line = AuditLine::of(&AuditEvent {
+            person: Some(&session.person.to_string()),
+            user: Some(&session.profile.user),
+            session: Some(&session.id.to_string()),
+            request_id: Some(request_id),
+            ..AuditEvent::new(now, AuditAction::SignOut, Trigger::Person, session.enterprise.as_str())
+        });
+        let ops = vec![
+            Op::Delete(Key::Session(session.id)),
+            Op::Notify(Note::Session(session.id)),
+            Op::Append(Key::Audit(session.enterprise_id), line.as_bytes().to_vec()),
+        ];
+        let ended = self.store.batch(now, ops).await;
+        self.sessions.forget(session.id.as_bytes());
+        ended?;
+        self.removals.note_session(session.id, now);
+        line.log();
         Ok(())
     }
 

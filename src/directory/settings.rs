@@ -5,9 +5,9 @@ use std::{
 };
 
 use crate::{
-    domain::{EnterpriseId, Organization, OrganizationSlug, Role, Timestamp},
+    domain::{EnterpriseId, Organization, OrganizationId, OrganizationSlug, Role, Timestamp},
     provisioning::{self, GroupMatch, Mapping},
-    store::StoreError,
+    store::{Key, MEMBERS_PER_PAGE_MAX, StoreError},
 };
 
 use super::{Directory, Enterprise};
@@ -110,7 +110,18 @@ impl Directory {
         };
         let mut created = self.created_organizations(enterprise.id, now).await?;
         created.retain(|record| !enterprise.organizations.contains(&record.slug));
-        let provisioning = Arc::new(united(&enterprise.provisioning, &created));
+        let mut provisioning = united(&enterprise.provisioning, &created);
+        // A3: whatever a SCIM group stands for is managed.
+        let groups =
+            self.store.members(Key::ScimOrganizations(enterprise.id), None, MEMBERS_PER_PAGE_MAX).await?;
+        let known = enterprise.organizations.iter().chain(created.iter().map(|record| &record.slug));
+        for slug in known.filter(|slug| !provisioning.managed.contains(slug)).cloned().collect::<Vec<_>>() {
+            let id = OrganizationId::of(enterprise.id, &slug);
+            if groups.iter().any(|member| member.starts_with(id.as_bytes())) {
+                provisioning.managed.push(slug);
+            }
+        }
+        let provisioning = Arc::new(provisioning);
         let effective = Effective { provisioning, created: Arc::new(created) };
         self.settings.put(enterprise, effective.clone(), generation, now);
         Ok(effective)

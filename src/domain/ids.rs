@@ -24,7 +24,9 @@ pub mod of {
     pub enum Logout {}
     pub enum Address {}
     pub enum Token {}
+    pub enum ScimToken {}
     pub enum Mail {}
+    pub enum Webhook {}
 }
 
 pub type EnterpriseId = Id<of::Enterprise>;
@@ -36,8 +38,12 @@ pub type InvitationId = Id<of::Invitation>;
 pub type AddressId = Id<of::Address>;
 /// A personal access token.
 pub type TokenId = Id<of::Token>;
+/// A token of an integration that provisions by SCIM.
+pub type ScimTokenId = Id<of::ScimToken>;
 /// A mail that waits to be sent.
 pub type MailId = Id<of::Mail>;
+/// A webhook, by its name in the configuration.
+pub type WebhookId = Id<of::Webhook>;
 /// The part of an AuthnRequest's ID that tells it apart. It travels through the browser and the IdP, so it is no secret.
 pub type RequestId = Id<of::Request>;
 /// 128 random bits that only the browser that started a sign-in holds. The request's id is derived from it: whoever sees
@@ -140,6 +146,12 @@ impl MailId {
     /// Of the mail that goes with an invitation for the `sent`th time: a gateway that finds it again knows it.
     pub fn of_invitation(invitation: InvitationId, sent: u32) -> Self {
         Self::derived(&[b"invitation mail", invitation.as_bytes(), &sent.to_be_bytes()])
+    }
+}
+
+impl WebhookId {
+    pub fn of(name: &str) -> Self {
+        Self::derived(&[b"webhook", name.as_bytes()])
     }
 }
 

@@ -12,11 +12,13 @@ mod membership;
 mod recovery;
 mod scim;
 mod scim_id;
+mod scim_token;
 mod secret;
 mod session;
 mod text;
 mod token;
 pub mod url;
+mod webhook;
 
 pub use account_name::{ACCOUNT_NAME_BYTES_MAX, AccountName, AccountNameError, fold_case};
 pub use caller::{ActiveToken, Caller, CallerId, TokenHolder};
@@ -24,7 +26,7 @@ pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile, StableId};
 pub use email::EmailAddress;
 pub use ids::{
     AddressId, BatchId, EnterpriseId, Id, InvitationId, LogoutHandle, MailId, OrganizationId, PersonId,
-    RequestId, SessionId, SessionToken, SignInHandle, SubjectId, TokenId,
+    RequestId, ScimTokenId, SessionId, SessionToken, SignInHandle, SubjectId, TokenId, WebhookId,
 };
 pub(crate) use ids::{digest, hex, parse_hex};
 pub use invitation::{Invitation, InvitationReference, InvitationSecret, InvitationSource, Invitee};
@@ -36,10 +38,12 @@ pub use membership::{
 pub use recovery::{RECOVERY_CODES, RECOVERY_RANDOM_BYTES, RecoveryCodes, RecoveryMatch};
 pub use scim::{ScimGroup, ScimGroupJob, ScimMembership, ScimUser};
 pub use scim_id::ScimId;
-pub use secret::{TOKEN_PREFIX, TokenSecret};
+pub use scim_token::{ActiveScimToken, ScimToken, ScimTokenHolder};
+pub use secret::{OWN_TOKEN_PREFIXES, ScimSecret, TokenSecret};
 pub use session::{ActiveSession, AuthnDemand, IdpDocument, PendingLogout, PendingSignIn, Session};
 pub use text::{EnterpriseSlug, OrganizationSlug, SlugError};
 pub use token::{AccessToken, Scope};
+pub use webhook::{WebhookCursor, WebhookLease};
 
 /// A point in time. Everything is UTC; SAML, SCIM and the store all count from the Unix epoch.
 pub type Timestamp = jiff::Timestamp;

@@ -1,4 +1,6 @@
 //! Hands calls of the JSON API over, with what only the listener reads: cookies, and where a request comes from.
+use std::net::IpAddr;
+
 use http::{Request, Response};
 use hyper::body::Incoming;
 
@@ -10,12 +12,13 @@ pub async fn serve(
     gate: &Gate,
     host: &str,
     path: &CanonicalPath,
-    request: Request<Incoming>,
+    (request, client): (Request<Incoming>, IpAddr),
     request_id: &str,
     facts: &mut Facts<'_>,
 ) -> Response<Body> {
     let origin = format!("{}://{host}", gate.settings.public_url.scheme);
     let presented = api::Presented {
+        client,
         session: cookies::session_token(request.headers()),
         is_same_origin: is_same_origin(request.headers(), &origin),
     };

@@ -67,9 +67,28 @@ impl Running {
         let concerned = newly_deprovisioned(&self.settings, &settings);
         self.watches.tell_outlook(&gate, &concerned);
         self.gates.set(gate);
+        self.tell_connections(&settings, &applied).await;
         let fingerprint = settings.fingerprint.with_fixed_of(&self.settings.fingerprint);
         self.settings = config::Settings { fingerprint, ..settings };
         Ok(Reloaded { applied, needs_restart })
+    }
+
+    /// Tells the audit stream whose connection has other settings now. Each gateway tells what it took up itself.
+    async fn tell_connections(&self, settings: &config::Settings, applied: &[Change]) {
+        for enterprise in &settings.enterprises {
+            let table = connection_table(&enterprise.slug);
+            let is_of = |change: &&Change| change.path.to_ascii_lowercase().starts_with(&table);
+            let keys: Vec<String> = applied.iter().filter(is_of).map(|change| change.path.clone()).collect();
+            if keys.is_empty() {
+                continue;
+            }
+            let (tenant, issuer) = (enterprise.tenant(), enterprise.saml.idp_entity_id.as_str());
+            let told = self.directory.tell_connection_changed(&tenant, issuer, &keys, (self.lasting.now)());
+            if let Err(error) = told.await {
+                let enterprise = enterprise.slug.as_str();
+                tracing::warn!(enterprise, %error, "the audit stream could not be told of another connection");
+            }
+        }
     }
 
     /// The connections that metadata keeps up to date and that are asked for as they were: they stay what they are, with the
@@ -106,8 +125,7 @@ fn newly_deprovisioned(before: &config::Settings, after: &config::Settings) -> V
 
 fn is_same_connection(before: &EnterpriseSettings, after: &EnterpriseSettings, applied: &[Change]) -> bool {
     let (Some(one), Some(other)) = (&before.metadata, &after.metadata) else { return false };
-    // Paths are spelled as the operator spells them, account names are compared in any case.
-    let table = format!("enterprise.{}.saml.", after.slug).to_ascii_lowercase();
+    let table = connection_table(&after.slug);
     let is_said_anew = applied.iter().any(|change| change.path.to_ascii_lowercase().starts_with(&table));
     // What follows from other tables: the mode, the public URL, the hosts of routes, how many enterprises there are.
     let rules = |settings: &crate::metadata::Settings| {
@@ -115,6 +133,12 @@ fn is_same_connection(before: &EnterpriseSettings, after: &EnterpriseSettings, a
         (rules.own_authorities.clone(), rules.http_on_loopback, rules.public_keys.len())
     };
     !is_said_anew && before.saml.entity_id == after.saml.entity_id && rules(one) == rules(other)
+}
+
+/// What the paths of a connection's keys begin with, in lower case: they are spelled as the operator spells them, and account
+/// names are compared in any case.
+fn connection_table(enterprise: &EnterpriseSlug) -> String {
+    format!("enterprise.{enterprise}.saml.").to_ascii_lowercase()
 }
 
 fn tell(reloaded: &Reloaded) {

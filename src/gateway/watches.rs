@@ -12,6 +12,7 @@ use tokio::{
 use super::{
     certificates::{Certificates, OwnCertificates},
     holds, outlook, told,
+    webhooks::Webhooks,
 };
 use crate::{
     config,
@@ -32,6 +33,7 @@ pub struct Watches {
     by_enterprise: HashMap<EnterpriseSlug, AbortHandle>,
     certificates: Option<AbortHandle>,
     holds: Option<AbortHandle>,
+    webhooks: Webhooks,
 }
 
 impl Watches {
@@ -46,6 +48,7 @@ impl Watches {
             by_enterprise: HashMap::new(),
             certificates: None,
             holds: None,
+            webhooks: Webhooks::default(),
         }
     }
 
@@ -85,6 +88,7 @@ impl Watches {
         }
         self.look_after_certificates(settings, gate);
         self.count_holds(gate);
+        self.webhooks.follow(settings, gate, &self.store, &self.metrics).await;
         // Those that were ended are not listed for ever.
         while self.tasks.try_join_next().is_some() {}
     }
@@ -110,6 +114,7 @@ impl Watches {
 
     /// Ends all.
     pub async fn shutdown(&mut self) {
+        self.webhooks.shutdown().await;
         self.tasks.shutdown().await;
     }
 

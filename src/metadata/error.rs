@@ -1,21 +1,14 @@
 //! Why a refresh brought nothing.
-use std::net::IpAddr;
-
-use crate::saml::{ConnectionError, MetadataError};
+use crate::{
+    outward::ReachError,
+    saml::{ConnectionError, MetadataError},
+};
 
 /// Why a URL yielded no document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    #[error("the host {0:?} is a number in disguise")]
-    NumericHost(String),
-    #[error("the host cannot be resolved: {0}")]
-    Resolve(String),
-    #[error("the host leads to {address}, which is {why}")]
-    Address { address: IpAddr, why: &'static str },
-    #[error("no connection: {0}")]
-    Connect(String),
-    #[error("no TLS: {0}")]
-    Tls(String),
+    #[error(transparent)]
+    Reach(#[from] ReachError),
     #[error("the exchange failed: {0}")]
     Exchange(String),
     #[error("no document within {0} seconds")]
@@ -53,10 +46,10 @@ pub enum RefreshError {
 impl FetchError {
     fn code(&self) -> &'static str {
         match self {
-            Self::NumericHost(_) | Self::Address { .. } => "metadata_address",
-            Self::Resolve(_) => "metadata_unresolved",
-            Self::Connect(_) | Self::Exchange(_) => "metadata_unreachable",
-            Self::Tls(_) => "metadata_tls",
+            Self::Reach(ReachError::NumericHost(_) | ReachError::Address { .. }) => "metadata_address",
+            Self::Reach(ReachError::Resolve(_)) => "metadata_unresolved",
+            Self::Reach(ReachError::Connect(_)) | Self::Exchange(_) => "metadata_unreachable",
+            Self::Reach(ReachError::Tls(_)) => "metadata_tls",
             Self::Timeout(_) => "metadata_timeout",
             Self::Redirect(_) => "metadata_redirect",
             Self::Status(_) => "metadata_status",
@@ -86,13 +79,13 @@ mod tests {
 
     #[test]
     fn every_reason_is_documented() {
-        let address = IpAddr::from([127, 0, 0, 1]);
+        let address = std::net::IpAddr::from([127, 0, 0, 1]);
         let fetching = [
-            FetchError::NumericHost(String::new()),
-            FetchError::Resolve(String::new()),
-            FetchError::Address { address, why: "" },
-            FetchError::Connect(String::new()),
-            FetchError::Tls(String::new()),
+            ReachError::NumericHost(String::new()).into(),
+            ReachError::Resolve(String::new()).into(),
+            ReachError::Address { address, why: "" }.into(),
+            ReachError::Connect(String::new()).into(),
+            ReachError::Tls(String::new()).into(),
             FetchError::Exchange(String::new()),
             FetchError::Timeout(0),
             FetchError::Redirect(302),

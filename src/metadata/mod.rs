@@ -1,9 +1,8 @@
 //! The IdP's metadata from a file or a URL: fetched, judged by `saml`, kept in the store, and taken up by running sign-ins.
 //!
-//! `fetch` gets the octets under the rules against server-side request forgery (`address`), `adopt` decides whether a document
+//! `fetch` gets the octets over a connection of `outward`, under its rules against server-side request forgery, `adopt` decides whether a document
 //! may take the place of the last good one, `schedule` when to look again and when to raise an alarm, `watch` is the
 //! task that does it. A document that is refused changes nothing: the last good one stays until its own end.
-mod address;
 mod adopt;
 mod error;
 mod fetch;
@@ -12,17 +11,13 @@ mod watch;
 
 use std::{path::PathBuf, sync::Arc};
 
-pub use address::{Network, choose};
 pub use error::{FetchError, RefreshError};
-pub use fetch::{Authorities, AuthoritiesError};
 pub use watch::{Handle, Home, Outcome, Watch};
 
+pub use crate::outward::{Authorities, AuthoritiesError, Network, Remote, choose};
 use crate::{
-    domain::{Timestamp, url::WebUrl},
-    saml::{
-        self, IdpMetadata, MetadataRules, MetadataSigners,
-        guard::{Guard, stands},
-    },
+    domain::Timestamp,
+    saml::{self, IdpMetadata, MetadataRules, MetadataSigners},
 };
 
 /// How one enterprise learns of its IdP.
@@ -46,19 +41,6 @@ pub struct Settings {
 pub enum Source {
     File(PathBuf),
     Url(Box<Remote>),
-}
-
-/// An https URL, whom to believe that it is the right server, and which internal addresses it may lead to.
-#[derive(Debug, Clone)]
-pub struct Remote {
-    /// As configured; without a user.
-    pub text: String,
-    pub url: WebUrl,
-    /// Path and query.
-    pub target: String,
-    pub authorities: Authorities,
-    /// Internal networks that the URL may lead to all the same (M-04).
-    pub internal_networks: Vec<Network>,
 }
 
 /// What a document without a pinned signer needs for new keys (M-02).
@@ -89,23 +71,6 @@ impl Source {
             }
             Self::Url(remote) => Ok(fetch::fetch(remote).await?),
         }
-    }
-}
-
-impl Remote {
-    /// Reads a metadata URL; else says why it is none, fit to stand after "is".
-    pub fn parse(
-        text: &str,
-        authorities: Authorities,
-        internal_networks: Vec<Network>,
-    ) -> Result<Self, &'static str> {
-        let url = WebUrl::parse(text)?;
-        if !url.https && stands(Guard::FetchHttps) {
-            return Err("no https URL");
-        }
-        let uri: http::Uri = text.parse().map_err(|_| "no URL")?;
-        let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-        Ok(Self { text: text.to_owned(), url, target, authorities, internal_networks })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     domain::{EnterpriseId, EnterpriseSlug, IdpDocument, Timestamp},
     saml::{self, Connection, ConnectionSlot},
     store::{Key, Op, Reply, Store, StoreError, records},
-    telemetry::{AuditAction, AuditEvent, Metrics, Trigger, audit},
+    telemetry::{AuditAction, AuditEvent, AuditLine, Metrics, Trigger},
 };
 
 /// The clock is looked at this often, for alarms and for the document's end.
@@ -161,8 +161,11 @@ impl Watch {
         let first = self.good.is_none();
         let outcome = self.take(good, now)?;
         // What the configuration's own file says when the gateway starts is no news.
-        if outcome == Outcome::Changed && !(first && matches!(self.settings.source, Source::File(_))) {
-            self.tell(AuditAction::MetadataChanged, None);
+        let is_news =
+            outcome == Outcome::Changed && !(first && matches!(self.settings.source, Source::File(_)));
+        let told = is_news.then(|| self.line(AuditAction::MetadataChanged, None));
+        if let Some(line) = &told {
+            line.log();
         }
         if first && self.settings.signers.is_none() && matches!(self.settings.source, Source::Url(_)) {
             let enterprise = self.home.slug.as_str();
@@ -171,7 +174,7 @@ impl Watch {
                 "metadata: first contact: compare the fingerprints with the IdP's administrator"
             );
         }
-        self.persist(now).await;
+        self.persist(told, now).await;
         Ok(outcome)
     }
 
@@ -232,17 +235,32 @@ impl Watch {
         }
     }
 
-    /// Without the store the document still counts here; the next refresh tries again.
-    async fn persist(&self, now: Timestamp) {
-        let Some(good) = self.good.as_ref().filter(|_| matches!(self.settings.source, Source::Url(_))) else {
-            return;
+    /// Keeps the document, and tells the audit stream what is news. Without the store the document still counts here; the next
+    /// refresh tries again.
+    async fn persist(&self, told: Option<AuditLine>, now: Timestamp) {
+        let good = self.good.as_ref().filter(|_| matches!(self.settings.source, Source::Url(_)));
+        // Every gateway follows the IdP for itself; what another one has told already is no news to the stream.
+        let is_known = match (good, &told) {
+            (Some(good), Some(_)) => {
+                let stored = self.stored().await.ok().flatten();
+                let stored = stored.and_then(|document| self.read_stored(document));
+                stored.is_some_and(|stored| stored.says_the_same(good))
+            }
+            _ => false,
         };
-        let put = Op::Put {
+        let put = good.map(|good| Op::Put {
             key: Key::IdpMetadata(self.home.enterprise),
             value: records::encode_idp_document(&good.document),
             expires_at: moved(good.until, KNOWN_SECONDS),
-        };
-        if let Err(error) = self.home.store.batch(now, vec![put]).await {
+        });
+        let append = told
+            .filter(|_| !is_known)
+            .map(|line| Op::Append(Key::Audit(self.home.enterprise), line.as_bytes().to_vec()));
+        let ops: Vec<Op> = put.into_iter().chain(append).collect();
+        if ops.is_empty() {
+            return;
+        }
+        if let Err(error) = self.home.store.batch(now, ops).await {
             tracing::warn!(enterprise = self.home.slug.as_str(), %error, "metadata could not be kept in the store");
         }
     }
@@ -290,13 +308,15 @@ impl Watch {
         })
     }
 
+    /// To the log alone: a server that is down would fill the stream.
     fn tell(&self, action: AuditAction, reason: Option<&str>) {
+        self.line(action, reason).log();
+    }
+
+    fn line(&self, action: AuditAction, reason: Option<&str>) -> AuditLine {
         let issuer = Some(self.settings.rules.entity_id.as_deref().unwrap_or_default());
         let slug = self.home.slug.as_str();
-        audit(&AuditEvent {
-            reason,
-            issuer,
-            ..AuditEvent::new(Timestamp::now(), action, Trigger::Saml, slug)
-        });
+        let event = AuditEvent::new(Timestamp::now(), action, Trigger::Saml, slug);
+        AuditLine::of(&AuditEvent { reason, issuer, ..event })
     }
 }

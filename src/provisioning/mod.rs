@@ -25,6 +25,7 @@ pub use claims::{AttributeNames, Reading, UnusableAttribute};
 pub use correspondence::{Correspondence, GroupMatch, GroupNaming, Mapping, Match};
 pub use doubt::{GroupsMissing, MissingGroups, doubt, settle};
 pub use explain::{Explanation, explain};
+pub use guard::left as removals_left;
 pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternError};
 pub use plan::{Change, Current, HoldReason, Plan, acceptance, departure, plan};
 pub use preview::{Mover, Movers, Outlook, PREVIEW_NAMES_MAX, Preview, Spared};

@@ -29,6 +29,8 @@ pub struct ScimPlan {
     pub plan: Plan,
     /// Organizations that the person does not leave although the call says so: the guard stopped it, now or before (D7).
     pub waits: Vec<OrganizationSlug>,
+    /// Somebody would be invited, and there is no address.
+    pub unreached: bool,
 }
 
 /// Invites who is in a group and no member, removes who is not, and reconciles invitations (A2). `invite` makes the invitation to
@@ -65,10 +67,10 @@ pub fn reconcile(
             found.remove(current, |_| true, settings);
         }
     }
-    let Found { mut cancels, mut adds, mut removes, waits } = found;
+    let Found { mut cancels, mut adds, mut removes, waits, unreached } = found;
     cancels.append(&mut adds);
     cancels.append(&mut removes);
-    ScimPlan { plan: Plan { changes: cancels }, waits }
+    ScimPlan { plan: Plan { changes: cancels }, waits, unreached }
 }
 
 #[derive(Default)]
@@ -77,6 +79,7 @@ struct Found {
     adds: Vec<Change>,
     removes: Vec<Change>,
     waits: Vec<OrganizationSlug>,
+    unreached: bool,
 }
 
 impl Found {
@@ -96,7 +99,9 @@ impl Found {
         };
         let kept = current.invitations.iter().find(will_do).map(|kept| kept.id);
         self.cancel(current, |i| i.organization == *organization && Some(i.id) != kept);
-        if kept.is_none() && addressee.address.is_some() {
+        if kept.is_none() && addressee.address.is_none() {
+            self.unreached = true;
+        } else if kept.is_none() {
             self.adds.push(Change::Invite { invitation: Box::new(invite(organization)) });
         }
     }

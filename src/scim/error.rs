@@ -83,9 +83,10 @@ impl ScimError {
     }
 }
 
+/// For logs: without the detail, which repeats what the client wrote (V-04).
 impl fmt::Display for ScimError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.detail)
+        f.write_str(self.code)
     }
 }
 
@@ -221,6 +222,7 @@ mod tests {
             error.body(),
             r#"{"detail":"no","schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"scimType":"invalidFilter","status":"400"}"#
         );
+        assert_eq!(error.to_string(), "scim_filter_syntax");
         let bare = ScimError::new(404, None, "scim_unknown", "There is no such user.");
         assert!(!bare.body().contains("scimType"));
     }

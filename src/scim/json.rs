@@ -212,7 +212,8 @@ impl<'de> Visitor<'de> for Reader<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
         let below = self.below()?;
         let mut entries: Vec<(Box<str>, Node)> = Vec::new();
-        while let Some(Node::Text(key)) = map.next_key_seed(below)? {
+        while let Some(key) = map.next_key::<String>()? {
+            let key = self.text(&key)?;
             if entries.len() >= JSON_KEYS_MAX {
                 return Err(self.fail(Reason::TooManyValues));
             }
@@ -231,6 +232,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::scim::limits::GROUP_BODY_BYTES_MAX;
 
     fn code(body: &[u8]) -> Option<&'static str> {
         Node::parse(body, 1024 * 1024).err().map(|error| error.code)
@@ -282,6 +284,9 @@ mod tests {
             code(format!("\"{}\"", "a".repeat(TEXT_BYTES_MAX + 1)).as_bytes()),
             Some("scim_text_too_long")
         );
+        let member = r#"{"value":"v","display":"d","type":"User","$ref":null}"#;
+        let group = format!("{{\"displayName\":\"g\",\"members\":[{}]}}", vec![member; 50_000].join(","));
+        assert!(Node::parse(group.as_bytes(), GROUP_BODY_BYTES_MAX).is_ok());
         let long = Node::parse(b"[1,2]", 4).unwrap_err();
         assert_eq!((long.status, long.code), (413, "scim_body_too_large"));
     }

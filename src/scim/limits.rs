@@ -2,7 +2,8 @@
 
 /// Objects and arrays within each other. A PATCH inside a Bulk request has ten.
 pub const JSON_DEPTH_MAX: usize = 32;
-/// Objects, arrays, texts, numbers and literals of one body: 50,000 members with four sub-attributes each, and room to spare.
+/// Objects, arrays, texts, numbers and literals of one body, without keys: 50,000 members with four sub-attributes each, and
+/// room to spare.
 pub const JSON_VALUES_MAX: usize = 400_000;
 /// Keys of one object, which are compared with each other.
 pub const JSON_KEYS_MAX: usize = 128;

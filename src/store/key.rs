@@ -1,10 +1,11 @@
 //! Keys: fixed-length ids only, with one Redis Cluster hash tag per shard.
 use crate::domain::{
-    AddressId, EnterpriseId, MailId, OrganizationId, PersonId, RequestId, ScimId, SessionId, SubjectId, hex,
+    AddressId, EnterpriseId, MailId, OrganizationId, PersonId, RequestId, ScimId, SessionId, SubjectId,
+    WebhookId, hex,
 };
 
 /// What is kept where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// Record of a person.
     Person(EnterpriseId, PersonId),
@@ -36,6 +37,10 @@ pub enum Key {
     RecoveryCodes(EnterpriseId, PersonId),
     /// Whose personal access token this is, by the token's SHA-256.
     AccessToken([u8; 32]),
+    /// Record of an enterprise's SCIM tokens.
+    ScimTokens(EnterpriseId),
+    /// Whose SCIM token this is, by the token's SHA-256.
+    ScimToken([u8; 32]),
     /// Set of the ids (16 bytes each) of an enterprise's organizations that have no owner left.
     Unowned(EnterpriseId),
     /// The last good metadata document of an enterprise's IdP.
@@ -84,6 +89,8 @@ pub enum Key {
     ScimJobs(EnterpriseId),
     /// Set of the organizations that SCIM groups correspond to: organization (16 bytes), then group (16 bytes).
     ScimOrganizations(EnterpriseId),
+    /// Record of how far a webhook has come in that stream.
+    WebhookCursor(EnterpriseId, WebhookId),
 }
 
 /// What one commit may span: an enterprise, or a single key of its own.
@@ -115,7 +122,9 @@ impl Key {
             | Self::Organization(..)
             | Self::Invitee(..)
             | Self::Mail(..)
+            | Self::ScimTokens(..)
             | Self::RecoveryCodes(..)
+            | Self::WebhookCursor(..)
             | Self::ScimUser(..)
             | Self::ScimUserGroups(..)
             | Self::ScimUserName(..)
@@ -148,6 +157,7 @@ impl Key {
             | Self::UsedAssertion(..)
             | Self::PendingLogout(..)
             | Self::AccessToken(..)
+            | Self::ScimToken(..)
             | Self::LoggedOut(..) => Kind::Expiring,
             Self::Audit(..) => Kind::Stream,
             Self::ScimGroupState(..) => Kind::Tally,
@@ -174,7 +184,9 @@ impl Key {
             | Self::Batch(e, _)
             | Self::Mail(e, _)
             | Self::Outbox(e)
+            | Self::ScimTokens(e)
             | Self::RecoveryCodes(e, _)
+            | Self::WebhookCursor(e, _)
             | Self::Unowned(e)
             | Self::IdpMetadata(e)
             | Self::Audit(e)
@@ -200,6 +212,7 @@ impl Key {
             | Self::PendingLogout(_)
             | Self::SubjectSessions(_)
             | Self::AccessToken(_)
+            | Self::ScimToken(_)
             | Self::LoggedOut(_) => Shard::Own,
         }
     }
@@ -222,6 +235,8 @@ impl Key {
             Self::Outbox(e) => format!("pc:{{{e}}}:outbox"),
             Self::RecoveryCodes(e, id) => format!("pc:{{{e}}}:rc:{id}"),
             Self::AccessToken(digest) => format!("pc:{{{}}}:t", hex(digest)),
+            Self::ScimTokens(e) => format!("pc:{{{e}}}:scim-tokens"),
+            Self::ScimToken(digest) => format!("pc:{{{}}}:st", hex(digest)),
             Self::ScimUser(e, id) => format!("pc:{{{e}}}:su:{id}"),
             Self::ScimUserGroups(e, id) => format!("pc:{{{e}}}:sug:{id}"),
             Self::ScimUserName(e, digest) => format!("pc:{{{e}}}:sun:{}", hex(digest)),
@@ -247,6 +262,7 @@ impl Key {
             Self::SubjectSessions(id) => format!("pc:{{{id}}}:ss"),
             Self::LoggedOut(digest) => format!("pc:{{{}}}:lo", hex(digest)),
             Self::Audit(e) => format!("pc:{{{e}}}:audit"),
+            Self::WebhookCursor(e, id) => format!("pc:{{{e}}}:wh:{id}"),
         }
     }
 

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::StoreError;
 use crate::domain::{
     AddressId, EnterpriseId, IdpDocument, Invitee, MailId, Organization, OrganizationId, PendingLogout,
-    PendingSignIn, Person, PersonId, QueuedMail, RecoveryCodes, RequestId, Session, SessionId, Timestamp,
-    TokenHolder,
+    PendingSignIn, Person, PersonId, QueuedMail, RecoveryCodes, RequestId, ScimToken, ScimTokenHolder,
+    Session, SessionId, Timestamp, TokenHolder, WebhookCursor,
 };
 
 pub use scim::*;
@@ -105,6 +105,24 @@ pub fn decode_token_holder(stored: &[u8]) -> Result<TokenHolder, StoreError> {
     decode::<wire::TokenHolder>(stored, "token")?.into_domain()
 }
 
+/// For `Key::ScimTokens`: hashes only.
+pub fn encode_scim_tokens(tokens: &[ScimToken]) -> Vec<u8> {
+    encode(&wire::ScimTokens::from(tokens))
+}
+
+pub fn decode_scim_tokens(stored: &[u8]) -> Result<Vec<ScimToken>, StoreError> {
+    decode::<wire::ScimTokens>(stored, "list of SCIM tokens")?.into_domain()
+}
+
+/// For `Key::ScimToken`. Holds the hash of the token nowhere: it is the key.
+pub fn encode_scim_token_holder(holder: &ScimTokenHolder) -> Vec<u8> {
+    encode(&wire::ScimTokenHolder::from(holder))
+}
+
+pub fn decode_scim_token_holder(stored: &[u8]) -> Result<ScimTokenHolder, StoreError> {
+    decode::<wire::ScimTokenHolder>(stored, "SCIM token")?.into_domain()
+}
+
 /// A member of `Key::SubjectSessions` and of `Key::PersonSessions`. In byte order sessions that end earlier come first.
 pub fn encode_subject_session(id: SessionId, expires_at: Timestamp) -> Vec<u8> {
     [&subject_sessions_before(expires_at)[..], id.as_bytes()].concat()
@@ -160,6 +178,15 @@ pub fn encode_recovery_codes(codes: &RecoveryCodes) -> Vec<u8> {
 
 pub fn decode_recovery_codes(stored: &[u8]) -> Result<RecoveryCodes, StoreError> {
     decode::<wire::RecoveryCodes>(stored, "list of recovery codes")?.into_domain()
+}
+
+/// For `Key::WebhookCursor`.
+pub fn encode_webhook_cursor(cursor: &WebhookCursor) -> Vec<u8> {
+    encode(&wire::WebhookCursor::from(cursor))
+}
+
+pub fn decode_webhook_cursor(stored: &[u8]) -> Result<WebhookCursor, StoreError> {
+    decode::<wire::WebhookCursor>(stored, "webhook's place")?.into_domain()
 }
 
 fn encode(record: &impl Serialize) -> Vec<u8> {

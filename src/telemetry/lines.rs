@@ -7,157 +7,13 @@ use std::{cell::RefCell, fmt::Display, net::IpAddr, time::Duration};
 use serde::{Serialize, Serializer};
 
 use super::{
+    audit_action::AuditAction,
     audit_line::{MembershipState, Told},
     log::{ACCESS, AUDIT},
+    scim_line::ScimRequest,
+    trigger::Trigger,
 };
-use crate::domain::{SessionId, Timestamp, TokenId};
-
-/// What happened, by its name in the audit log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum AuditAction {
-    #[serde(rename = "org.add_member")]
-    AddMember,
-    #[serde(rename = "org.remove_member")]
-    RemoveMember,
-    #[serde(rename = "org.update_member")]
-    UpdateMember,
-    #[serde(rename = "org.cancel_invitation")]
-    CancelInvitation,
-    #[serde(rename = "org.invite_member")]
-    InviteMember,
-    /// The mail of an invitation goes out again.
-    #[serde(rename = "org.resend_invitation")]
-    ResendInvitation,
-    #[serde(rename = "org.accept_invitation")]
-    AcceptInvitation,
-    /// Somebody could not accept an invitation.
-    #[serde(rename = "org.invitation_refused")]
-    InvitationRefused,
-    /// The mail of an invitation reaches nobody.
-    #[serde(rename = "org.invitation_failed")]
-    InvitationFailed,
-    #[serde(rename = "org.recovery_codes_generated")]
-    RecoveryCodesGenerated,
-    #[serde(rename = "org.recovery_code_used")]
-    RecoveryCodeUsed,
-    #[serde(rename = "org.recovery_code_failed")]
-    RecoveryCodeFailed,
-    #[serde(rename = "org.became_unowned")]
-    BecameUnowned,
-    /// The removal guard stopped a removal.
-    #[serde(rename = "saml.provision_held")]
-    ProvisionHeld,
-    #[serde(rename = "org.hold_released")]
-    HoldReleased,
-    #[serde(rename = "org.pin_member")]
-    PinMember,
-    #[serde(rename = "org.unpin_member")]
-    UnpinMember,
-    #[serde(rename = "saml.groups_unknown")]
-    GroupsUnknown,
-    #[serde(rename = "saml.response_refused")]
-    ResponseRefused,
-    /// An IdP's LogoutRequest was accepted.
-    #[serde(rename = "saml.logout_request")]
-    LogoutRequest,
-    /// An IdP answered a LogoutRequest of ours.
-    #[serde(rename = "saml.logout_response")]
-    LogoutResponse,
-    #[serde(rename = "saml.logout_refused")]
-    LogoutRefused,
-    /// A person signed out here.
-    #[serde(rename = "business.sign_out")]
-    SignOut,
-    /// The IdP's keys or endpoints changed by its metadata.
-    #[serde(rename = "saml.metadata_changed")]
-    MetadataChanged,
-    /// The IdP's metadata was refused, could not be got, or ran out.
-    #[serde(rename = "saml.metadata_refused")]
-    MetadataRefused,
-    /// A response was accepted.
-    #[serde(rename = "business.sso_response")]
-    SsoResponse,
-    #[serde(rename = "external_identity.provision")]
-    ProvisionIdentity,
-    /// A session was ended by its person elsewhere, or by an owner.
-    #[serde(rename = "org.revoke_sso_session")]
-    RevokeSsoSession,
-    #[serde(rename = "personal_access_token.create")]
-    CreateToken,
-    #[serde(rename = "personal_access_token.revoke")]
-    RevokeToken,
-    /// A person authorised a token for an organization.
-    #[serde(rename = "org_credential_authorization.grant")]
-    GrantCredential,
-    /// A person withdrew that, or left the organization.
-    #[serde(rename = "org_credential_authorization.deauthorized")]
-    DeauthorizeCredential,
-    /// An owner withdrew it.
-    #[serde(rename = "org_credential_authorization.revoke")]
-    RevokeCredential,
-    /// An owner, or SCIM, put a person out.
-    #[serde(rename = "external_identity.deprovision")]
-    DeprovisionIdentity,
-    /// An owner let a person in again.
-    #[serde(rename = "external_identity.update")]
-    UpdateIdentity,
-    #[serde(rename = "org.revoke_external_identity")]
-    RevokeExternalIdentity,
-    /// An enterprise's owner took over an organization that had no owner.
-    #[serde(rename = "org.claimed")]
-    Claimed,
-    #[serde(rename = "org.restore_member")]
-    RestoreMember,
-    /// What a dry run would have changed.
-    #[serde(rename = "saml.plan_recorded")]
-    PlanRecorded,
-    #[serde(rename = "org.create")]
-    CreateOrganization,
-    #[serde(rename = "org.update")]
-    UpdateOrganization,
-}
-
-impl AuditAction {
-    /// Its name in the log and in the store.
-    pub fn name(self) -> String {
-        match serde_json::to_value(self) {
-            Ok(serde_json::Value::String(name)) => name,
-            _ => String::new(),
-        }
-    }
-}
-
-/// What made it happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trigger {
-    Saml,
-    Scim,
-    Owner,
-    /// The person that the event is about.
-    Person,
-    /// The mail server's word.
-    Mail,
-    /// Whoever runs the gateway, at the command line.
-    Operator,
-    /// A removal that a failover of the store undid, done again.
-    Failover,
-}
-
-impl Trigger {
-    /// The word in metrics' labels.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Saml => "saml",
-            Self::Scim => "scim",
-            Self::Owner => "owner",
-            Self::Person => "person",
-            Self::Mail => "mail",
-            Self::Operator => "operator",
-            Self::Failover => "failover",
-        }
-    }
-}
+use crate::domain::{ScimTokenId, SessionId, Timestamp, TokenId};
 
 /// One automatic or manual change, or a refusal, with everything that explains it. Fields that are `None` or empty are
 /// left out.
@@ -219,9 +75,18 @@ pub struct AuditEvent<'a> {
     /// The stable code of a refusal, or the rule that fired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
+    /// The SCIM user, or the SCIM group and its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scim_user_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scim_group_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_group: Option<&'a str>,
     /// `absent`, `overage`, `object_ids`, `empty` or `present`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups_state: Option<&'a str>,
+    #[serde(flatten)]
+    pub scim: Option<ScimRequest<'a>>,
     /// What does not fit is counted instead.
     #[serde(skip)]
     pub groups: &'a [String],
@@ -254,7 +119,11 @@ impl<'a> AuditEvent<'a> {
             actor_id: None,
             batch: None,
             reason: None,
+            scim_user_id: None,
+            scim_group_id: None,
+            external_group: None,
             groups_state: None,
+            scim: None,
             groups: &[],
         }
     }
@@ -289,6 +158,9 @@ pub struct AccessLine<'a> {
     /// The personal access token's id, never the token.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "maybe_shown")]
     pub token: Option<TokenId>,
+    /// The SCIM token's id, never the token.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "maybe_shown")]
+    pub scim_token: Option<ScimTokenId>,
     /// `forward`, `sign_in`, `forbid`, `own`, or the stable code of a refusal.
     pub decision: &'a str,
     /// Why the request did not get what it wanted, in words.
@@ -461,6 +333,7 @@ mod tests {
             user: None,
             session: Some(SessionId::from_bytes([0xab; 32])),
             token: Some(TokenId::from_bytes([0xcd; 16])),
+            scim_token: None,
             decision: "forward",
             reason: None,
         };

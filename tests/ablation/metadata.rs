@@ -4,7 +4,9 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
 use portcullis::{
     domain::{EnterpriseId, EnterpriseSlug, Timestamp},
-    metadata::{self, Authorities, Home, Network, RefreshError, Remote, Settings, Source, Trust, Watch},
+    metadata::{
+        self, Authorities, FetchError, Home, Network, RefreshError, Remote, Settings, Source, Trust, Watch,
+    },
     saml::{ConnectionSlot, MetadataError, guard::Guard},
     telemetry::Metrics,
 };
@@ -137,7 +139,8 @@ fn addresses() -> Vec<Probe> {
         let list: Vec<SocketAddr> =
             list.iter().map(|address| SocketAddr::new(address.parse().expect("an address"), 443)).collect();
         Probe::new(format!("{:?} of {}", list.last().expect("one").ip(), list.len()), move || {
-            metadata::choose(&list, &[]).map_or_else(code, |_| ACCEPTED.into())
+            metadata::choose(&list, &[])
+                .map_or_else(|error| code(FetchError::from(error)), |_| ACCEPTED.into())
         })
     };
     lists.into_iter().map(probe).collect()

@@ -12,7 +12,7 @@ use std::{
 
 use portcullis::{
     access::{Origin, Route, Routes, Rule, StepUp},
-    api::Api,
+    api::{Api, Limits, scim::Scim},
     directory::{Directory, SessionSettings},
     domain::{
         ActiveSession, EnterpriseId, EnterpriseSlug, Membership, MembershipSource, NameId, OrganizationSlug,
@@ -168,6 +168,7 @@ pub fn edge_settings(workers: usize) -> edge::Settings {
         acs_body_read_millis_max: 10_000,
         sign_in_seconds_max: 600,
         pending_sign_ins_max: 8,
+        api_limits: Limits { calls_per_minute: 0, strangers_per_minute: 0 },
         pages: edge::pages::Pages::default(),
         own_host: None,
     }
@@ -199,7 +200,8 @@ pub fn gate(routes: Vec<Route>, sessions: Sessions, workers: usize) -> Gate {
         Metrics::new(),
     ));
     Gate {
-        api: Api::new(directory.clone(), [], Timestamp::now),
+        api: Api::new(directory.clone(), [], Timestamp::now, edge_settings(1).api_limits),
+        scim: Scim::new(directory.clone(), [], Metrics::new(), Timestamp::now),
         directory,
         routes: Routes::new(routes).unwrap(),
         own: Router::new(&[Home { enterprise: &acme, acs_urls: &[ACS_URL.to_owned()] }], None).unwrap(),

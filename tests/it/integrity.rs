@@ -13,22 +13,22 @@ use crate::{
     support::gateway::{Backend, TestGateway, name_id},
 };
 
-fn e() -> EnterpriseId {
+pub fn e() -> EnterpriseId {
     EnterpriseId::of(&EnterpriseSlug::parse("example").unwrap())
 }
 
-fn org(slug: &str) -> OrganizationId {
+pub fn org(slug: &str) -> OrganizationId {
     OrganizationId::of(e(), &OrganizationSlug::parse(slug).unwrap())
 }
 
-struct World {
-    gateway: TestGateway,
-    sound: Vec<u8>,
-    alice: PersonId,
+pub struct World {
+    pub gateway: TestGateway,
+    pub sound: Vec<u8>,
+    pub alice: PersonId,
 }
 
 /// alice owns octo-org, bob owned hubot-lab and left it, carol's removal of docs-team is held.
-async fn world() -> World {
+pub async fn world() -> World {
     let mut gateway = TestGateway::start_with(
         Backend::Embedded,
         |overrides| overrides.set("enterprise.example.max_removals", "1"),
@@ -84,7 +84,7 @@ impl World {
     }
 }
 
-async fn commit(store: &Arc<dyn Whole>, write: Write) {
+pub async fn commit(store: &Arc<dyn Whole>, write: Write) {
     let store: Arc<dyn Store> = store.clone();
     store.commit(change(&[], &[write])).await.unwrap();
 }

@@ -20,11 +20,13 @@ use crate::{
 
 mod accept;
 mod change;
+mod gone;
 mod lists;
 pub(super) mod sent;
 mod tell;
 
 pub use accept::{AcceptError, Accepted, InvitationLink};
+pub(super) use gone::fail;
 pub use lists::{InvitationPage, InvitationState};
 pub(super) use tell::invitation as tell;
 

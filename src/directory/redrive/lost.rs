@@ -191,6 +191,8 @@ mod tests {
         let changes = [
             Change::Leave { organization: slug("docs-team"), role: Role::Member },
             Change::Demote { organization: slug("octo-org") },
+            // As long as the organization's record is not known.
+            Change::BecomeUnowned { organization: slug("octo-org") },
         ];
         assert_eq!(plan.changes, changes);
         assert_eq!((person.linked_at, person.decided_at), (None, Some(at(100))));

@@ -5,6 +5,7 @@
 //! gateway finishes where it is too much for one; `lookup` finds by index, lists and scans within bounds; `meaning` decides what becomes of
 //! a person's memberships and invitations; `tell` says what happened. Everything that changes a membership goes through `amend`.
 mod groups;
+pub(super) mod index;
 mod job;
 mod lookup;
 mod meaning;
@@ -12,16 +13,14 @@ mod members;
 mod tell;
 mod users;
 
-use std::collections::BTreeSet;
-
-use super::{Contended, Directory, Enterprise, StoreError};
+use super::{Contended, Enterprise, StoreError};
 use crate::{
-    domain::{
-        EnterpriseId, OrganizationSlug, PersonId, ScimGroup, ScimId, ScimUser, StableId, Timestamp,
-    },
+    domain::{EnterpriseId, OrganizationSlug, PersonId, ScimGroup, ScimId, ScimUser, StableId, Timestamp},
     saml::SubjectKey,
     scim::{Etags, Resource, Version},
 };
+
+pub use crate::scim::MembersChange;
 
 /// How long a provider waits before it asks again for what waits for an owner, in seconds.
 pub const HELD_RETRY_SECONDS: u32 = 600;
@@ -30,7 +29,7 @@ pub const GROUPS_PER_USER_MAX: usize = 500;
 /// Members that one request may change.
 pub const MEMBERS_PER_CALL_MAX: usize = 100_000;
 /// Records that one filter may look at where no index helps.
-pub const SCAN_RECORDS_MAX: usize = 20_000;
+pub const SCAN_RECORDS_MAX: u64 = 20_000;
 /// How long one filter may look, in milliseconds.
 pub const SCAN_MILLIS_MAX: u64 = 250;
 /// Attempts at one commit; each failed one means that somebody else's succeeded.
@@ -112,15 +111,6 @@ pub struct ScimGroupView {
     /// The later of the group's own change and its members'.
     pub modified_at: Timestamp,
     pub version: Version,
-}
-
-/// What becomes of a group's members. Who is there already, or is not, is no error.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct MembersChange {
-    /// Whoever is not in `add` leaves.
-    pub reset: bool,
-    pub add: BTreeSet<ScimId>,
-    pub remove: BTreeSet<ScimId>,
 }
 
 /// Part of a list in the order of creation, and how many there are.
@@ -213,5 +203,13 @@ impl ScimSettings {
             SubjectKey::Attribute(name) => StableId::Attribute { name: name.clone(), value },
         };
         PersonId::of_stable_id(enterprise, &self.idp, &stable_id)
+    }
+}
+
+/// RFC 7644 3.14
+fn check_match(call: &ScimCall<'_>, version: &Version) -> Result<(), ScimFault> {
+    match call.if_match {
+        Some(etags) if !etags.matches(version) => Err(ScimFault::VersionMismatch),
+        _ => Ok(()),
     }
 }

@@ -13,7 +13,7 @@ use super::{
     transport::{self, TransportFault},
 };
 use crate::{
-    directory::{LogoutError, StoreError},
+    directory::{LogoutError, LogoutNotice, StoreError},
     domain::{EnterpriseSlug, LogoutHandle, PendingLogout, RequestId, SessionId, Timestamp, url},
     proxy::Body,
     saml::{
@@ -200,15 +200,11 @@ impl Call<'_> {
     async fn end(&self, request: &VerifiedLogoutRequest) -> Result<Option<Vec<SessionId>>, Refused> {
         let tenant = self.tenant;
         let entity_id = &self.connection.settings().entity_id;
-        let ended = self.gate.directory.end_sessions_of(&tenant.enterprise, entity_id, request, self.now);
+        let notice = LogoutNotice { request_id: self.request_id, now: self.now };
+        let ended = self.gate.directory.end_sessions_of(&tenant.enterprise, entity_id, request, notice);
         match ended.await {
             Ok(ended) => {
                 self.gate.metrics.logout_accepted();
-                audit(&AuditEvent {
-                    user: Some(&request.name_id().value),
-                    issuer: Some(request.issuer()),
-                    ..self.event(AuditAction::LogoutRequest)
-                });
                 tracing::debug!(
                     request_id = self.request_id,
                     sessions = ended.len(),
@@ -235,17 +231,18 @@ impl Call<'_> {
         if other && stands(Guard::LogoutRelayState) {
             return Err(Refused::RelayState.into());
         }
-        let taken = self.gate.directory.close_logout(pending.request, self.now).await?;
-        if !taken && stands(Guard::LogoutRequestOnce) {
-            return Err(Refused::RequestConsumed.into());
-        }
-        self.gate.metrics.logout_accepted();
         let outcome = match response.outcome() {
             LogoutOutcome::Complete => None,
             LogoutOutcome::Partial => Some("partial_logout"),
             LogoutOutcome::Failed => Some("logout_failed"),
         };
-        audit(&AuditEvent { reason: outcome, ..self.event(AuditAction::LogoutResponse) });
+        let notice = LogoutNotice { request_id: self.request_id, now: self.now };
+        let enterprise = &self.tenant.enterprise;
+        let taken = self.gate.directory.close_logout(enterprise, pending.request, outcome, notice).await?;
+        if !taken && stands(Guard::LogoutRequestOnce) {
+            return Err(Refused::RequestConsumed.into());
+        }
+        self.gate.metrics.logout_accepted();
         // S-98: whatever was kept, only a path of our own is redirected to.
         let kept = pending.return_to.as_deref().and_then(|path| own_path(path).ok());
         let answer = match (response.outcome(), kept) {

@@ -19,7 +19,6 @@ use crate::{
         self, Delivery, LogoutOutcome,
         guard::{Guard, stands},
     },
-    telemetry::{AuditAction, AuditEvent, Trigger, audit},
 };
 
 /// Where a sign-out begins and where its answer comes to.
@@ -58,16 +57,11 @@ pub async fn sign_out(
         Some(token) => gate.directory.session(token, now).await?,
         None => None,
     };
-    if let Some(token) = &token {
-        gate.directory.end_session(token, now).await?;
-    }
-    if let Some(active) = &session {
-        let user = active.session.profile.user.as_str();
-        audit(&AuditEvent {
-            request_id: Some(request_id),
-            user: Some(user),
-            ..AuditEvent::new(now, AuditAction::SignOut, Trigger::Person, active.session.enterprise.as_str())
-        });
+    match (&session, &token) {
+        (Some(active), _) => gate.directory.sign_out(active, request_id, now).await?,
+        // What is no live session may still lie there: that of a person who is out, one of another link.
+        (None, Some(token)) => gate.directory.end_session(token, now).await?,
+        (None, None) => {}
     }
     let there = session.filter(|active| active.session.enterprise == *place.enterprise);
     // Nobody stays signed in because the IdP is not known at the moment.

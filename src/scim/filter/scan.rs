@@ -88,7 +88,8 @@ impl<'t> Scanner<'t> {
         Reason::FilterSyntax.error(format!("Expected {what}, and found {found}."))
     }
 
-    /// RFC 7644 3.4.2.2: texts are those of JSON, with its escapes.
+    /// RFC 7644 3.4.2.2: texts are those of JSON, with its escapes. Entra ID does not escape what it looks for, so a backslash
+    /// that begins no escape is one.
     fn json_text(&mut self) -> Result<String, ScimError> {
         let opened = self.rest();
         let mut escaped = false;
@@ -98,7 +99,10 @@ impl<'t> Scanner<'t> {
             ends
         });
         let text = length.and_then(|length| opened.get(..length + 2));
-        let read = text.and_then(|text| serde_json::from_str(text).ok());
+        let read = text.and_then(|text| {
+            let as_it_is = || text.get(1..text.len() - 1).filter(|text| !text.contains(char::is_control));
+            serde_json::from_str(text).ok().or_else(|| as_it_is().map(str::to_owned))
+        });
         let read = read.ok_or_else(|| self.expected("a text in quotation marks", opened))?;
         self.at += text.map_or(0, str::len);
         Ok(read)

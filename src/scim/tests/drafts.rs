@@ -40,7 +40,7 @@ fn v_05_v_06_v_22_bodies_become_what_is_stored() {
                 assert_eq!(members, case.members, "{name}");
                 assert_eq!(draft.groups, case.groups, "{name}");
             }
-            Err(error) => assert_eq!(Some(error.code), case.error.as_deref(), "{name}: {error}"),
+            Err(error) => assert_eq!(Some(error.code), case.error.as_deref(), "{name}: {error:?}"),
         }
     }
 }

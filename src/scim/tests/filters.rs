@@ -1,4 +1,6 @@
 //! Filters: `fixtures/scim/filters.json`, their caps, and that they are read as they are written.
+use std::sync::LazyLock;
+
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -41,6 +43,9 @@ fn scan() -> String {
     "Scan".to_owned()
 }
 
+static CASES: LazyLock<Cases> = LazyLock::new(|| fixture("filters.json"));
+static USERS: LazyLock<Vec<Document>> = LazyLock::new(|| users(&CASES.users));
+
 fn users(bodies: &[Value]) -> Vec<Document> {
     let version = Version::of_count(1);
     let user = |(number, body): (usize, &Value)| {
@@ -64,13 +69,11 @@ fn shown(lookup: &Lookup) -> String {
 
 #[test]
 fn v_04_filters_find_what_they_say_and_by_an_index_where_there_is_one() {
-    let cases: Cases = fixture("filters.json");
-    let users = users(&cases.users);
-    for Found { filter: text, finds, prints, lookup } in &cases.found {
-        let filter = Filter::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    for Found { filter: text, finds, prints, lookup } in &CASES.found {
+        let filter = Filter::parse(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
         assert_eq!(&filter.to_string(), prints.as_ref().unwrap_or(text));
-        let bound = filter.bind(ResourceType::User).unwrap_or_else(|error| panic!("{text}: {error}"));
-        let passing = users.iter().zip('a'..).filter(|(user, _)| bound.matches(user));
+        let bound = filter.bind(ResourceType::User).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+        let passing = USERS.iter().zip('a'..).filter(|(user, _)| bound.matches(user));
         assert_eq!(&passing.map(|(_, letter)| letter).collect::<String>(), finds, "{text}");
         assert_eq!(&shown(&bound.lookup()), lookup, "{text}");
     }
@@ -78,8 +81,8 @@ fn v_04_filters_find_what_they_say_and_by_an_index_where_there_is_one() {
 
 #[test]
 fn v_04_what_is_no_filter_is_refused() {
-    for Refused { filter: text, error } in fixture::<Cases>("filters.json").refused {
-        let found = Filter::parse(&text).and_then(|filter| filter.bind(ResourceType::User)).err();
+    for Refused { filter: text, error } in &CASES.refused {
+        let found = Filter::parse(text).and_then(|filter| filter.bind(ResourceType::User)).err();
         assert_eq!(found.as_ref().map(|error| error.code), Some(error.as_str()), "{text}");
         assert_eq!(
             found.and_then(|error| error.scim_type).map(|s| s.as_str()),
@@ -241,9 +244,7 @@ proptest! {
     /// What a look-up leaves out does not pass either.
     #[test]
     fn v_04_no_index_hides_what_passes(filter in any_filter(), user in 0..3_usize) {
-        let cases: Cases = fixture("filters.json");
-        let users = users(&cases.users);
-        if let (Ok(bound), Some(user)) = (filter.bind(ResourceType::User), users.get(user))
+        if let (Ok(bound), Some(user)) = (filter.bind(ResourceType::User), USERS.get(user))
             && bound.lookup() == Lookup::Nothing
         {
             prop_assert!(!bound.matches(user));

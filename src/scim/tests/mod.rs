@@ -1,6 +1,7 @@
 //! The room against the files of `fixtures/scim`, and against what holds for everything.
 mod drafts;
 mod filters;
+mod opinion;
 mod patches;
 mod shown;
 

@@ -68,7 +68,7 @@ fn check(case: &Case) {
             let expected = MembersChange { reset: *reset, add: ids(add), remove: ids(remove) };
             assert_eq!(patched.members, expected, "{name}");
         }
-        Err(error) => assert_eq!(Some(error.code), case.error.as_deref(), "{name}: {error}"),
+        Err(error) => assert_eq!(Some(error.code), case.error.as_deref(), "{name}: {error:?}"),
     }
 }
 

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
 use portcullis::{
+    config::Overrides,
     domain::{
         EnterpriseId, EnterpriseSlug, Membership, MembershipSource, NameId, Organization, OrganizationId,
         OrganizationSlug, Person, PersonId, Profile, Role, Session, SessionId, SessionToken, Standing,
@@ -93,15 +94,25 @@ pub struct World {
 }
 
 impl World {
+    /// As often as tests like to call.
     pub async fn new(backend: Backend) -> Self {
+        let without = |overrides: Overrides| {
+            overrides.set("limits.api_calls_per_minute", "0").set("limits.api_strangers_per_minute", "0")
+        };
+        Self::with(backend, without).await
+    }
+
+    /// `change` is the last word on the configuration.
+    pub async fn with(backend: Backend, change: impl FnOnce(Overrides) -> Overrides + 'static) -> Self {
         let changes: Arc<Mutex<Vec<String>>> = Arc::default();
         let slot: Arc<Mutex<Option<Arc<dyn Store>>>> = Arc::default();
         let (kept, seen) = (slot.clone(), changes.clone());
         let mut setup = Setup::new(backend);
         setup.tables = GLOBEX;
         // Mails are queued, and reach nobody.
-        setup.change =
-            Box::new(|overrides| mail_settings(overrides, 1).set("enterprise.example.managed", "*"));
+        setup.change = Box::new(move |overrides| {
+            change(mail_settings(overrides, 1).set("enterprise.example.managed", "*"))
+        });
         setup.wrap = Box::new(move |inner| {
             kept.lock().unwrap().replace(inner.clone());
             in_front(Watching { inner, changes: seen })

@@ -25,6 +25,8 @@ impl Recording {
 #[derive(Default)]
 pub struct Log {
     writes: AtomicUsize,
+    /// Round trips about sessions, requests and one-time marks: what nobody but a sign-in or a logout makes.
+    trips: AtomicUsize,
     /// One-time marks.
     marks: Mutex<Vec<Key>>,
     /// Until when sets were told to stay.
@@ -38,6 +40,10 @@ impl Log {
         self.writes.load(Ordering::SeqCst)
     }
 
+    pub fn trips(&self) -> usize {
+        self.trips.load(Ordering::SeqCst)
+    }
+
     pub fn set_ends(&self) -> Vec<Timestamp> {
         self.set_ends.lock().unwrap().clone()
     }
@@ -48,6 +54,26 @@ impl Log {
     }
 }
 
+fn is_of_a_session(op: &Op) -> bool {
+    let (Op::Get(key)
+    | Op::Take(key)
+    | Op::PutOnce { key, .. }
+    | Op::Put { key, .. }
+    | Op::Replace { key, .. }
+    | Op::Delete(key)) = op
+    else {
+        return false;
+    };
+    matches!(
+        key,
+        Key::Session(_)
+            | Key::PendingSignIn(_)
+            | Key::UsedAssertion(_)
+            | Key::PendingLogout(_)
+            | Key::LoggedOut(_)
+    )
+}
+
 impl Layer for Recording {
     fn inner(&self) -> &Arc<dyn Store> {
         &self.inner
@@ -56,6 +82,9 @@ impl Layer for Recording {
     fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
         let writes = ops.iter().filter(|op| !matches!(op, Op::Get(_) | Op::PutOnce { .. })).count();
         self.log.writes.fetch_add(writes, Ordering::SeqCst);
+        if ops.iter().any(is_of_a_session) {
+            self.log.trips.fetch_add(1, Ordering::SeqCst);
+        }
         let marks = ops.iter().filter_map(|op| match op {
             Op::PutOnce { key, .. } => Some(*key),
             _ => None,
@@ -87,5 +116,11 @@ impl Layer for Recording {
     fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
         self.log.writes.fetch_add(change.writes.len(), Ordering::SeqCst);
         self.inner.commit(change)
+    }
+
+    fn look(&self, at: Option<Key>) {
+        if matches!(at, Some(Key::SubjectSessions(_))) {
+            self.log.trips.fetch_add(1, Ordering::SeqCst);
+        }
     }
 }

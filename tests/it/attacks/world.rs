@@ -194,6 +194,7 @@ impl World {
     pub async fn forget_assertions(&self) {
         let store = self.store.lock().unwrap().clone().unwrap();
         store.batch(forge::now(), self.log.unmark()).await.unwrap();
+        self.gateway.running.as_ref().unwrap().directory.forget_removals();
     }
 
     /// Sends a POST and sees what it sets in motion.

@@ -25,12 +25,11 @@ pub async fn judge(world: &mut World, ledgers: Vec<Ledger>, run: u64) -> usize {
     agrees(&store, run).await;
     for ledger in &ledgers {
         let state = state(world, &store, ledger.person).await;
-        assert!(
-            ledger.possible.contains(&state),
-            "run {run}: {} is {state:?} and may be {:?}",
-            ledger.person,
-            ledger.possible
-        );
+        if !ledger.possible.contains(&state) {
+            let Ledger { person, possible, .. } = ledger;
+            let servers = world.described().await;
+            panic!("run {run}: {person} is {state:?} and may be {possible:?}\n{servers}");
+        }
         world.states.insert(ledger.person, state);
     }
     is_told(world, &store, &ledgers, run).await;

@@ -5,14 +5,14 @@ use jiff::SignedDuration;
 use portcullis::{
     config::{self, Overrides, Source},
     demo::browser::{Browser, Page},
-    directory::{Actor, Cause, Directory, Enterprise, Invite},
+    directory::{ActError, Actor, Cause, Directory, Enterprise, Invite, InviteError},
     domain::{
         AddressId, Invitation, InvitationReference, InvitationSource, MailId, MailSubject, PersonId, Role,
         Timestamp,
     },
     edge::cookies::SESSION,
     idp,
-    store::{self, Key, Op, Reply, Store, Whole, records},
+    store::{self, Key, Op, Reply, Store, StoreError, Whole, records},
     telemetry::{Metrics, Trigger},
 };
 use serde_json::json;
@@ -25,8 +25,8 @@ use crate::{
         gateway::{Backend, Setup, TestGateway, name_id},
         ports,
         process::Process,
-        redis::{PASSWORD, RedisServer},
-        redis_sets::{PRIMARY, SENTINEL_PASSWORD, Sentinel, eventually, primary, replica_of},
+        redis::{PASSWORD, RedisServer, free_port},
+        redis_sets::{PRIMARY, SENTINEL_PASSWORD, Sentinel, ask_sentinel, eventually},
     },
 };
 
@@ -41,6 +41,8 @@ pub enum Killed {
 
 /// What was acknowledged is on disk.
 const LASTING: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
+/// To write what is got ready for a run.
+const ATTEMPTS_MAX: u32 = 50;
 const GROUPS: &str = "octo-org,hubot-lab,docs-team";
 /// Nobody listens there: mails wait.
 const NO_MAIL_PORT: u16 = 1;
@@ -126,17 +128,7 @@ impl World {
     pub async fn recover(&mut self) {
         match (&mut self.servers, self.killed) {
             (Servers::One(server), Killed::Redis) => server.crash_and_return(&LASTING),
-            (Servers::Pair(pair, _), _) => {
-                // The sentinel promotes the replica; what was the primary follows it from then on.
-                eventually("the replica is promoted", async || {
-                    let info = pair[1].try_run::<String>(&["INFO", "replication"]).await;
-                    info.is_ok_and(|info| info.contains("role:master"))
-                })
-                .await;
-                let port = pair[1].port().to_string();
-                pair[0].crash_and_return(&["--replicaof", "127.0.0.1", &port, "--masterauth", PASSWORD]);
-                pair.swap(0, 1);
-            }
+            (Servers::Pair(pair, sentinel), _) => fail_over(pair, sentinel).await,
             (_, Killed::GatewayOnEmbedded) => return,
             _ => {}
         }
@@ -185,27 +177,54 @@ impl World {
 
     /// Invites the invited person to whatever the person neither belongs nor is invited to, and collects the links.
     pub async fn invite(&mut self, store: &Arc<dyn Whole>) {
-        let (directory, now) = (Self::directory(store), Timestamp::now());
-        let operator = Actor::operator("faults");
-        let dave = self.person_id("dave");
         for organization in INVITED {
-            let name = slug(organization);
-            if self.states["dave"].roles.contains_key(organization) {
-                directory.remove_member(&self.enterprise, operator, &name, dave, now).await.unwrap();
+            for attempt in 1.. {
+                match self.invite_to(store, organization).await {
+                    Ok(link) => {
+                        self.links.insert(organization, link);
+                        break;
+                    }
+                    // A replica on a busy machine may take longer than is waited for.
+                    Err(StoreError::NotReplicated { .. }) if attempt < ATTEMPTS_MAX => {}
+                    Err(error) => panic!("{organization}: {error}"),
+                }
             }
-            let email = name_id("dave");
-            let source = InvitationSource::Scim;
-            let invite =
-                Invite { organization: &name, email: &email, role: Role::Member, source, person: None };
-            let cause = Cause::by(Trigger::Scim, None, "faults");
-            let invitation = directory.invite(&self.enterprise, &invite, cause, now).await.unwrap();
-            let link = self.link(store, &invitation).await;
-            self.links.insert(organization, link);
         }
         let pending = INVITED.into_iter().map(str::to_owned).collect();
         let dave = self.states.get_mut("dave").unwrap();
         dave.roles.retain(|organization, _| !INVITED.contains(&organization.as_str()));
         dave.pending = pending;
+    }
+
+    async fn invite_to(&self, store: &Arc<dyn Whole>, organization: &str) -> Result<String, StoreError> {
+        let (directory, now) = (Self::directory(store), Timestamp::now());
+        let (operator, name) = (Actor::operator("faults"), slug(organization));
+        let dave = self.person_id("dave");
+        match directory.remove_member(&self.enterprise, operator, &name, dave, now).await {
+            Ok(_) | Err(ActError::NotMember) => {}
+            Err(ActError::Store(error)) => return Err(error),
+            Err(error) => panic!("{error}"),
+        }
+        let email = name_id("dave");
+        let source = InvitationSource::Scim;
+        let invite = Invite { organization: &name, email: &email, role: Role::Member, source, person: None };
+        let cause = Cause::by(Trigger::Scim, None, "faults");
+        match directory.invite(&self.enterprise, &invite, cause, now).await {
+            Ok(invitation) => Ok(self.link(store, &invitation).await),
+            Err(InviteError::Store(error)) => Err(error),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// What the servers say of themselves, for a failure.
+    pub async fn described(&self) -> String {
+        let Servers::Pair(pair, sentinel) = &self.servers else { return String::new() };
+        let mut said = format!("the sentinel names {:?}\n", named(sentinel).await);
+        for server in pair {
+            let info = server.try_run::<String>(&["INFO", "replication"]).await;
+            said += &format!("{}: {}\n", server.port(), info.unwrap_or_else(|error| error.to_string()));
+        }
+        said
     }
 
     /// `portcullis check --store`, as an operator runs it.
@@ -270,19 +289,62 @@ fn known(id: &str) -> idp::Person {
     }
 }
 
-/// A primary, its replica, and a sentinel that is soon tired of waiting.
+/// Of a server that is now the one and now the other.
+const OF_PAIR: [&str; 4] = ["--masterauth", PASSWORD, "--repl-diskless-sync-delay", "0"];
+
+/// A primary, its replica, and a sentinel.
 async fn pair() -> Servers {
-    let primary = primary();
-    let replica = replica_of(&primary).await;
-    let hasty = format!("sentinel down-after-milliseconds {PRIMARY} 300");
-    let sentinel = Sentinel::start(crate::support::redis::free_port(), primary.port(), 1, &[&hasty]).await;
-    let (port, replica_port) = (sentinel.port, replica.port().to_string());
+    let primary = RedisServer::start_with(&[&OF_PAIR[..], &LASTING].concat());
+    let port = primary.port().to_string();
+    let replica =
+        RedisServer::start_with(&[&OF_PAIR[..], &LASTING, &["--replicaof", "127.0.0.1", &port]].concat());
+    let sentinel = Sentinel::start(free_port(), primary.port(), 1, &[]).await;
+    let replica_port = replica.port().to_string();
     eventually("the sentinel knows the replica", async || {
-        let words = ["SENTINEL", "REPLICAS", PRIMARY];
-        format!("{:?}", crate::support::redis_sets::ask_sentinel(port, &words).await).contains(&replica_port)
+        let said = ask_sentinel(sentinel.port, &["SENTINEL", "REPLICAS", PRIMARY]).await;
+        format!("{said:?}").contains(&replica_port)
     })
     .await;
-    Servers::Pair(vec![primary, replica], sentinel)
+    let mut pair = vec![primary, replica];
+    whole(&mut pair, &sentinel).await;
+    Servers::Pair(pair, sentinel)
+}
+
+/// The sentinel promotes the replica; what was the primary follows it from then on.
+async fn fail_over(pair: &mut [RedisServer], sentinel: &Sentinel) {
+    let promoted = pair[1].port();
+    eventually("the replica is promoted", async || named(sentinel).await == Some(promoted)).await;
+    let follow = ["--replicaof", "127.0.0.1", &promoted.to_string()];
+    pair[0].crash_and_return(&[&OF_PAIR[..], &LASTING, &follow].concat());
+    whole(pair, sentinel).await;
+}
+
+/// Waits until the sentinel's primary has the other one as its replica, and puts it first: a busy machine may have made the
+/// sentinel change its mind once more.
+async fn whole(pair: &mut [RedisServer], sentinel: &Sentinel) {
+    eventually("the replica follows the primary", async || {
+        let Some(port) = named(sentinel).await else { return false };
+        if pair[0].port() != port {
+            pair.swap(0, 1);
+        }
+        let info = async |server: &RedisServer| {
+            server.try_run::<String>(&["INFO", "replication"]).await.unwrap_or_default()
+        };
+        let (primary, replica) = (info(&pair[0]).await, info(&pair[1]).await);
+        primary.contains("role:master")
+            && primary.contains("state=online")
+            && replica.contains(&format!("master_port:{port}\r"))
+            && replica.contains("master_link_status:up")
+    })
+    .await;
+}
+
+/// The port of the primary, as the sentinel says.
+async fn named(sentinel: &Sentinel) -> Option<u16> {
+    let words = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", PRIMARY];
+    let said = ask_sentinel(sentinel.port, &words).await.ok()?;
+    let [_, port]: [String; 2] = redis::from_redis_value::<Vec<String>>(said).ok()?.try_into().ok()?;
+    port.parse().ok()
 }
 
 type Change = Box<dyn FnOnce(Overrides) -> Overrides>;
@@ -297,6 +359,7 @@ fn store_settings(servers: &Servers) -> Change {
             ("store.primary", PRIMARY.to_owned()),
             ("store.sentinel_password", SENTINEL_PASSWORD.to_owned()),
             ("store.wait_replicas", "1".to_owned()),
+            ("store.wait_ms", "1500".to_owned()),
         ],
     };
     Box::new(move |overrides| {

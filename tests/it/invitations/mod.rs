@@ -1,5 +1,6 @@
 //! Invitations from the owner's act to the membership, their mails, and recovery codes.
 mod accept;
+mod expiry;
 mod mails;
 mod outbox;
 mod owners;

@@ -40,7 +40,7 @@ fn ahead() -> Timestamp {
 
 impl World {
     /// Waits for a line of the metrics.
-    async fn wait_for_metric(&self, line: &str) {
+    pub async fn wait_for_metric(&self, line: &str) {
         let deadline = Instant::now() + Duration::from_secs(WAIT_SECONDS_MAX);
         loop {
             let metrics = self.gateway.private("/metrics").await.body;

@@ -1,11 +1,74 @@
-//! What the log says of a logout message that the store had no answer to.
-use portcullis::edge::cookies;
+//! What the log and the audit stream say of a logout, and at what cost.
+use portcullis::{directory::AuditQuery, edge::cookies};
+use serde_json::Value;
 
 use super::{gateway, refused::leaves};
 use crate::{
     attacks::audit,
-    support::{gateway::Backend, redis::Network},
+    support::{
+        gateway::{BACKENDS, Backend, TestGateway},
+        redis::Network,
+    },
 };
+
+impl TestGateway {
+    /// The latest event of the audit stream.
+    async fn last_told(&self) -> Value {
+        let directory = &self.running.as_ref().unwrap().directory;
+        let query = AuditQuery { newest_first: true, limit: 1, ..AuditQuery::default() };
+        let mut page = directory.audit_entries(self.enterprise(), &query).await.unwrap();
+        page.entries.pop().unwrap().into_json()
+    }
+
+    /// How many round trips to the store `act` takes.
+    async fn trips(&self, act: impl AsyncFnOnce()) -> usize {
+        let log = self.log().unwrap();
+        let before = log.trips();
+        act().await;
+        log.trips() - before
+    }
+}
+
+/// What was verified is in the stream, and costs no round trip more than the logout itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_06_logouts_are_told_to_the_stream_by_the_step_that_makes_them() {
+    for backend in BACKENDS {
+        let gateway = gateway(backend, "redirect").await;
+        let (mut alice, session) = gateway.signed_in("alice").await;
+
+        // Ours ends, and a request to the IdP is remembered; then its answer is looked up and taken.
+        let asks = alice.open(&format!("{}/saml/logout", gateway.url)).await.unwrap();
+        let trips = gateway.trips(async || drop(alice.press(&asks, "Sign out").await.unwrap())).await;
+        assert_eq!(trips, 4);
+        let told = gateway.last_told().await;
+        assert_eq!((&told["action"], &told["trigger"]), (&"saml.logout_response".into(), &"saml".into()));
+        let query = AuditQuery { newest_first: true, limit: 2, ..AuditQuery::default() };
+        let directory = &gateway.running.as_ref().unwrap().directory;
+        let page = directory.audit_entries(gateway.enterprise(), &query).await.unwrap();
+        let signed_out = page.entries[1].clone().into_json();
+        assert_eq!(signed_out["action"], "business.sign_out");
+        assert_eq!(signed_out["user_id"], session.person.to_string());
+        assert_eq!(signed_out["session"], session.id.to_string());
+
+        // The mark against replays, the marks against assertions on their way, the list, the sessions, their end.
+        let _ = gateway.signed_in("alice").await;
+        let request = gateway.logout_request("alice", &[]).envelope();
+        let trips = gateway.trips(async || assert_eq!(gateway.soap(&request).0, 200)).await;
+        assert_eq!(trips, 5);
+        let told = gateway.last_told().await;
+        assert_eq!(
+            (&told["action"], &told["user"]),
+            (&"saml.logout_request".into(), &"alice@example.com".into())
+        );
+        assert_eq!(told["issuer"], gateway.idp_entity_id.as_str());
+
+        // A replay is refused, and tells the stream nothing: whoever has one message could fill it.
+        let before = gateway.last_told().await;
+        gateway.soap(&request);
+        assert_eq!(gateway.last_told().await, before);
+        gateway.stop().await;
+    }
+}
 
 /// Once where it was refused, and not again where the answer is made.
 #[tokio::test(flavor = "multi_thread")]

@@ -170,7 +170,11 @@ async fn inspect_knows_organizations_that_were_created() {
         aliases: vec!["sw".into()],
         managed: true,
     };
-    world.directory().create_organization(&world.enterprise, operator(), new, Timestamp::now()).await.unwrap();
+    world
+        .directory()
+        .create_organization(&world.enterprise, operator(), new, Timestamp::now())
+        .await
+        .unwrap();
     let mut spec = world.idp.asked(&mut Browser::new()).await;
     spec.name_id = format!("<saml:NameID>{BOB}</saml:NameID>");
     spec.attributes = Groups::These(&["sw"]).attributes(BOB);
@@ -179,9 +183,7 @@ async fn inspect_knows_organizations_that_were_created() {
     world.store = None;
     let file = world.idp.gateway.folder().join("response.xml");
     std::fs::write(&file, spec.xml()).unwrap();
-    let report = run(
-        &world,
-        &["saml", "inspect", file.to_str().unwrap(), "--person", &id, "--request-id", &request],
-    );
+    let report =
+        run(&world, &["saml", "inspect", file.to_str().unwrap(), "--person", &id, "--request-id", &request]);
     assert!(report.contains("skunk-works"), "{report}");
 }

@@ -1,7 +1,7 @@
-//! Which addresses a metadata URL may lead to (M-04): those of the public internet, and what the operator names.
+//! Which addresses a URL of a setting may lead to (M-04): those of the public internet, and what the operator names.
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::FetchError;
+use super::ReachError;
 use crate::saml::guard::{Guard, stands};
 
 /// Addresses of one host that are looked at; a host with more is not ours to understand.
@@ -68,22 +68,22 @@ fn number(address: IpAddr) -> u128 {
 /// not trusted to choose.
 ///
 /// # Errors
-/// [`FetchError::Address`] if one leads inside, [`FetchError::Resolve`] if there is none, or more than 32.
-pub fn choose(addresses: &[SocketAddr], internal: &[Network]) -> Result<SocketAddr, FetchError> {
+/// [`ReachError::Address`] if one leads inside, [`ReachError::Resolve`] if there is none, or more than 32.
+pub fn choose(addresses: &[SocketAddr], internal: &[Network]) -> Result<SocketAddr, ReachError> {
     if addresses.len() > ADDRESSES_MAX && stands(Guard::FetchAddresses) {
-        return Err(FetchError::Resolve(format!("more than {ADDRESSES_MAX} addresses")));
+        return Err(ReachError::Resolve(format!("more than {ADDRESSES_MAX} addresses")));
     }
     let judged =
         if stands(Guard::FetchEveryAddress) { addresses } else { addresses.get(..1).unwrap_or_default() };
     for address in judged.iter().map(SocketAddr::ip) {
         if let Some(why) = denied(address, internal) {
-            return Err(FetchError::Address { address, why });
+            return Err(ReachError::Address { address, why });
         }
     }
-    addresses.first().copied().ok_or_else(|| FetchError::Resolve("no address".into()))
+    addresses.first().copied().ok_or_else(|| ReachError::Resolve("no address".into()))
 }
 
-/// Why no document is fetched from there, fit to stand after "is"; `None` for addresses of the public internet and for
+/// Why nothing is connected to there, fit to stand after "is"; `None` for addresses of the public internet and for
 /// those in `internal`. An IPv4 address within an IPv6 one is judged as itself.
 fn denied(address: IpAddr, internal: &[Network]) -> Option<&'static str> {
     let address = address.to_canonical();

@@ -1,0 +1,306 @@
+//! Groups: created, changed, deleted. Who is in them is changed by `members`.
+use super::{
+    ATTEMPTS_MAX, MEMBERS_PER_CALL_MAX, MEMBERS_PER_COMMIT_MAX, OnGroupDelete, ScimCall, ScimFault,
+    ScimGroupView, UnmatchedGroups, check_match,
+    lookup::{GroupRecords, group_external_id_key, group_name_key},
+    meaning::Bench,
+    members::Delta,
+    tell,
+    users::cut,
+};
+use crate::{
+    directory::{Contended, Directory, amend::Beside},
+    domain::{EnterpriseId, OrganizationId, OrganizationSlug, ScimGroup, ScimGroupJob, ScimId},
+    scim::{MembersChange, Resource},
+    store::{Key, Note, Write, records},
+    telemetry::AuditAction,
+};
+
+impl Directory {
+    /// Creates a group with these members, who are invited to the organization that it corresponds to.
+    pub async fn create_scim_group(
+        &self,
+        call: &ScimCall<'_>,
+        resource: Resource,
+        members: Vec<ScimId>,
+    ) -> Result<ScimGroupView, ScimFault> {
+        let bench = self.bench(call).await?;
+        let name = resource.display_name().ok_or(ScimFault::GroupName)?.to_owned();
+        let organization = corresponding(&bench, &name)?;
+        let mut random = [0; 16];
+        getrandom::fill(&mut random)?;
+        let (id, now) = (ScimId::from_random(random), cut(call.now));
+        let group = ScimGroup {
+            id,
+            attributes: resource.to_stored(),
+            organization,
+            created_at: now,
+            modified_at: now,
+            version: 1,
+        };
+        let records = GroupRecords {
+            id,
+            group: Some((group.clone(), resource)),
+            revision: 0,
+            touched: (0, None),
+            job: None,
+            job_revision: 0,
+        };
+        let change = MembersChange { add: members.into_iter().collect(), ..MembersChange::default() };
+        for _ in 0..ATTEMPTS_MAX {
+            let content = written(call, None, &group, &records);
+            if self.carry_group(&bench, &records, content, &change).await? {
+                return self.scim_group(call, id).await;
+            }
+            if self.stored(call.now, vec![group_name_key(call.enterprise.id, &name)]).await? != [None] {
+                return Err(ScimFault::GroupNameTaken);
+            }
+        }
+        Err(Contended.into())
+    }
+
+    /// Changes a group's attributes and its members in one step: by PUT or by PATCH. `change` is pure and may be asked again.
+    /// Where nothing changes, nothing is written. Of a change that a commit can hold everything is done or nothing; a larger one
+    /// is checked first, noted, and then done in steps that any gateway finishes.
+    pub async fn change_scim_group<E>(
+        &self,
+        call: &ScimCall<'_>,
+        id: ScimId,
+        change: impl Fn(&Resource) -> Result<(Resource, MembersChange), E>,
+    ) -> Result<ScimGroupView, E>
+    where
+        E: From<ScimFault>,
+    {
+        let bench = self.bench(call).await?;
+        for _ in 0..ATTEMPTS_MAX {
+            let records = self.group_at_rest(&bench, id).await?;
+            let view = records.view().ok_or(ScimFault::NotFound)?;
+            check_match(call, &view.version)?;
+            let (resource, members) = change(&view.resource)?;
+            if self.change_group(&bench, &records, &view.group, resource, &members).await? {
+                return Ok(self.scim_group(call, id).await?);
+            }
+        }
+        Err(ScimFault::from(Contended).into())
+    }
+
+    /// Deletes a group. The members of its organization stay, or leave behind the removal guard, as the settings say.
+    pub async fn delete_scim_group(&self, call: &ScimCall<'_>, id: ScimId) -> Result<(), ScimFault> {
+        let bench = self.bench(call).await?;
+        if call.settings.on_group_delete == OnGroupDelete::Remove {
+            let emptied = MembersChange { reset: true, ..MembersChange::default() };
+            self.change_scim_group(call, id, |resource: &Resource| {
+                Ok::<_, ScimFault>((resource.clone(), emptied.clone()))
+            })
+            .await?;
+        }
+        for _ in 0..ATTEMPTS_MAX {
+            let records = self.group_at_rest(&bench, id).await?;
+            let view = records.view().ok_or(ScimFault::NotFound)?;
+            if call.settings.on_group_delete == OnGroupDelete::Keep {
+                check_match(call, &view.version)?;
+            }
+            if self.commit_beside(call, deleted(call, &records, &view)).await? {
+                self.settings.forget(call.enterprise.id);
+                return self.finish_job(&bench, id).await;
+            }
+        }
+        Err(Contended.into())
+    }
+
+    /// A group's records while nothing is left to do about its members.
+    async fn group_at_rest(&self, bench: &Bench<'_>, id: ScimId) -> Result<GroupRecords, ScimFault> {
+        for _ in 0..ATTEMPTS_MAX {
+            let records = self.group_records(bench.call, &[id]).await?.pop().ok_or(ScimFault::NotFound)?;
+            if records.job.is_none() {
+                return Ok(records);
+            }
+            self.finish_job(bench, id).await?;
+        }
+        Err(Contended.into())
+    }
+
+    async fn change_group(
+        &self,
+        bench: &Bench<'_>,
+        records: &GroupRecords,
+        before: &ScimGroup,
+        resource: Resource,
+        members: &MembersChange,
+    ) -> Result<bool, ScimFault> {
+        let call = bench.call;
+        let Some((_, known)) = &records.group else { return Err(ScimFault::NotFound) };
+        if resource == *known {
+            let content = Beside { expect: records.expect(call.enterprise.id).into(), ..Beside::default() };
+            return self.carry_group(bench, records, content, members).await;
+        }
+        let name = resource.display_name().ok_or(ScimFault::GroupName)?.to_owned();
+        let mut organization = before.organization.clone();
+        if resource.display_name() != known.display_name() {
+            let named = corresponding(bench, &name)?;
+            // A7: what a group stands for is pinned while anybody is in it.
+            if named != organization && self.scim_group_size(call, before.id).await? > 0 {
+                return Err(ScimFault::GroupRenamed);
+            }
+            organization = named;
+        }
+        let after = ScimGroup {
+            attributes: resource.to_stored(),
+            organization,
+            modified_at: cut(call.now).max(before.modified_at),
+            version: before.version + 1,
+            ..before.clone()
+        };
+        let renamed = GroupRecords { group: Some((after.clone(), resource)), ..records.clone() };
+        let content = written(call, records.group.as_ref(), &after, &renamed);
+        if self.carry_group(bench, &renamed, content, members).await? {
+            return Ok(true);
+        }
+        let owner =
+            self.stored(call.now, vec![group_name_key(call.enterprise.id, &name)]).await?.pop().flatten();
+        let owner = owner.map(|stored| records::decode_scim_id(&stored.value)).transpose()?;
+        if owner.is_some_and(|owner| owner != before.id) { Err(ScimFault::GroupNameTaken) } else { Ok(false) }
+    }
+
+    /// Carries out what becomes of the group (`content`) and of its members; `false` if anybody was faster.
+    async fn carry_group(
+        &self,
+        bench: &Bench<'_>,
+        records: &GroupRecords,
+        content: Beside,
+        members: &MembersChange,
+    ) -> Result<bool, ScimFault> {
+        let has_content = !content.writes.is_empty();
+        let delta = self.delta(bench, records, members).await?;
+        let changed = delta.adds.len() + delta.removes.len();
+        if changed > MEMBERS_PER_CALL_MAX {
+            return Err(ScimFault::TooManyMembers);
+        }
+        let done = if changed > MEMBERS_PER_COMMIT_MAX {
+            self.stage(bench, records, content, delta).await?
+        } else {
+            self.carry_members(bench, records, content, delta).await?
+        };
+        if done && has_content {
+            self.settings.forget(bench.call.enterprise.id);
+        }
+        Ok(done)
+    }
+
+    /// Who comes and who goes, as far as it can be said without the users' records.
+    async fn delta(
+        &self,
+        bench: &Bench<'_>,
+        records: &GroupRecords,
+        members: &MembersChange,
+    ) -> Result<Delta, ScimFault> {
+        if !members.reset {
+            let list = |ids: &std::collections::BTreeSet<ScimId>| ids.iter().copied().collect();
+            return Ok(Delta { adds: list(&members.add), removes: list(&members.remove) });
+        }
+        let mut delta = Delta { adds: vec![], removes: vec![] };
+        let mut missing = members.add.clone();
+        let mut after = None;
+        loop {
+            let page = self
+                .scim_group_members(bench.call, records.id, after, crate::store::MEMBERS_PER_PAGE_MAX)
+                .await?;
+            let Some(last) = page.last() else { break };
+            after = Some(*last);
+            delta.removes.extend(page.into_iter().filter(|id| !missing.remove(id)));
+        }
+        delta.adds = missing.into_iter().collect();
+        Ok(delta)
+    }
+}
+
+fn corresponding(bench: &Bench<'_>, name: &str) -> Result<Option<OrganizationSlug>, ScimFault> {
+    match (bench.correspondence(name), bench.call.settings.unmatched_groups) {
+        (None, UnmatchedGroups::Refuse) => Err(ScimFault::GroupUnmatched),
+        (found, _) => Ok(found),
+    }
+}
+
+/// The group's own records and indexes, new or changed.
+fn written(
+    call: &ScimCall<'_>,
+    before: Option<&(ScimGroup, Resource)>,
+    after: &ScimGroup,
+    records: &GroupRecords,
+) -> Beside {
+    let e = call.enterprise.id;
+    let Some((_, resource)) = &records.group else { return Beside::default() };
+    let mut beside = Beside { expect: records.expect(e).into(), ..Beside::default() };
+    beside.writes.push(Write::Put(Key::ScimGroup(e, after.id), records::encode_scim_group(after)));
+    let key = |of: &Resource| group_name_key(e, of.display_name().unwrap_or_default());
+    let (had, has) = (before.map(|(_, resource)| key(resource)), key(resource));
+    if had != Some(has) {
+        beside.expect.push((has, 0));
+        beside.writes.push(Write::Put(has, records::encode_scim_id(after.id)));
+        beside.writes.extend(had.map(Write::Delete));
+    }
+    let id = || records::encode_scim_id(after.id);
+    let external = |of: &Resource| of.external_id().map(|value| group_external_id_key(e, value));
+    let (had, has) = (before.and_then(|(_, resource)| external(resource)), external(resource));
+    if had != has {
+        beside.writes.extend(had.map(|set| Write::Remove(set, id())));
+        beside.writes.extend(has.map(|set| Write::Insert(set, id())));
+    }
+    let stands_for = before.and_then(|(group, _)| group.organization.as_ref());
+    if stands_for != after.organization.as_ref() {
+        let set = Key::ScimOrganizations(e);
+        beside.writes.extend(stands_for.map(|slug| Write::Remove(set, managed(e, slug, after.id))));
+        let now = after.organization.as_ref();
+        beside.writes.extend(now.map(|slug| Write::Insert(set, managed(e, slug, after.id))));
+        beside.writes.push(Write::Notify(Note::Enterprise(e)));
+    }
+    if before.is_none() {
+        let listed = records::encode_scim_created(after.created_at, after.id);
+        beside.writes.push(Write::Insert(Key::ScimGroups(e), listed));
+    }
+    let named = before.map(|(_, resource)| resource.display_name());
+    let action = match named {
+        None => AuditAction::ProvisionGroup,
+        Some(name) if name != resource.display_name() => AuditAction::RenameGroup,
+        Some(_) => AuditAction::UpdateGroup,
+    };
+    let name = resource.display_name().unwrap_or_default();
+    beside.told.push(tell::group(call, action, (after.id, name), None));
+    beside
+}
+
+/// Everything that says that the group is there; its members are told by the job that is left behind.
+fn deleted(call: &ScimCall<'_>, records: &GroupRecords, view: &ScimGroupView) -> Beside {
+    let (e, group) = (call.enterprise.id, &view.group);
+    let name = view.resource.display_name().unwrap_or_default();
+    let mut beside = Beside { expect: records.expect(e).into(), ..Beside::default() };
+    let job = ScimGroupJob {
+        adds: vec![],
+        removes: vec![],
+        deletes: true,
+        request_id: call.request_id.to_owned(),
+        since: call.now,
+    };
+    let listed = records::encode_scim_created(group.created_at, group.id);
+    let id = records::encode_scim_id(group.id);
+    beside.writes.extend([
+        Write::Delete(Key::ScimGroup(e, group.id)),
+        Write::Delete(group_name_key(e, name)),
+        Write::Remove(Key::ScimGroups(e), listed),
+        Write::Put(Key::ScimGroupJob(e, group.id), records::encode_scim_group_job(Some(&job))),
+        Write::Insert(Key::ScimJobs(e), id.clone()),
+    ]);
+    let external = view.resource.external_id().map(|value| group_external_id_key(e, value));
+    beside.writes.extend(external.map(|set| Write::Remove(set, id)));
+    if let Some(slug) = &group.organization {
+        beside.writes.push(Write::Remove(Key::ScimOrganizations(e), managed(e, slug, group.id)));
+        beside.writes.push(Write::Notify(Note::Enterprise(e)));
+    }
+    beside.told.push(tell::group(call, AuditAction::DeleteGroup, (group.id, name), None));
+    beside
+}
+
+/// A member of `Key::ScimOrganizations`.
+fn managed(e: EnterpriseId, organization: &OrganizationSlug, group: ScimId) -> Vec<u8> {
+    [&OrganizationId::of(e, organization).as_bytes()[..], group.as_bytes()].concat()
+}

@@ -1,0 +1,8 @@
+//! SCIM users and groups through the directory, on both stores.
+mod concurrent;
+mod groups;
+mod large;
+mod lists;
+mod table;
+mod users;
+mod world;
