@@ -2,7 +2,7 @@
 use super::{Fact, Said, Walk};
 use crate::{
     directory::scim::index,
-    domain::{EnterpriseId, OrganizationId, PersonId, ScimGroup, ScimUser},
+    domain::{EnterpriseId, OrganizationId, PersonId, ScimGroup, ScimUser, hex},
     store::{Key, Op, Reply, StoreError, Whole, records},
 };
 
@@ -132,8 +132,8 @@ pub(super) fn shown(ids: &[u8]) -> String {
     let text: String =
         ids.iter().take_while(|byte| byte.is_ascii_graphic()).map(|byte| char::from(*byte)).collect();
     match (Key::parse(&text), ids.get(text.len()..)) {
-        (Some(_), Some(rest)) => format!("{text} {}", super::hex(rest)),
-        _ => ids.chunks(16).map(super::hex).collect::<Vec<_>>().join(" "),
+        (Some(_), Some(rest)) => format!("{text} {}", hex(rest)),
+        _ => ids.chunks(16).map(hex).collect::<Vec<_>>().join(" "),
     }
 }
 
