@@ -16,6 +16,7 @@ mod query;
 mod refusal;
 mod routes;
 mod schemas;
+pub mod scim;
 /// Of commands that print the same as JSON, too.
 pub mod shape;
 mod table;

@@ -47,10 +47,12 @@ impl From<TokenError> for Problem {
             TokenError::Random(_) => return Self::inside(Code::Unavailable, error.to_string()),
             TokenError::Contended(_) => return Code::Contended.into(),
             TokenError::NotFound => return Code::NotFound.into(),
+            // Between the look at the caller's role and the act the role was lost.
             TokenError::NotOwner => return Code::OwnerRequired.into(),
+            TokenError::NotEnterpriseOwner => return Code::EnterpriseOwnerRequired.into(),
             TokenError::Session => return Self::inside(Code::CredentialInvalid, error.code()),
             TokenError::Recovery | TokenError::SessionAge(_) | TokenError::Person => StatusCode::FORBIDDEN,
-            TokenError::TooMany => StatusCode::CONFLICT,
+            TokenError::TooMany | TokenError::TooManyScim => StatusCode::CONFLICT,
             TokenError::Name | TokenError::Scopes | TokenError::Expiry(_) | TokenError::NotMember(_) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }

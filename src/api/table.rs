@@ -5,7 +5,8 @@ use super::{
     call::{Answering, Call},
     query::Form,
     routes::{
-        credentials, enterprise, holds, invitations, members, organizations, people, sessions, tokens, user,
+        credentials, enterprise, holds, invitations, members, organizations, people, scim_tokens, sessions,
+        tokens, user,
     },
 };
 use crate::telemetry::Trigger;
@@ -280,6 +281,13 @@ pub static ROUTES: &[Route] = &[
         .about("Carries a removal out that waited"),
     route("POST", "/orgs/{org}/holds/{person}/reject", "orgs/reject-hold", (Who::Overseer, Access::Write), call!(holds::reject))
         .about("Keeps the person whom automation wanted to remove"),
+
+    route("GET", "/enterprise/scim/tokens", "enterprise/list-scim-tokens", (Who::EnterpriseOwner, Access::Read), call!(scim_tokens::list))
+        .about("The tokens by which the identity provider provisions").lists("ScimTokens"),
+    route("POST", "/enterprise/scim/tokens", "enterprise/create-scim-token", (Who::EnterpriseOwner, Access::Session), call!(scim_tokens::create))
+        .about("Makes one, and shows it this once; two may live at a time").takes("NewScimToken").gives(201, "CreatedScimToken"),
+    route("DELETE", "/enterprise/scim/tokens/{token}", "enterprise/revoke-scim-token", (Who::EnterpriseOwner, Access::Write), call!(scim_tokens::revoke))
+        .about("Ends one for good"),
 
     route("GET", "/enterprise/people", "enterprise/list-people", (Who::EnterpriseOwner, Access::Read), call!(people::list))
         .about("The people of the enterprise, in the order of their ids").query(PAGED).lists("People"),

@@ -17,7 +17,9 @@ pub async fn open(settings: &Settings) -> Result<Directory, String> {
         return Err(format!("store: {} is not there: {HINT}", embedded.path.display()));
     }
     let store = store::open(&settings.store).await.map_err(|error| broken(&error))?;
-    Ok(Directory::new(store, settings.session.clone(), Metrics::new()))
+    let directory = Directory::new(store, settings.session.clone(), Metrics::new());
+    directory.set_token_settings(settings.tokens.clone());
+    Ok(directory)
 }
 
 const HINT: &str =

@@ -118,6 +118,10 @@ impl Desk {
         directory::person_id(&self.settings, &argument.person)
     }
 
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
     pub fn operator(&self) -> Actor<'_> {
         Actor::operator(&self.request_id)
     }

@@ -11,7 +11,7 @@ use super::{
     fault::Place,
     metadata,
     reader::Reader,
-    request,
+    request, scim,
     server::Ground,
     value::{Placed, RawMapping},
 };
@@ -90,6 +90,7 @@ fn draft(reader: &mut Reader, ground: &Ground, folder: &Path, table: String, slu
     let email_domains = email_domain::read(reader, &path);
     let idp_initiated_targets = request::targets(reader, &saml_path, saml.idp_initiated);
     let second_opinion = connection::second_opinion(reader, &path);
+    let scim = scim::read(reader, &path, &saml);
     let settings = EnterpriseSettings {
         slug,
         owners,
@@ -103,6 +104,7 @@ fn draft(reader: &mut Reader, ground: &Ground, folder: &Path, table: String, slu
         acs_urls: vec![],
         slo_url: String::new(),
         provisioning,
+        scim,
         second_opinion,
     };
     Draft { settings, table }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    access, admin, directory,
+    access, admin, api, directory,
     domain::{EnterpriseId, EnterpriseSlug, OrganizationSlug, url},
     edge, provisioning, proxy, saml, store, telemetry,
 };
@@ -38,6 +38,7 @@ mod request;
 mod route;
 mod rule;
 mod schema;
+mod scim;
 mod server;
 mod slo;
 #[cfg(test)]
@@ -106,6 +107,8 @@ pub struct EnterpriseSettings {
     /// Where the IdP's logout messages come to, on the host of the first ACS URL.
     pub slo_url: String,
     pub provisioning: provisioning::Settings,
+    /// `None`: the identity provider does not provision by SCIM.
+    pub scim: Option<api::scim::Settings>,
     /// What the core accepts must be accepted by another verifier too.
     pub second_opinion: bool,
 }

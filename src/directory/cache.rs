@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::domain::{ActiveSession, ActiveToken, PersonId, Timestamp};
+use crate::domain::{ActiveScimToken, ActiveSession, ActiveToken, EnterpriseId, PersonId, Timestamp};
 
 /// How long another gateway's removal may go unseen here, in milliseconds. Our own are seen at once.
 const CACHE_AGE_MILLIS_MAX: i64 = 1_000;
@@ -17,34 +17,49 @@ const CACHE_SHARDS: usize = 16;
 
 /// What is known of somebody, and of whom.
 pub(super) trait Known {
-    fn person(&self) -> PersonId;
+    /// By what all of it is forgotten: a person, or, of what is nobody's, an enterprise.
+    type Whose: Copy + Eq + std::hash::Hash;
+
+    fn whose(&self) -> Self::Whose;
 }
 
 impl Known for ActiveSession {
-    fn person(&self) -> PersonId {
+    type Whose = PersonId;
+
+    fn whose(&self) -> PersonId {
         self.session.person
     }
 }
 
 impl Known for ActiveToken {
-    fn person(&self) -> PersonId {
+    type Whose = PersonId;
+
+    fn whose(&self) -> PersonId {
         self.person
     }
 }
 
-pub(super) struct Cache<T> {
+impl Known for ActiveScimToken {
+    type Whose = EnterpriseId;
+
+    fn whose(&self) -> EnterpriseId {
+        self.enterprise_id
+    }
+}
+
+pub(super) struct Cache<T: Known> {
     shards: [Mutex<Shard<T>>; CACHE_SHARDS],
 }
 
-struct Shard<T> {
+struct Shard<T: Known> {
     entries: HashMap<[u8; 32], (Arc<T>, Timestamp)>,
     /// Where a person's entries lie: forgetting somebody must not look at everybody, because many may be removed at once.
-    keys: HashMap<PersonId, Vec<[u8; 32]>>,
+    keys: HashMap<T::Whose, Vec<[u8; 32]>>,
     /// Counts what was forgotten, so that a load that began before cannot put back what was forgotten since.
     generation: u64,
 }
 
-impl<T> Default for Cache<T> {
+impl<T: Known> Default for Cache<T> {
     fn default() -> Self {
         let shard = |_| Mutex::new(Shard { entries: HashMap::new(), keys: HashMap::new(), generation: 0 });
         Self { shards: std::array::from_fn(shard) }
@@ -83,10 +98,10 @@ impl<T: Known> Cache<T> {
         shard.generation += 1;
     }
 
-    /// Forgets everything that is known of a person.
-    pub fn forget_person(&self, person: PersonId) {
+    /// Forgets everything that is known of a person, or of an enterprise.
+    pub fn forget_all_of(&self, whose: T::Whose) {
         self.in_each_shard(|shard| {
-            for key in shard.keys.remove(&person).unwrap_or_default() {
+            for key in shard.keys.remove(&whose).unwrap_or_default() {
                 shard.entries.remove(&key);
             }
         });
@@ -108,13 +123,13 @@ impl<T: Known> Cache<T> {
 impl<T: Known> Shard<T> {
     fn insert(&mut self, key: [u8; 32], known: Arc<T>, now: Timestamp) {
         self.remove(&key);
-        self.keys.entry(known.person()).or_default().push(key);
+        self.keys.entry(known.whose()).or_default().push(key);
         self.entries.insert(key, (known, now));
     }
 
     fn remove(&mut self, key: &[u8; 32]) {
         let Some((known, _)) = self.entries.remove(key) else { return };
-        let Entry::Occupied(mut keys) = self.keys.entry(known.person()) else { return };
+        let Entry::Occupied(mut keys) = self.keys.entry(known.whose()) else { return };
         keys.get_mut().retain(|other| other != key);
         if keys.get().is_empty() {
             keys.remove();
@@ -152,7 +167,9 @@ mod tests {
     struct Of(u8);
 
     impl Known for Of {
-        fn person(&self) -> PersonId {
+        type Whose = PersonId;
+
+        fn whose(&self) -> PersonId {
             PersonId::from_bytes([self.0; 16])
         }
     }
@@ -177,7 +194,7 @@ mod tests {
         let known = |key: u8| cache.get(&[key; 32], at(0)).is_some();
         for forget in [
             &(|| cache.forget(&[1; 32])) as &dyn Fn(),
-            &|| cache.forget_person(PersonId::from_bytes([1; 16])),
+            &|| cache.forget_all_of(PersonId::from_bytes([1; 16])),
             &|| cache.forget_all(),
         ] {
             let generation = cache.generation(&[1; 32]);
@@ -222,7 +239,7 @@ mod tests {
             put(0, now);
             cache.forget(&keys[0]);
             agrees();
-            cache.forget_person(PersonId::from_bytes([7; 16]));
+            cache.forget_all_of(PersonId::from_bytes([7; 16]));
             agrees();
         }
         put(1, 3_000);
@@ -237,7 +254,7 @@ mod tests {
         for person in [1, 2] {
             cache.put([person; 32], Arc::new(Of(person)), 0, at(0));
         }
-        cache.forget_person(PersonId::from_bytes([1; 16]));
+        cache.forget_all_of(PersonId::from_bytes([1; 16]));
         assert!(cache.get(&[1; 32], at(0)).is_none() && cache.get(&[2; 32], at(0)).is_some());
     }
 }

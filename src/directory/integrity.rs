@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::{
     domain::{
         AddressId, EnterpriseId, FORMER_DAYS, Invitee, Organization, OrganizationId, Person, PersonId, Role,
-        Timestamp, digest,
+        ScimToken, Timestamp, digest,
     },
     store::{Broken, Key, Piece, StoreError, Whole, records, verify_stream},
 };
@@ -96,6 +96,7 @@ pub(super) enum Fact {
     ScimMember,
     ScimJob,
     ScimOrganization,
+    ScimToken,
 }
 
 impl Fact {
@@ -119,12 +120,13 @@ impl Fact {
             Self::ScimMember => ("a SCIM user's groups", "the group's members"),
             Self::ScimJob => ("an unfinished change of a SCIM group", "the set of them"),
             Self::ScimOrganization => ("a SCIM group's organization", "the set of them"),
+            Self::ScimToken => ("a SCIM token of the enterprise", "the token's own key"),
         }
     }
 
     /// Whether the index may say more than the records: it is cleared later, or expires by itself.
     fn may_linger(self) -> bool {
-        matches!(self, Self::Batch | Self::Mail | Self::Token)
+        matches!(self, Self::Batch | Self::Mail | Self::Token | Self::ScimToken)
     }
 }
 
@@ -263,6 +265,13 @@ impl Walk {
                 }
             }),
             Key::WebhookCursor(..) => records::decode_webhook_cursor(value).map(drop),
+            Key::ScimTokens(_) => {
+                records::decode_scim_tokens(value).map(|tokens| self.see_scim_tokens(&tokens))
+            }
+            Key::ScimToken(secret) => {
+                self.say(Fact::ScimToken, &[&secret], Said::ByIndex);
+                records::decode_scim_token_holder(value).map(drop)
+            }
             other => self.see_scim(other, value).map(drop),
         };
         if let Err(error) = read {
@@ -304,6 +313,13 @@ impl Walk {
         let now = self.now;
         for token in person.tokens.iter().filter(|token| now < token.expires_at) {
             self.say(Fact::Token, &[&token.secret], Said::ByRecord);
+        }
+    }
+
+    fn see_scim_tokens(&mut self, tokens: &[ScimToken]) {
+        let now = self.now;
+        for token in tokens.iter().filter(|token| token.is_live(now)) {
+            self.say(Fact::ScimToken, &[&token.secret], Said::ByRecord);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The only writer of memberships and sessions: load, plan, apply by revision.
 //!
 //! `amend` is the one path on which memberships change. `sign_in` turns a verified assertion into memberships and a session,
-//! `sessions` finds a request's session and `tokens` its token, `cache` remembers both for a moment and `push` forgets what other
+//! `sessions` finds a request's session, `tokens` its token and `scim_tokens` that of an identity provider, `cache` remembers both for a moment and `push` forgets what other
 //! gateways changed, `person_sessions` lists and ends what a person has open, `logout` ends sessions, `organizations` answers who
 //! owns what, `audit` tells what was done and `audit_log` reads it, `integrity` looks whether all that lies in the store agrees. What owners do (`acts` says who may) is in `members` (roles, removals, claims), `people`
 //! (who may come in at all), `holds` (what the guard stopped, and what is undone) and `registry` (organizations themselves).
@@ -33,9 +33,11 @@ mod redrive;
 mod registry;
 mod repair;
 pub mod scim;
+mod scim_tokens;
 mod sessions;
 mod settings;
 mod sign_in;
+mod tell;
 mod tokens;
 
 use std::sync::{
@@ -46,7 +48,7 @@ use std::sync::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    domain::{ActiveSession, ActiveToken, EnterpriseId, EnterpriseSlug, OrganizationSlug},
+    domain::{ActiveScimToken, ActiveSession, ActiveToken, EnterpriseId, EnterpriseSlug, OrganizationSlug},
     provisioning,
     store::Store,
     telemetry::Metrics,
@@ -70,6 +72,7 @@ pub use outlook::Explained;
 pub use recovery::{RECOVERY_CONTEXT, Recovered, RecoveryClaim, RecoveryError, is_recovery};
 pub use registry::{ALIASES_MAX, NewOrganization, ORGANIZATIONS_MAX, OrganizationChange};
 pub use repair::{Mending, repair};
+pub use scim_tokens::{KnownScimToken, NewScimToken, SCIM_TOKENS_LIVE_MAX, ScimTokenMaker};
 pub use sign_in::{SignInError, SignedIn};
 pub use tokens::{
     Authorization, CredentialId, Grant, KnownToken, NewToken, TOKENS_MAX, TokenError, TokenRefusal,
@@ -106,6 +109,7 @@ pub struct Directory {
     token_settings: ArcSwap<TokenSettings>,
     sessions: Cache<ActiveSession>,
     tokens: Cache<ActiveToken>,
+    scim_tokens: Cache<ActiveScimToken>,
     settings: settings::Cache,
     batches: batches::Told,
     metrics: Metrics,
@@ -124,6 +128,7 @@ impl Directory {
             token_settings: ArcSwap::default(),
             sessions: Cache::default(),
             tokens: Cache::default(),
+            scim_tokens: Cache::default(),
             settings: settings::Cache::default(),
             batches: batches::Told::default(),
             metrics,

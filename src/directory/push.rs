@@ -33,10 +33,14 @@ impl Directory {
         match heard {
             Heard::Note(Note::Person(_, person)) => self.forget_person(person),
             Heard::Note(Note::Session(session)) => self.sessions.forget(session.as_bytes()),
-            Heard::Note(Note::Enterprise(enterprise)) => self.settings.forget(enterprise),
+            Heard::Note(Note::Enterprise(enterprise)) => {
+                self.settings.forget(enterprise);
+                self.forget_scim_tokens(enterprise);
+            }
             Heard::Gap => {
                 self.sessions.forget_all();
                 self.tokens.forget_all();
+                self.scim_tokens.forget_all();
                 self.settings.forget_all();
             }
         }
@@ -52,8 +56,8 @@ impl Directory {
 
     /// Forgets every session and every token of a person.
     pub(super) fn forget_person(&self, person: PersonId) {
-        self.sessions.forget_person(person);
-        self.tokens.forget_person(person);
+        self.sessions.forget_all_of(person);
+        self.tokens.forget_all_of(person);
     }
 
     /// Those of the callers that still are some, as they are now; who is missing has ended. Looks past the caches, and is no use

@@ -107,33 +107,16 @@ fn beyond_mending(fact: Fact) -> Option<&'static str> {
             Some("both sides are records: let an owner of the enterprise set the role, or restore an export")
         }
         Fact::Token => Some("the token opens nothing: its person makes another"),
-        Fact::ScimName => Some("both sides are records: let the IdP provision anew, or restore an export"),
-        _ => None,
-    }
-}
-
-/// The set that a fact of SCIM names by its key, and the member, whose length each of them has.
-fn scim_place(fact: Fact, ids: &[u8]) -> Option<Place> {
-    let bytes = if fact == Fact::ScimListed { 24 } else { 16 };
-    let (set, member) = ids.split_at_checked(ids.len().checked_sub(bytes)?)?;
-    Some(Place { set: Key::parse(std::str::from_utf8(set).ok()?)?, member: member.to_vec() })
-}
-
-/// The record that says what stands in a set of SCIM users or groups.
-fn scim_record(place: &Place) -> Option<Key> {
-    let id = ScimId::from_bytes(place.member.last_chunk().copied()?);
-    match place.set {
-        Key::ScimUsers(e) | Key::ScimExternalId(e, _) | Key::ScimEmail(e, _) => Some(Key::ScimUser(e, id)),
-        Key::ScimGroups(e) | Key::ScimGroupExternalId(e, _) => Some(Key::ScimGroup(e, id)),
+        Fact::ScimToken => Some("the token opens nothing: an owner makes another"),
+        Fact::ScimName => {
+            Some("both sides are records: restore an export, or let the provider provision it anew")
+        }
         _ => None,
     }
 }
 
 /// The record that a fact is a part of.
 fn record_of(fact: Fact, ids: &[u8]) -> Option<Key> {
-    if matches!(fact, Fact::ScimListed | Fact::ScimIndexed) {
-        return scim_record(&scim_place(fact, ids)?);
-    }
     let e = EnterpriseId::from_bytes(part(ids, 0)?);
     Some(match fact {
         Fact::Person => Key::Person(e, PersonId::from_bytes(part(ids, 1)?)),
@@ -144,17 +127,15 @@ fn record_of(fact: Fact, ids: &[u8]) -> Option<Key> {
         Fact::Batch => Key::Person(e, PersonId::from_bytes(part(ids, 3)?)),
         Fact::Mail => Key::Mail(e, MailId::from_bytes(part(ids, 1)?)),
         Fact::ScimMember => Key::ScimUserGroups(e, ScimId::from_bytes(part(ids, 2)?)),
-        Fact::ScimJob => Key::ScimGroupJob(e, ScimId::from_bytes(part(ids, 1)?)),
         Fact::ScimOrganization => Key::ScimGroup(e, ScimId::from_bytes(part(ids, 2)?)),
-        Fact::Owner | Fact::Token | Fact::ScimName | Fact::ScimListed | Fact::ScimIndexed => return None,
+        Fact::ScimJob => Key::ScimGroupJob(e, ScimId::from_bytes(part(ids, 1)?)),
+        Fact::ScimListed | Fact::ScimIndexed => return scim_record(scim_place(fact, ids)?),
+        Fact::Owner | Fact::Token | Fact::ScimToken | Fact::ScimName => return None,
     })
 }
 
 /// Where the index repeats it. `mail` is the record of a mail, which says when it is due.
 fn place_of(fact: Fact, ids: &[u8], mail: Option<&[u8]>) -> Option<Place> {
-    if matches!(fact, Fact::ScimListed | Fact::ScimIndexed) {
-        return scim_place(fact, ids);
-    }
     let e = EnterpriseId::from_bytes(part(ids, 0)?);
     let organization = || Some(OrganizationId::from_bytes(part(ids, 1)?));
     let (set, member) = match fact {
@@ -174,11 +155,29 @@ fn place_of(fact: Fact, ids: &[u8], mail: Option<&[u8]>) -> Option<Place> {
         Fact::ScimMember => {
             (Key::ScimGroupMembers(e, ScimId::from_bytes(part(ids, 1)?)), ids.get(32..)?.to_vec())
         }
-        Fact::ScimJob => (Key::ScimJobs(e), ids.get(16..)?.to_vec()),
         Fact::ScimOrganization => (Key::ScimOrganizations(e), ids.get(16..)?.to_vec()),
-        Fact::Owner | Fact::Token | Fact::ScimName | Fact::ScimListed | Fact::ScimIndexed => return None,
+        Fact::ScimJob => (Key::ScimJobs(e), ids.get(16..)?.to_vec()),
+        Fact::ScimListed | Fact::ScimIndexed => return scim_place(fact, ids),
+        Fact::Owner | Fact::Token | Fact::ScimToken | Fact::ScimName => return None,
     };
     Some(Place { set, member })
+}
+
+/// The set by the text of its key, then its member.
+fn scim_place(fact: Fact, ids: &[u8]) -> Option<Place> {
+    let length = if fact == Fact::ScimListed { 24 } else { 16 };
+    let (text, member) = ids.split_at_checked(ids.len().checked_sub(length)?)?;
+    Some(Place { set: Key::parse(std::str::from_utf8(text).ok()?)?, member: member.to_vec() })
+}
+
+/// What is listed or found there.
+fn scim_record(Place { set, member }: Place) -> Option<Key> {
+    let id = ScimId::from_bytes(*member.last_chunk::<16>()?);
+    Some(match set {
+        Key::ScimUsers(e) | Key::ScimExternalId(e, _) | Key::ScimEmail(e, _) => Key::ScimUser(e, id),
+        Key::ScimGroups(e) | Key::ScimGroupExternalId(e, _) => Key::ScimGroup(e, id),
+        _ => return None,
+    })
 }
 
 /// One of the ids that a fact is made of, 16 bytes each.

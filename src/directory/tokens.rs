@@ -17,14 +17,14 @@ use crate::{
     store::{Key, Op, Reply, StoreError, records},
 };
 
-use super::{Contended, Directory, sessions::may_come_in, unexpected_reply};
+use super::{Contended, Directory, SCIM_TOKENS_LIVE_MAX, sessions::may_come_in, unexpected_reply};
 
 /// Tokens that one person may have at a time.
 pub const TOKENS_MAX: usize = 50;
 /// Of a token's name.
 const NAME_CHARS_MAX: usize = 100;
 /// A token notes that it was used at most this often, in seconds.
-const LAST_USED_RESOLUTION_SECONDS: i64 = 60;
+pub(super) const LAST_USED_RESOLUTION_SECONDS: i64 = 60;
 /// How long it is known that a token has run out, in hours, so that the log can say so to whoever wonders.
 const KEPT_HOURS: i64 = 30 * 24;
 
@@ -119,6 +119,11 @@ pub enum TokenError {
     Expiry(u32),
     #[error("the person has {TOKENS_MAX} tokens already")]
     TooMany,
+    /// V-03
+    #[error("only an owner of the enterprise makes SCIM tokens")]
+    NotEnterpriseOwner,
+    #[error("the enterprise has {SCIM_TOKENS_LIVE_MAX} SCIM tokens already: revoke one of them")]
+    TooManyScim,
     #[error("the person does not belong to {0}")]
     NotMember(OrganizationSlug),
     #[error("the person has no such token")]
@@ -158,6 +163,8 @@ impl TokenError {
             Self::Scopes => "token_scopes_missing",
             Self::Expiry(_) => "token_expiry_invalid",
             Self::TooMany => "tokens_exceeded",
+            Self::NotEnterpriseOwner => "enterprise_owner_required",
+            Self::TooManyScim => "scim_tokens_exceeded",
             Self::NotMember(_) => "not_a_member",
             Self::NotFound => "token_not_found",
             Self::Person => "person_deactivated",
@@ -287,6 +294,13 @@ pub(super) fn active(
     })
 }
 
-fn kept_until(expires_at: Timestamp) -> Timestamp {
+/// A token's name as it is kept.
+pub(super) fn tidy_name(name: &str) -> Result<String, TokenError> {
+    let name = name.trim();
+    let fits = (1..=NAME_CHARS_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    fits.then(|| name.to_owned()).ok_or(TokenError::Name)
+}
+
+pub(super) fn kept_until(expires_at: Timestamp) -> Timestamp {
     expires_at.checked_add(SignedDuration::from_hours(KEPT_HOURS)).unwrap_or(Timestamp::MAX)
 }

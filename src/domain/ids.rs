@@ -24,6 +24,7 @@ pub mod of {
     pub enum Logout {}
     pub enum Address {}
     pub enum Token {}
+    pub enum ScimToken {}
     pub enum Mail {}
     pub enum Webhook {}
 }
@@ -37,6 +38,8 @@ pub type InvitationId = Id<of::Invitation>;
 pub type AddressId = Id<of::Address>;
 /// A personal access token.
 pub type TokenId = Id<of::Token>;
+/// A token of an integration that provisions by SCIM.
+pub type ScimTokenId = Id<of::ScimToken>;
 /// A mail that waits to be sent.
 pub type MailId = Id<of::Mail>;
 /// A webhook, by its name in the configuration.

@@ -12,6 +12,7 @@ mod membership;
 mod recovery;
 mod scim;
 mod scim_id;
+mod scim_token;
 mod secret;
 mod session;
 mod text;
@@ -25,7 +26,7 @@ pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile, StableId};
 pub use email::EmailAddress;
 pub use ids::{
     AddressId, BatchId, EnterpriseId, Id, InvitationId, LogoutHandle, MailId, OrganizationId, PersonId,
-    RequestId, SessionId, SessionToken, SignInHandle, SubjectId, TokenId, WebhookId,
+    RequestId, ScimTokenId, SessionId, SessionToken, SignInHandle, SubjectId, TokenId, WebhookId,
 };
 pub(crate) use ids::{digest, hex, parse_hex};
 pub use invitation::{Invitation, InvitationReference, InvitationSecret, InvitationSource, Invitee};
@@ -37,7 +38,8 @@ pub use membership::{
 pub use recovery::{RECOVERY_CODES, RECOVERY_RANDOM_BYTES, RecoveryCodes, RecoveryMatch};
 pub use scim::{ScimGroup, ScimGroupJob, ScimMembership, ScimUser};
 pub use scim_id::ScimId;
-pub use secret::{TOKEN_PREFIX, TokenSecret};
+pub use scim_token::{ActiveScimToken, ScimToken, ScimTokenHolder};
+pub use secret::{OWN_TOKEN_PREFIXES, ScimSecret, TokenSecret};
 pub use session::{ActiveSession, AuthnDemand, IdpDocument, PendingLogout, PendingSignIn, Session};
 pub use text::{EnterpriseSlug, OrganizationSlug, SlugError};
 pub use token::{AccessToken, Scope};

@@ -1,14 +1,19 @@
-//! The secret of a personal access token, in a form that secret scanners find without false alarms.
+//! The secrets of tokens, in a form that secret scanners find without false alarms.
 //!
-//! `ptc_`, 43 characters for 256 random bits, and 6 for a checksum over everything before them: in all
-//! `\bptc_[0-9A-Za-z]{49}\b`. Letters and digits alone, so that a double click takes all of it. The checksum tells a token
-//! from a look-alike without asking us; it protects nothing.
+//! `ptc_` (a personal access token) or `pcs_` (a SCIM token of an integration), 43 characters for 256 random bits, and 6 for a
+//! checksum over everything before them: in all `\b(ptc|pcs)_[0-9A-Za-z]{49}\b`. Letters and digits alone, so that a double
+//! click takes all of it. The checksum tells a token from a look-alike without asking us; it protects nothing. The two sorts are
+//! two types, and neither reads the other's form: what opens SCIM opens nothing else.
 use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-/// What every token begins with, and what an Authorization field of ours is recognised by.
-pub const TOKEN_PREFIX: &str = "ptc_";
+/// What every personal access token begins with.
+const TOKEN_PREFIX: &str = "ptc_";
+/// What every SCIM token begins with: as long as the other, so that all tokens have one length.
+const SCIM_PREFIX: &str = "pcs_";
+/// What an Authorization field of ours is recognised by.
+pub const OWN_TOKEN_PREFIXES: [&str; 2] = [TOKEN_PREFIX, SCIM_PREFIX];
 /// Of the random part: 62 to the power of 43 is just above 2 to the power of 256.
 const RANDOM_CHARS: usize = 43;
 /// 62 to the power of 6 is above 2 to the power of 32.
@@ -19,46 +24,69 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 /// CRC-32 of IEEE 802.3, reflected.
 const POLYNOMIAL: u32 = 0xedb8_8320;
 
-/// A token as its holder has it. Shown once; never stored, never logged.
-#[derive(Clone)]
-pub struct TokenSecret(String);
+macro_rules! secret {
+    ($(#[$doc:meta])* $name:ident, $prefix:expr) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub struct $name(String);
 
-impl TokenSecret {
-    pub fn from_random(bytes: [u8; 32]) -> Self {
-        let mut text = format!("{TOKEN_PREFIX}{}", base62::<RANDOM_CHARS>(&bytes));
-        let checksum = checksum(&text);
-        text.push_str(&checksum);
-        Self(text)
-    }
+        impl $name {
+            pub fn from_random(bytes: [u8; 32]) -> Self {
+                Self(written($prefix, &bytes))
+            }
 
-    /// `None` for anything that no token can be: another length, another alphabet, a checksum that does not fit.
-    pub fn parse(text: &str) -> Option<Self> {
-        let is_ours = text.len() == TOKEN_CHARS && text.starts_with(TOKEN_PREFIX);
-        let (begin, end) = text.split_at_checked(TOKEN_CHARS - CHECKSUM_CHARS).filter(|_| is_ours)?;
-        let plain = begin.bytes().skip(TOKEN_PREFIX.len()).all(|b| b.is_ascii_alphanumeric());
-        (plain && checksum(begin) == end).then(|| Self(text.to_owned()))
-    }
+            /// `None` for anything that no such token can be: another length, another alphabet, a checksum that does not fit.
+            pub fn parse(text: &str) -> Option<Self> {
+                is_token($prefix, text).then(|| Self(text.to_owned()))
+            }
 
-    /// The token itself.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
+            /// The token itself.
+            pub fn expose(&self) -> &str {
+                &self.0
+            }
 
-    /// What the store knows of it (V-01, R-05).
-    pub fn sha256(&self) -> [u8; 32] {
-        Sha256::digest(self.0.as_bytes()).into()
-    }
+            /// What the store knows of it (V-01, R-05).
+            pub fn sha256(&self) -> [u8; 32] {
+                Sha256::digest(self.0.as_bytes()).into()
+            }
 
-    /// What a person recognises it by.
-    pub fn last_eight(&self) -> &str {
-        self.0.get(TOKEN_CHARS - 8..).unwrap_or_default()
-    }
+            /// What a person recognises it by.
+            pub fn last_eight(&self) -> &str {
+                self.0.get(TOKEN_CHARS - 8..).unwrap_or_default()
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(…)"))
+            }
+        }
+    };
 }
 
-impl fmt::Debug for TokenSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenSecret(…)")
-    }
+secret! {
+    /// A personal access token as its holder has it. Shown once; never stored, never logged.
+    TokenSecret, TOKEN_PREFIX
+}
+secret! {
+    /// A SCIM token as the identity provider has it. Shown once; never stored, never logged.
+    ScimSecret, SCIM_PREFIX
+}
+
+fn written(prefix: &str, random: &[u8; 32]) -> String {
+    let mut text = format!("{prefix}{}", base62::<RANDOM_CHARS>(random));
+    let checksum = checksum(&text);
+    text.push_str(&checksum);
+    text
+}
+
+fn is_token(prefix: &str, text: &str) -> bool {
+    let is_ours = text.len() == TOKEN_CHARS && text.starts_with(prefix);
+    let parts = text.split_at_checked(TOKEN_CHARS - CHECKSUM_CHARS).filter(|_| is_ours);
+    parts.is_some_and(|(begin, end)| {
+        let plain = begin.bytes().skip(prefix.len()).all(|b| b.is_ascii_alphanumeric());
+        plain && checksum(begin) == end
+    })
 }
 
 fn checksum(text: &str) -> String {
@@ -122,5 +150,17 @@ mod tests {
         );
         let wide = format!("ptc_{}é{}", "0".repeat(42), "0".repeat(5));
         assert!(TokenSecret::parse(&wide).is_none());
+    }
+
+    #[test]
+    fn v_01_a_scim_token_is_no_personal_one() {
+        let (personal, scim) = (TokenSecret::from_random([7; 32]), ScimSecret::from_random([7; 32]));
+        assert!(scim.expose().starts_with("pcs_") && scim.expose().len() == personal.expose().len());
+        assert!(ScimSecret::parse(scim.expose()).is_some());
+        assert!(TokenSecret::parse(scim.expose()).is_none());
+        assert!(ScimSecret::parse(personal.expose()).is_none());
+        // Not even by another prefix before the same digits: the checksum is over all of it.
+        assert!(ScimSecret::parse(&personal.expose().replace("ptc_", "pcs_")).is_none());
+        assert!(!format!("{scim:?}").contains(scim.last_eight()));
     }
 }

@@ -17,6 +17,7 @@ use super::{
     recovery,
     respond::Problem,
     router::{Endpoint, Own, Router},
+    scim,
     sign_in::{
         self, Ask,
         chooser::{self, Domains},
@@ -25,7 +26,7 @@ use super::{
 };
 use crate::{
     access::{self, CanonicalPath, Decision, Found, RequestFacts, Route, Routes, Rule},
-    api::Api,
+    api::{Api, scim::Scim},
     directory::{self, Directory},
     domain::{ActiveSession, AuthnDemand, Caller, EnterpriseSlug, Timestamp},
     proxy::{self, Body, Outgoing, Screened},
@@ -43,6 +44,7 @@ pub struct Gate {
     /// What the chooser knows.
     pub domains: Domains,
     pub api: Api,
+    pub scim: Scim,
     pub settings: Settings,
     /// What each worker makes its own way to the origin servers of.
     pub proxy: proxy::Settings,
@@ -144,6 +146,11 @@ impl Serving {
                 let request = (screened.into_request(), peer.address.ip());
                 Ok(Box::pin(json_api::serve(&self.gate, host, &path, request, text(request_id), facts)).await)
             }
+            (Own::Endpoint(Endpoint::Scim { host }), _) => {
+                facts.decision = "own";
+                let request = screened.into_request();
+                Ok(Box::pin(scim::serve(&self.gate, host, &path, request, text(request_id), facts)).await)
+            }
             (Own::Endpoint(endpoint), _) => {
                 facts.decision = "own";
                 self.serve(endpoint, screened, text(request_id)).await
@@ -202,7 +209,7 @@ impl Serving {
                 Box::pin(logout::receive(&self.gate, enterprise, url, request, request_id)).await
             }
             // Taken by `answer` already.
-            Endpoint::Api { .. } => Err(Problem::NoRoute),
+            Endpoint::Api { .. } | Endpoint::Scim { .. } => Err(Problem::NoRoute),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! `listener` accepts, `framing` watches the octets, `worker` knows which gate is in use, `gate` leads a request through, `callers` knows who it comes from, `router` knows our own endpoints, `metadata` and
 //! `sign_in` with the `forms` that it shows serve them, `transport` and `binding` are what they share, `record` tells of what was done, `respond` has every error, `pages` what
-//! people read of it. `invitations` and `recovery` are pages of our own, whose forms `own_forms` reads.
+//! people read of it. `invitations` and `recovery` are pages of our own, whose forms `own_forms` reads; `json_api` and `scim` hand calls of programs over.
 use std::net::SocketAddr;
 
 use crate::api;
@@ -26,6 +26,7 @@ pub mod record;
 pub mod recovery;
 pub mod respond;
 pub mod router;
+mod scim;
 pub mod sign_in;
 pub mod transport;
 pub mod worker;

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 
 use crate::{
     access::Route,
-    domain::{Caller, Timestamp},
+    domain::{Caller, ScimTokenId, Timestamp},
     proxy::Body,
     telemetry::{AccessLine, InFlight, Recorder, access_log},
 };
@@ -22,6 +22,8 @@ const NO_ROUTE: &str = "-";
 pub struct Facts<'a> {
     pub route: Option<&'a Route>,
     pub caller: Option<Caller>,
+    /// Of a SCIM call.
+    pub scim_token: Option<ScimTokenId>,
     /// Until the origin server's response head.
     pub origin_duration: Option<Duration>,
     /// `forward`, `sign_in`, `own`, or the stable code of a problem.
@@ -72,6 +74,7 @@ impl Record {
         let route = facts.route.map_or(NO_ROUTE, |route| &route.name);
         let counts = self.recorder.route(route);
         let (route, caller) = (route.to_owned(), facts.caller.clone());
+        let scim_token = facts.scim_token;
         let (origin_duration, decision) = (facts.origin_duration, facts.decision);
         let reason = facts.reason.clone();
         response.map(|body| {
@@ -94,6 +97,7 @@ impl Record {
                     user: caller.as_ref().map(|caller| caller.profile().user.as_str()),
                     session: caller.as_ref().and_then(Caller::session).map(|active| active.session.id),
                     token: caller.as_ref().and_then(Caller::token).map(|active| active.token.id),
+                    scim_token,
                     decision,
                     reason: reason.as_deref(),
                 });

@@ -119,7 +119,7 @@ impl Problem {
     }
 
     /// The table: which status, and what the person reads.
-    fn answer(&self) -> (StatusCode, Class) {
+    pub(super) fn answer(&self) -> (StatusCode, Class) {
         match self {
             Self::Request(RequestFault::Expectation) => {
                 (StatusCode::EXPECTATION_FAILED, Class::ExpectationFailed)
@@ -275,7 +275,7 @@ pub fn problem(pages: &Pages, problem: &Problem, navigation: bool, request_id: &
 }
 
 /// What a problem says in fields.
-fn mark(response: &mut Response<Body>, problem: &Problem) {
+pub(super) fn mark(response: &mut Response<Body>, problem: &Problem) {
     if let Problem::TokenRefused(refused) = problem {
         let challenge = HeaderValue::from_static(refused.challenge());
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);

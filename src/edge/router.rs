@@ -12,13 +12,14 @@
 //! | our own, or of an `acs_url` | `/.portcullis/recovery-codes` | GET, POST | an owner's recovery codes |
 //! | of an `acs_url` | `/.portcullis/recover` | GET, POST | signs an owner in by one |
 //! | our own, or of an `acs_url` | under [`api::PREFIX`] | by `api::ROUTES` | the JSON API |
+//! | of an `acs_url` | under [`scim::PREFIX`] | by `api::scim` | SCIM 2.0 |
 //! | any | under [`RESERVED`] | | 404: never forwarded, whatever routes say (P-24) |
 use std::collections::HashMap;
 
 use super::{invitations, recovery, sign_in::chooser};
 use crate::{
     access::{CanonicalPath, HostFault, PathFault, canonical_host, canonical_path, covers},
-    api,
+    api::{self, scim},
     domain::EnterpriseSlug,
 };
 
@@ -26,7 +27,7 @@ use crate::{
 pub const RESERVED: [&str; 4] = ["/saml", "/scim", "/.portcullis", "/.well-known/portcullis"];
 
 /// Endpoints that serve everything below their path.
-const FOLDERS: [&str; 2] = [invitations::PATH, api::PREFIX];
+const FOLDERS: [&str; 3] = [invitations::PATH, api::PREFIX, scim::PREFIX];
 
 /// An endpoint of our own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub enum Endpoint {
     Metadata { enterprise: EnterpriseSlug },
     /// The JSON API, whose table knows its own paths and methods.
     Api { host: String },
+    /// SCIM, which knows its own paths and methods.
+    Scim { host: String },
 }
 
 impl Endpoint {
@@ -66,7 +69,7 @@ impl Endpoint {
             | Self::RecoveryCodes { .. }
             | Self::Recover { .. } => "GET, POST",
             Self::Metadata { .. } => "GET, HEAD",
-            Self::Api { .. } => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+            Self::Api { .. } | Self::Scim { .. } => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
         }
     }
 
@@ -144,7 +147,11 @@ impl Router {
                 ];
                 let is_here = own_host.is_none_or(|own| own == host);
                 let by_session = by_session.into_iter().filter(|_| is_here);
-                let common = by_session.chain([(recovery::RECOVER, Endpoint::Recover { host: at() })]);
+                let everywhere = [
+                    (recovery::RECOVER, Endpoint::Recover { host: at() }),
+                    (scim::PREFIX, Endpoint::Scim { host: at() }),
+                ];
+                let common = by_session.chain(everywhere);
                 let common: Vec<_> = common.collect();
                 let scheme = url.split("://").next().unwrap_or_default();
                 let home = format!("{scheme}://{host}{base}");
@@ -246,6 +253,9 @@ mod tests {
             ("b.example.com", "/saml", "Reserved"),
             ("b.example.com", "/SAML;x/acs", "Reserved"),
             ("b.example.com", "/samlet", "NotOurs"),
+            ("b.example.com", "/scim/v2/enterprises/acme/Users", "Reserved"),
+            ("app.example.com", "/scim/v1/enterprises/acme/Users", "Reserved"),
+            ("app.example.com", "/SCIM/v2/enterprises/acme/Users", "Reserved"),
             ("b.example.com", "/.portcullis/x", "Reserved"),
             ("b.example.com", "/.portcullis/api/v1/user", "Reserved"),
             ("app.example.com", "/.portcullis/api/v2/user", "Reserved"),

@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use super::{
     gate::{Gate, Peer, RequestIds, X_REQUEST_ID, text, wants_page},
     record::{Facts, Record},
-    respond,
+    respond, scim,
 };
 use crate::{
     api,
@@ -91,6 +91,7 @@ impl Worker {
         let request_id = self.request_ids.of(request.headers());
         let wants_page = wants_page(&request);
         let is_api = api::covers(request.uri().path());
+        let is_scim = scim::accepted(request.uri().path(), request.headers());
         let mut facts = Facts::default();
         let mut response = match serving.answer(request, peer, &request_id, &mut facts).await {
             Ok(response) => response,
@@ -101,9 +102,10 @@ impl Worker {
                     tracing::warn!(request_id = text(&request_id), code = problem.code(), %problem, "failed");
                 }
                 let pages = &gate.settings.pages;
-                match is_api {
-                    true => respond::api_problem(pages, &problem, text(&request_id)),
-                    false => respond::problem(pages, &problem, wants_page, text(&request_id)),
+                match is_scim {
+                    Some(accepted) => scim::problem(pages, &problem, accepted),
+                    None if is_api => respond::api_problem(pages, &problem, text(&request_id)),
+                    None => respond::problem(pages, &problem, wants_page, text(&request_id)),
                 }
             }
         };

@@ -4,7 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 use super::StartError;
 use crate::{
     access::Routes,
-    api::Api,
+    api::{
+        Api,
+        scim::{self, Scim},
+    },
     config::{self, EnterpriseSettings},
     directory::{
         Directory,
@@ -56,8 +59,19 @@ pub fn gate(
         lasting.now,
         settings.edge.api_limits,
     );
+    let tenant = |enterprise: &EnterpriseSettings| scim::Tenant {
+        enterprise: enterprise.tenant(),
+        settings: enterprise.scim.clone(),
+    };
+    let scim = Scim::new(
+        lasting.directory.clone(),
+        settings.enterprises.iter().map(tenant),
+        lasting.metrics.clone(),
+        lasting.now,
+    );
     Ok(Gate {
         api,
+        scim,
         directory: lasting.directory.clone(),
         routes: Routes::new(settings.routes.clone()).map_err(StartError::Routes)?,
         own: Router::new(&homes, settings.edge.own_host.as_deref())?,

@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use super::{exchange::ResponseBody, streams::Watch};
@@ -31,12 +32,18 @@ pub enum BodyError {
     /// L-10, V-16
     #[error("what let the request in has ended")]
     AccessEnded,
+    #[error("an answer of our own could not be written to its end: {0}")]
+    Own(String),
 }
 
 enum Kind {
     Full(Option<Bytes>),
     Origin(Box<ResponseBody>),
+    Own(Pin<Box<OwnBody>>),
 }
+
+/// An answer of our own that comes in pieces.
+type OwnBody = dyn hyper::body::Body<Data = Bytes, Error = BodyError>;
 
 impl Body {
     pub fn empty() -> Self {
@@ -45,6 +52,16 @@ impl Body {
 
     pub(super) fn origin(body: ResponseBody) -> Self {
         Self::of(Kind::Origin(Box::new(body)))
+    }
+
+    /// An answer of our own that comes in pieces. What fails on the way breaks it off: its head is sent already.
+    pub fn own<B>(body: B) -> Self
+    where
+        B: hyper::body::Body<Data = Bytes> + 'static,
+        B::Error: std::fmt::Display,
+    {
+        let body = body.map_err(|error| BodyError::Own(error.to_string()));
+        Self::of(Kind::Own(Box::pin(body)))
     }
 
     fn of(kind: Kind) -> Self {
@@ -61,6 +78,17 @@ impl Body {
     pub fn on_end(mut self, tell: impl FnOnce(u64) + 'static) -> Self {
         self.on_end = Some(Box::new(tell));
         self
+    }
+}
+
+impl Body {
+    fn poll_own(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Kind::Own(body) = &mut self.kind else { return Poll::Ready(None) };
+        let frame = ready!(hyper::body::Body::poll_frame(body.as_mut(), cx));
+        if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
+            self.sent_bytes += data.len() as u64;
+        }
+        Poll::Ready(frame)
     }
 }
 
@@ -83,6 +111,7 @@ impl hyper::body::Body for Body {
         }
         let data = match &mut self.kind {
             Kind::Full(bytes) => bytes.take().map(Ok),
+            Kind::Own(_) => return self.poll_own(cx),
             Kind::Origin(body) => match body.poll_data(cx) {
                 Poll::Ready(data) => data,
                 Poll::Pending => {
@@ -104,6 +133,7 @@ impl hyper::body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Full(bytes) => bytes.is_none(),
+            Kind::Own(body) => hyper::body::Body::is_end_stream(body),
             Kind::Origin(body) => body.is_end_stream(),
         }
     }
@@ -111,6 +141,7 @@ impl hyper::body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Kind::Own(body) => hyper::body::Body::size_hint(body),
             Kind::Origin(body) => body.size_hint(),
         }
     }
@@ -199,7 +230,6 @@ mod tests {
     use std::convert::Infallible;
 
     use http::HeaderMap;
-    use http_body_util::BodyExt as _;
     use hyper::body::Body as _;
 
     use super::*;

@@ -7,7 +7,7 @@ use http::{
 };
 
 use super::{IdentityFields, Outgoing, ProxyError, RequestFault, SettingsFault, identity::Identity};
-use crate::domain::TOKEN_PREFIX;
+use crate::domain::OWN_TOKEN_PREFIXES;
 
 /// All our cookies' names begin with this, compared without case (P-10, P-11).
 pub const COOKIE_PREFIX: &str = "__Host-portcullis";
@@ -153,10 +153,12 @@ pub fn own_bearer(value: &HeaderValue) -> Option<&[u8]> {
     let (scheme, token) = value.as_bytes().split_at_checked(SCHEME.len())?;
     // RFC 9110 11.4: the scheme in any letter case, then spaces; who reads leniently takes other white space, or none.
     let token = token.trim_ascii_start();
-    let is_ours = scheme.eq_ignore_ascii_case(SCHEME)
-        && token
-            .get(..TOKEN_PREFIX.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(TOKEN_PREFIX.as_bytes()));
+    let begins = |prefix: &&str| {
+        let start = token.get(..prefix.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+    };
+    let is_ours =
+        scheme.eq_ignore_ascii_case(SCHEME) && OWN_TOKEN_PREFIXES.iter().any(|prefix| begins(&prefix));
     is_ours.then_some(token)
 }
 

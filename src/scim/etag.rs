@@ -13,6 +13,11 @@ impl Version {
         Self(count.to_string())
     }
 
+    /// What was told of a state before.
+    pub fn of(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// By two, for a group: changes of itself, and of its members.
     pub fn of_counts(own: u64, members: u64) -> Self {
         Self(format!("{own}.{members}"))

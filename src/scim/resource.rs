@@ -49,6 +49,20 @@ impl Resource {
         Value::Object(self.united()).to_string()
     }
 
+    /// What [`Self::to_map`] gave.
+    pub fn from_map(kind: ResourceType, mut values: Map<String, Value>) -> Self {
+        let extension = match kind.extension().and_then(|schema| values.remove(schema.urn)) {
+            Some(Value::Object(extension)) => extension,
+            _ => Map::new(),
+        };
+        Self { kind, values, extension }
+    }
+
+    /// The attributes by their canonical names; the extension lies under its URN.
+    pub fn to_map(&self) -> Map<String, Value> {
+        self.united()
+    }
+
     /// As they are shown.
     pub(super) fn united(&self) -> Map<String, Value> {
         let mut values = self.values.clone();

@@ -37,6 +37,10 @@ pub enum Key {
     RecoveryCodes(EnterpriseId, PersonId),
     /// Whose personal access token this is, by the token's SHA-256.
     AccessToken([u8; 32]),
+    /// Record of an enterprise's SCIM tokens.
+    ScimTokens(EnterpriseId),
+    /// Whose SCIM token this is, by the token's SHA-256.
+    ScimToken([u8; 32]),
     /// Set of the ids (16 bytes each) of an enterprise's organizations that have no owner left.
     Unowned(EnterpriseId),
     /// The last good metadata document of an enterprise's IdP.
@@ -118,6 +122,7 @@ impl Key {
             | Self::Organization(..)
             | Self::Invitee(..)
             | Self::Mail(..)
+            | Self::ScimTokens(..)
             | Self::RecoveryCodes(..)
             | Self::WebhookCursor(..)
             | Self::ScimUser(..)
@@ -152,6 +157,7 @@ impl Key {
             | Self::UsedAssertion(..)
             | Self::PendingLogout(..)
             | Self::AccessToken(..)
+            | Self::ScimToken(..)
             | Self::LoggedOut(..) => Kind::Expiring,
             Self::Audit(..) => Kind::Stream,
             Self::ScimGroupState(..) => Kind::Tally,
@@ -178,6 +184,7 @@ impl Key {
             | Self::Batch(e, _)
             | Self::Mail(e, _)
             | Self::Outbox(e)
+            | Self::ScimTokens(e)
             | Self::RecoveryCodes(e, _)
             | Self::WebhookCursor(e, _)
             | Self::Unowned(e)
@@ -205,6 +212,7 @@ impl Key {
             | Self::PendingLogout(_)
             | Self::SubjectSessions(_)
             | Self::AccessToken(_)
+            | Self::ScimToken(_)
             | Self::LoggedOut(_) => Shard::Own,
         }
     }
@@ -227,6 +235,8 @@ impl Key {
             Self::Outbox(e) => format!("pc:{{{e}}}:outbox"),
             Self::RecoveryCodes(e, id) => format!("pc:{{{e}}}:rc:{id}"),
             Self::AccessToken(digest) => format!("pc:{{{}}}:t", hex(digest)),
+            Self::ScimTokens(e) => format!("pc:{{{e}}}:scim-tokens"),
+            Self::ScimToken(digest) => format!("pc:{{{}}}:st", hex(digest)),
             Self::ScimUser(e, id) => format!("pc:{{{e}}}:su:{id}"),
             Self::ScimUserGroups(e, id) => format!("pc:{{{e}}}:sug:{id}"),
             Self::ScimUserName(e, digest) => format!("pc:{{{e}}}:sun:{}", hex(digest)),

@@ -57,6 +57,7 @@ impl Key {
             "orgs" => Self::Organizations(e),
             "held" => Self::HeldRemovals(e),
             "outbox" => Self::Outbox(e),
+            "scim-tokens" => Self::ScimTokens(e),
             "unowned" => Self::Unowned(e),
             "metadata" => Self::IdpMetadata(e),
             "audit" => Self::Audit(e),
@@ -71,6 +72,7 @@ impl Key {
     fn of_own(tag: &str, kind: &str) -> Option<Self> {
         Some(match kind {
             "t" => Self::AccessToken(parse_hex(tag)?),
+            "st" => Self::ScimToken(parse_hex(tag)?),
             "s" => Self::Session(crate::domain::SessionId::parse(tag)?),
             "r" => Self::PendingSignIn(Id::parse(tag)?),
             "a" => Self::UsedAssertion(parse_hex(tag)?),
@@ -105,6 +107,8 @@ mod tests {
             Key::Outbox(e),
             Key::RecoveryCodes(e, Id::from_bytes([9; 16])),
             Key::AccessToken(digest),
+            Key::ScimTokens(e),
+            Key::ScimToken(digest),
             Key::Unowned(e),
             Key::IdpMetadata(e),
             Key::Session(SessionId::from_bytes(digest)),
@@ -142,6 +146,7 @@ mod tests {
                 Key::AccessToken(..) | Key::Unowned(..) | Key::IdpMetadata(..) | Key::Session(..) => {}
                 Key::PendingSignIn(..) | Key::UsedAssertion(..) | Key::PendingLogout(..) => {}
                 Key::SubjectSessions(..) | Key::LoggedOut(..) | Key::Audit(..) => {}
+                Key::ScimTokens(..) | Key::ScimToken(..) => {}
                 Key::ScimUser(..) | Key::ScimUserGroups(..) | Key::ScimUserName(..) | Key::ScimLink(..) => {}
                 Key::ScimExternalId(..) | Key::ScimEmail(..) | Key::ScimUsers(..) | Key::ScimGroup(..) => {}
                 Key::ScimGroupName(..) | Key::ScimGroupExternalId(..) | Key::ScimGroups(..) => {}

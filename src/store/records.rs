@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::StoreError;
 use crate::domain::{
     AddressId, EnterpriseId, IdpDocument, Invitee, MailId, Organization, OrganizationId, PendingLogout,
-    PendingSignIn, Person, PersonId, QueuedMail, RecoveryCodes, RequestId, Session, SessionId, Timestamp,
-    TokenHolder, WebhookCursor,
+    PendingSignIn, Person, PersonId, QueuedMail, RecoveryCodes, RequestId, ScimToken, ScimTokenHolder,
+    Session, SessionId, Timestamp, TokenHolder, WebhookCursor,
 };
 
 pub use scim::*;
@@ -103,6 +103,24 @@ pub fn encode_token_holder(holder: &TokenHolder) -> Vec<u8> {
 
 pub fn decode_token_holder(stored: &[u8]) -> Result<TokenHolder, StoreError> {
     decode::<wire::TokenHolder>(stored, "token")?.into_domain()
+}
+
+/// For `Key::ScimTokens`: hashes only.
+pub fn encode_scim_tokens(tokens: &[ScimToken]) -> Vec<u8> {
+    encode(&wire::ScimTokens::from(tokens))
+}
+
+pub fn decode_scim_tokens(stored: &[u8]) -> Result<Vec<ScimToken>, StoreError> {
+    decode::<wire::ScimTokens>(stored, "list of SCIM tokens")?.into_domain()
+}
+
+/// For `Key::ScimToken`. Holds the hash of the token nowhere: it is the key.
+pub fn encode_scim_token_holder(holder: &ScimTokenHolder) -> Vec<u8> {
+    encode(&wire::ScimTokenHolder::from(holder))
+}
+
+pub fn decode_scim_token_holder(stored: &[u8]) -> Result<ScimTokenHolder, StoreError> {
+    decode::<wire::ScimTokenHolder>(stored, "SCIM token")?.into_domain()
 }
 
 /// A member of `Key::SubjectSessions` and of `Key::PersonSessions`. In byte order sessions that end earlier come first.

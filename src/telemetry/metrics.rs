@@ -35,6 +35,8 @@ struct Inner {
     push_listening: Gauge,
     webhook_attempts: Family<WebhookResultLabels, Counter>,
     webhook_lags: Family<WebhookLabels, Gauge>,
+    scim_requests: Family<ScimLabels, Counter>,
+    scim_token_expiries: Family<ScimTokenLabels, Gauge>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -63,6 +65,19 @@ struct OperationLabel {
 struct RefreshLabels {
     enterprise: String,
     result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ScimLabels {
+    enterprise: String,
+    operation: &'static str,
+    code: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ScimTokenLabels {
+    enterprise: String,
+    token: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -106,6 +121,8 @@ impl Metrics {
             push_listening: Gauge::default(),
             webhook_attempts: Family::default(),
             webhook_lags: Family::default(),
+            scim_requests: Family::default(),
+            scim_token_expiries: Family::default(),
         };
         inner.reload_success.set(1);
         inner.register();
@@ -221,6 +238,20 @@ impl Metrics {
         self.0.webhook_lags.clear();
     }
 
+    /// Counts a SCIM call of an enterprise by what it was and its status.
+    pub fn scim_request(&self, enterprise: &str, operation: &'static str, status: u16) {
+        let labels = ScimLabels { enterprise: enterprise.to_owned(), operation, code: status.into() };
+        self.0.scim_requests.get_or_create(&labels).inc();
+    }
+
+    /// Sets when SCIM tokens run out, in seconds since the Unix epoch, by enterprise and token id; forgets the others.
+    pub fn set_scim_token_expiries(&self, expiries: impl IntoIterator<Item = (String, String, i64)>) {
+        self.0.scim_token_expiries.clear();
+        for (enterprise, token, seconds) in expiries {
+            self.0.scim_token_expiries.get_or_create(&ScimTokenLabels { enterprise, token }).set(seconds);
+        }
+    }
+
     /// Whether the last reading of the configuration succeeded.
     pub fn set_reload_success(&self, success: bool) {
         self.0.reload_success.set(i64::from(success));
@@ -284,6 +315,10 @@ impl Inner {
         registry.register("portcullis_webhook_attempts", help, self.webhook_attempts.clone());
         let help = "Events of the audit stream that a webhook has not come to yet";
         registry.register("portcullis_webhook_lag_events", help, self.webhook_lags.clone());
+        let name = "portcullis_scim_requests";
+        registry.register(name, "SCIM calls by enterprise, operation and status", self.scim_requests.clone());
+        let help = "When a SCIM token runs out, in seconds since the Unix epoch";
+        registry.register("portcullis_scim_token_expiry_seconds", help, self.scim_token_expiries.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program that answers", build);
     }
@@ -312,6 +347,8 @@ mod tests {
         metrics.set_push_listening(true);
         metrics.webhook_attempt("siem", "delivered");
         metrics.set_webhook_lag("siem", "example", 4);
+        metrics.scim_request("example", "users.create", 201);
+        metrics.set_scim_token_expiries([("example".to_owned(), "ab".to_owned(), 5)]);
         let text = metrics.render();
         for line in [
             "portcullis_requests_total{route=\"app\",code=\"200\"} 1",
@@ -335,6 +372,8 @@ mod tests {
             "portcullis_push_listening 1",
             "portcullis_webhook_attempts_total{webhook=\"siem\",result=\"delivered\"} 1",
             "portcullis_webhook_lag_events{webhook=\"siem\",enterprise=\"example\"} 4",
+            "portcullis_scim_requests_total{enterprise=\"example\",operation=\"users.create\",code=\"201\"} 1",
+            "portcullis_scim_token_expiry_seconds{enterprise=\"example\",token=\"ab\"} 5",
             "portcullis_metadata_alarm{enterprise=\"example\"} 2",
             "build_info{version=\"0.1.0\"} 1",
             "# EOF",

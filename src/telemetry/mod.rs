@@ -1,19 +1,23 @@
 //! Logs, metrics and audit events: names and fields in one place.
 mod action_names;
+mod audit_action;
 mod audit_line;
 mod histogram;
 mod lines;
 mod log;
 mod metrics;
+mod scim_line;
 mod sink;
 mod traffic;
 mod trigger;
 
+pub use audit_action::AuditAction;
 pub use audit_line::MembershipState;
 pub use histogram::DurationHistogram;
-pub use lines::{AccessLine, AuditAction, AuditEvent, AuditLine, access_log, audit};
+pub use lines::{AccessLine, AuditEvent, AuditLine, access_log, audit};
 pub use log::{InitError, check_level, init};
 pub use metrics::Metrics;
+pub use scim_line::ScimRequest;
 pub use sink::AuditSink;
 pub use traffic::{InFlight, Recorder, RouteMetrics};
 pub use trigger::Trigger;

@@ -12,7 +12,7 @@ use std::{
 
 use portcullis::{
     access::{Origin, Route, Routes, Rule, StepUp},
-    api::{Api, Limits},
+    api::{Api, Limits, scim::Scim},
     directory::{Directory, SessionSettings},
     domain::{
         ActiveSession, EnterpriseId, EnterpriseSlug, Membership, MembershipSource, NameId, OrganizationSlug,
@@ -201,6 +201,7 @@ pub fn gate(routes: Vec<Route>, sessions: Sessions, workers: usize) -> Gate {
     ));
     Gate {
         api: Api::new(directory.clone(), [], Timestamp::now, edge_settings(1).api_limits),
+        scim: Scim::new(directory.clone(), [], Metrics::new(), Timestamp::now),
         directory,
         routes: Routes::new(routes).unwrap(),
         own: Router::new(&[Home { enterprise: &acme, acs_urls: &[ACS_URL.to_owned()] }], None).unwrap(),

@@ -16,7 +16,7 @@ use proptest::{
 };
 use tokio::task::JoinSet;
 
-use crate::{store_streams::*, support::redis::RedisServer};
+use crate::{store_numbered::*, store_streams::*, support::redis::RedisServer};
 
 /// Enough for a busy machine; tests of time-outs choose their own.
 pub const PATIENT_MILLIS: u64 = 20_000;
@@ -71,6 +71,8 @@ conformance! {
     a_conflict_appends_nothing
     a_trimmed_stream_can_be_verified
     streams_are_kept_apart
+    numbered_sets_are_counted_and_paged
+    touches_commute
     notes_come_after_what_they_tell_of
     what_is_not_applied_is_not_told
 }

@@ -46,6 +46,10 @@ async fn fill(store: &Arc<dyn Whole>) {
         let id = |n: u32| PersonId::derived(&[&(page * 500 + n).to_be_bytes()]).as_bytes().to_vec();
         plain.batch(at(0), (0..500).map(|n| Op::Insert(many, id(n))).collect()).await.unwrap();
     }
+    let scim = EnterpriseId::from_bytes([8; 16]);
+    let touched = Key::ScimGroupState(scim, portcullis::domain::ScimId::from_bytes([1; 16]));
+    let touch = [Write::Touch(touched, at(5)), Write::Insert(Key::ScimUsers(scim), vec![1; 24])];
+    plain.commit(change(&[], &touch)).await.unwrap();
     let sessions = Key::PersonSessions(EnterpriseId::from_bytes([9; 16]), PersonId::from_bytes([1; 16]));
     plain
         .batch(at(0), vec![Op::Insert(sessions, vec![1; 40]), Op::Expire(sessions, at(5_000_000))])

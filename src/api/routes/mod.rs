@@ -7,6 +7,7 @@ pub mod invitations;
 pub mod members;
 pub mod organizations;
 pub mod people;
+pub mod scim_tokens;
 pub mod sessions;
 pub mod tokens;
 pub mod user;

@@ -84,7 +84,7 @@ pub async fn withdraw(call: &Call<'_>) -> Result<Answer, Problem> {
 }
 
 /// A route that asks for a session is reached by one alone.
-fn session<'a>(call: &Call<'a>) -> Result<&'a ActiveSession, Problem> {
+pub(super) fn session<'a>(call: &Call<'a>) -> Result<&'a ActiveSession, Problem> {
     match &call.caller.credential {
         domain::Caller::Session(active) => Ok(active),
         domain::Caller::Token(_) => Err(Code::SessionRequired.into()),

@@ -5,10 +5,13 @@ use super::{hex, list, maybe, object, one_of, slug, text, time};
 
 pub fn schemas() -> Vec<(&'static str, Value)> {
     let secret = json!({ "type": "string", "pattern": "^ptc_[0-9A-Za-z]{49}$" });
+    let scim_secret = json!({ "type": "string", "pattern": "^pcs_[0-9A-Za-z]{49}$" });
     vec![
         ("Sessions", list(&session())),
         ("Tokens", list(&object(&token()))),
         ("CreatedToken", object(&[&token()[..], &[("token", secret)]].concat())),
+        ("ScimTokens", list(&object(&scim_token()))),
+        ("CreatedScimToken", object(&[&scim_token()[..], &[("token", scim_secret)]].concat())),
         ("Credentials", list(&credential())),
     ]
 }
@@ -34,6 +37,18 @@ fn token() -> [(&'static str, Value); 8] {
         ("scopes", list(&scope())),
         ("organizations", list(&slug())),
         ("token_last_eight", text()),
+        ("created_at", time()),
+        ("expires_at", time()),
+        ("last_used_at", maybe(time())),
+    ]
+}
+
+fn scim_token() -> [(&'static str, Value); 7] {
+    [
+        ("id", hex(16)),
+        ("name", text()),
+        ("token_last_eight", text()),
+        ("created_by", maybe(text())),
         ("created_at", time()),
         ("expires_at", time()),
         ("last_used_at", maybe(time())),

@@ -7,8 +7,9 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
     let name = json!({ "type": "string", "minLength": 1, "maxLength": 128 });
     let alias = json!({ "type": "string", "minLength": 1, "maxLength": 1024 });
     let flag = json!({ "type": "boolean" });
+    let token_name = json!({ "type": "string", "minLength": 1, "maxLength": 100 });
     let token = [
-        ("name", json!({ "type": "string", "minLength": 1, "maxLength": 100 })),
+        ("name", token_name.clone()),
         ("scopes", list(&scope())),
         ("organizations", list(&slug())),
         ("expires_at", time()),
@@ -24,6 +25,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("Role", object(&[("role", role())])),
         ("Claim", object(&[("confirm", text())])),
         ("NewToken", needing(&["name", "scopes", "expires_at"], &token)),
+        ("NewScimToken", object(&[("name", token_name), ("expires_at", time())])),
         ("NewOrganization", needing(&["login"], &organization)),
         ("OrganizationChange", optional_object(&change)),
     ]

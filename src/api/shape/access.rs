@@ -3,8 +3,8 @@ use serde::Serialize;
 
 use super::time;
 use crate::{
-    directory::Authorization,
-    domain::{AccessToken, PersonId, Scope, Session, Timestamp, TokenId, TokenSecret},
+    directory::{Authorization, KnownScimToken},
+    domain::{AccessToken, PersonId, ScimSecret, ScimToken, Scope, Session, Timestamp, TokenId, TokenSecret},
 };
 
 /// A session. Its id is the SHA-256 of its token, and opens nothing.
@@ -76,6 +76,48 @@ pub struct NewTokenShape {
 impl NewTokenShape {
     pub fn of(token: &AccessToken, secret: &TokenSecret) -> Self {
         Self { known: TokenShape::of(token, None), token: secret.expose().to_owned() }
+    }
+}
+
+/// A token of the identity provider.
+#[derive(Serialize)]
+pub struct ScimTokenShape {
+    id: String,
+    name: String,
+    token_last_eight: String,
+    created_by: Option<String>,
+    created_at: String,
+    expires_at: String,
+    last_used_at: Option<String>,
+}
+
+impl ScimTokenShape {
+    pub fn of(known: &KnownScimToken) -> Self {
+        let token = &known.token;
+        Self {
+            id: token.id.to_string(),
+            name: token.name.clone(),
+            token_last_eight: token.last_eight.clone(),
+            created_by: token.created_by.clone(),
+            created_at: time(token.created_at),
+            expires_at: time(token.expires_at),
+            last_used_at: known.last_used_at.map(time),
+        }
+    }
+}
+
+/// The same when it is made: the one time that its secret is shown (V-01).
+#[derive(Serialize)]
+pub struct NewScimTokenShape {
+    #[serde(flatten)]
+    known: ScimTokenShape,
+    token: String,
+}
+
+impl NewScimTokenShape {
+    pub fn of(token: ScimToken, secret: &ScimSecret) -> Self {
+        let known = KnownScimToken { token, last_used_at: None };
+        Self { known: ScimTokenShape::of(&known), token: secret.expose().to_owned() }
     }
 }
 

@@ -7,7 +7,10 @@ mod plans;
 
 use serde::Serialize;
 
-pub use access::{CredentialShape, NewTokenShape, SessionShape, TokenShape, read_credential_id};
+pub use access::{
+    CredentialShape, NewScimTokenShape, NewTokenShape, ScimTokenShape, SessionShape, TokenShape,
+    read_credential_id,
+};
 pub use invitations::InvitationShape;
 pub use plans::{AuditEntryShape, Explained, HoldShape, PlanShape, RestoredShape};
 

@@ -1,5 +1,5 @@
 //! SCIM users and groups: names and indexes against records, both sides of who is in which group, links against people.
-use super::{Fact, Said, Walk};
+use super::{Fact, Said, Slip, Walk};
 use crate::{
     directory::scim::index,
     domain::{EnterpriseId, OrganizationId, PersonId, ScimGroup, ScimUser, hex},
@@ -59,8 +59,10 @@ impl Walk {
             _ => return false,
         };
         if member.len() != length {
-            let hint = "remove it from the set";
-            self.report.fault(key.text(), "it has a member of another length than its kind", hint);
+            let hint = "portcullis check --store --repair removes it from the set";
+            let why = "it has a member of another length than its kind";
+            let slip = Slip::Stray { set: key.text(), member: member.to_vec() };
+            self.report.slip(key.text(), why, hint, Some(slip));
             return true;
         }
         match key {

@@ -169,7 +169,6 @@ impl Directory {
         if leaving <= usize::try_from(left).unwrap_or(usize::MAX) {
             return Ok(());
         }
-        let strict = bench.without_allowance();
         let mut removals = 0;
         for ids in delta.removes.chunks(MEMBERS_PER_COMMIT_MAX) {
             let part = Delta { adds: vec![], removes: ids.to_vec() };
@@ -179,7 +178,7 @@ impl Directory {
                     if movers.removes.is_empty() {
                         return Ok(Some(0));
                     }
-                    self.hold_members(&strict, group, &movers).await
+                    self.hold_members(bench, group, &movers).await
                 })
                 .await?;
         }

@@ -45,7 +45,7 @@ pub(super) struct Subject<'u> {
 pub(super) enum Way {
     /// The call is not carried out.
     Whole,
-    /// Only what is stopped is noted as held.
+    /// Every removal is noted as held; [`Bench::without_allowance`].
     HoldsOnly,
     /// What is stopped is noted as held, everything else is done.
     Partial,
@@ -230,7 +230,12 @@ impl<'a> Bench<'a> {
                 }
             }
             Way::HoldsOnly => {
-                plan.changes.retain(|change| matches!(change, Change::Hold { .. }));
+                // A departure is asked for once more, with the record that says whether the guard lets it pass.
+                plan.changes.retain(|change| match change {
+                    Change::Hold { .. } => true,
+                    Change::Leave { organization, .. } => !view.organizations.contains_key(organization),
+                    _ => false,
+                });
                 if let Some(before) = view.person {
                     person = before.clone();
                 }

@@ -76,7 +76,7 @@ impl Directory {
         }
     }
 
-    /// Notes what the guard stops; how many wait now, or `None` if anybody was faster.
+    /// Notes all removals as held; how many wait now, or `None` if anybody was faster.
     pub(super) async fn hold_members(
         &self,
         bench: &Bench<'_>,
@@ -84,7 +84,8 @@ impl Directory {
         movers: &Movers,
     ) -> Result<Option<usize>, ScimFault> {
         let leavers = Movers { adds: vec![], removes: movers.removes.clone() };
-        self.step_members(bench, group, Beside::default(), &leavers, Way::HoldsOnly).await
+        self.step_members(&bench.without_allowance(), group, Beside::default(), &leavers, Way::HoldsOnly)
+            .await
     }
 
     /// The users' records of those who really come or go. With `strict`, who comes must be there.

@@ -152,7 +152,7 @@ impl Directory {
     async fn carry_user(&self, bench: &Bench<'_>, step: &UserStep<'_>) -> Result<bool, ScimFault> {
         match self.attempt_user(bench, step, Way::Whole).await {
             Err(ScimFault::Held { organization, .. }) => {
-                match self.attempt_user(bench, step, Way::HoldsOnly).await? {
+                match self.attempt_user(&bench.without_allowance(), step, Way::HoldsOnly).await? {
                     Some(removals) => Err(ScimFault::Held { organization, removals }),
                     None => Ok(false),
                 }

@@ -9,7 +9,7 @@ use crate::{
     telemetry::Trigger,
 };
 
-use super::{CredentialId, Grant, NAME_CHARS_MAX, NewToken, TOKENS_MAX, TokenError, kept_until, may_come_in};
+use super::{CredentialId, Grant, NewToken, TOKENS_MAX, TokenError, kept_until, may_come_in, tidy_name};
 use crate::directory::{
     Cause, Directory, Enterprise,
     acts::Right,
@@ -168,7 +168,17 @@ impl Directory {
         self.amend(&matter, None, decide).await.map(drop)
     }
 
-    fn check_session(
+    pub(in crate::directory) fn check_lifetime(
+        &self,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), TokenError> {
+        let most = self.token_settings.load().lifetime_seconds_max;
+        let lifetime = expires_at.as_second().saturating_sub(now.as_second());
+        if (1..=i64::from(most)).contains(&lifetime) { Ok(()) } else { Err(TokenError::Expiry(most)) }
+    }
+
+    pub(in crate::directory) fn check_session(
         &self,
         enterprise: &Enterprise,
         session: &ActiveSession,
@@ -189,20 +199,13 @@ impl Directory {
 
     fn new_token(&self, wanted: NewToken, now: Timestamp) -> Result<(TokenSecret, AccessToken), TokenError> {
         let NewToken { name, mut scopes, mut organizations, expires_at } = wanted;
-        let name = name.trim().to_owned();
-        if !(1..=NAME_CHARS_MAX).contains(&name.chars().count()) || name.chars().any(char::is_control) {
-            return Err(TokenError::Name);
-        }
+        let name = tidy_name(&name)?;
         tidy(&mut scopes);
         tidy(&mut organizations);
         if scopes.is_empty() {
             return Err(TokenError::Scopes);
         }
-        let most = self.token_settings.load().lifetime_seconds_max;
-        let lifetime = expires_at.as_second().saturating_sub(now.as_second());
-        if !(1..=i64::from(most)).contains(&lifetime) {
-            return Err(TokenError::Expiry(most));
-        }
+        self.check_lifetime(expires_at, now)?;
         let (mut random, mut id) = ([0; 32], [0; 16]);
         getrandom::fill(&mut random)?;
         getrandom::fill(&mut id)?;

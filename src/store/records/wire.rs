@@ -3,6 +3,7 @@
 mod mail;
 mod people;
 mod scim;
+mod scim_tokens;
 mod webhook;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub(super) use mail::{QueuedMail, RecoveryCodes};
 pub(super) use people::{Invitee, Organization, Person, TokenHolder};
 pub(super) use scim::{ScimGroup, ScimGroupJob, ScimUser, ScimUserGroups};
+pub(super) use scim_tokens::{ScimTokenHolder, ScimTokens};
 pub(super) use webhook::WebhookCursor;
 
 use crate::{

@@ -57,6 +57,7 @@ fn body(route: &Route) -> Option<Value> {
         "Role" => json!({ "role": "owner" }),
         "Claim" => json!({ "confirm": "octo-org" }),
         "NewToken" => json!({ "name": "n", "scopes": ["api:read"], "expires_at": expires_at }),
+        "NewScimToken" => json!({ "name": "n", "expires_at": expires_at }),
         "NewOrganization" => json!({ "login": "new-org" }),
         "OrganizationChange" => json!({ "display_name": "Theirs" }),
         "NewInvitation" => json!({ "email": "carol@example.com" }),
@@ -242,6 +243,7 @@ async fn roles_and_scopes_are_held_to_the_table() {
     try_all(&world, "a token for reading", &reading, &target, writes).await;
     let boss = world.by_token(&world.boss, &["api:write"], &[]).await;
     let enterprise = |route: &Route| match (route.who, route.access) {
+        (Who::EnterpriseOwner, Access::Session) => Some("session_required"),
         (Who::EnterpriseOwner, _) => Some("scope_missing"),
         (Who::Overseer | Who::SelfOrOverseer | Who::Member, Access::Read | Access::Write) => {
             Some("not_found")

@@ -1,0 +1,302 @@
+//! Lists and searches (RFC 7644 3.4.2 and 3.4.3, RFC 9865).
+//!
+//! Where an index answers the filter, only what it finds is looked at; where none does, a bounded number of resources is, and
+//! then the client is told `tooMany`. Without a filter and an order a page comes from the store as one.
+use http::StatusCode;
+
+use super::{
+    answer::Answer,
+    call::Call,
+    place::Base,
+    refusal::{Code, Refusal},
+    stream::{Piece, Pieces},
+};
+use crate::{
+    directory::scim::{GroupLookup, ScimGroupView, ScimUserView, UserLookup},
+    domain::ScimId,
+    scim::{
+        Binding, BoundFilter, CursorKey, Document, Key, ListResponse, Lookup, Members, Node, Projection,
+        Reason, ResourceType, Search, Start, limits,
+    },
+};
+
+/// Members of groups in one answer: about 8 MB. What is beyond goes to the next page, but for the first group.
+const PAGE_MEMBERS_MAX: u64 = 50_000;
+
+/// What is searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kinds {
+    Users,
+    Groups,
+    All,
+}
+
+/// A resource that was found, with what decides its place in a list.
+enum Found {
+    User(Document),
+    Group(ScimGroupView, Document),
+}
+
+/// Part of a list.
+struct Part {
+    total: usize,
+    found: Vec<Found>,
+}
+
+impl Kinds {
+    fn list(self, base: &Base) -> &'static [ResourceType] {
+        match (self, base.has_groups()) {
+            (Self::Users, _) | (Self::All, false) => &[ResourceType::User],
+            (Self::Groups, _) => &[ResourceType::Group],
+            (Self::All, true) => ResourceType::ALL,
+        }
+    }
+}
+
+impl Call<'_> {
+    /// Answers a page.
+    pub(super) async fn list(&self, kinds: Kinds) -> Result<Answer, Refusal> {
+        let kinds = kinds.list(self.base);
+        let search = match self.body.is_empty() {
+            true => {
+                let pairs = self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                Search::of_query(pairs, kinds)?
+            }
+            false => Search::of_body(&Node::parse_object(&self.body, limits::USER_BODY_BYTES_MAX)?, kinds)?,
+        };
+        let (offset, is_by_cursor) = self.offset(&search)?;
+        let count = search.page.count;
+        let Part { total, mut found } = self.part(&search, kinds, offset, count).await?;
+        found.truncate(self.fitting(&found, &search.projection).await?);
+        let next = offset + found.len();
+        let has_more = !found.is_empty() && next < total;
+        let list = ListResponse {
+            total_results: total,
+            start_index: (!is_by_cursor).then_some(offset + 1),
+            items_per_page: found.len(),
+            next_cursor: (is_by_cursor && has_more).then(|| self.cursor(&search, next)),
+            previous_cursor: None,
+        };
+        let mut pieces = vec![Piece::Bytes(list.open().into())];
+        for (at, found) in found.iter().enumerate() {
+            if at > 0 {
+                pieces.push(Piece::Bytes(",".into()));
+            }
+            match found {
+                Found::User(document) => {
+                    let json = search.projection.apply(document.clone()).to_json();
+                    pieces.push(Piece::Bytes(json.into()));
+                }
+                Found::Group(view, _) => pieces.extend(self.group_pieces(&search.projection, view)),
+            }
+        }
+        pieces.push(Piece::Bytes("]}".into()));
+        Ok(Answer::written(StatusCode::OK, Pieces::new(self.source(), pieces).begin().await?))
+    }
+
+    /// Where the page begins, counted from 0, and whether the client goes by cursors.
+    fn offset(&self, search: &Search) -> Result<(usize, bool), Refusal> {
+        match &search.page.start {
+            Start::Index(start) => Ok((start.saturating_sub(1), false)),
+            Start::First => Ok((0, true)),
+            Start::Cursor(cursor) => {
+                let position =
+                    self.bound(search, |key, binding| key.open(binding, cursor, self.asked.now))?;
+                let bytes =
+                    <[u8; 8]>::try_from(position.as_slice()).map_err(|_| Reason::CursorInvalid.bare())?;
+                let offset = usize::try_from(u64::from_be_bytes(bytes));
+                Ok((offset.map_err(|_| Reason::CursorInvalid.bare())?, true))
+            }
+        }
+    }
+
+    fn cursor(&self, search: &Search, offset: usize) -> String {
+        let position = (offset as u64).to_be_bytes();
+        self.bound(search, |key, binding| key.seal(binding, &position, self.asked.now))
+    }
+
+    /// A cursor is for one base, one token and one query. Its key is the token's, which nobody outside knows.
+    fn bound<T>(&self, search: &Search, with: impl FnOnce(&CursorKey, &Binding<'_>) -> T) -> T {
+        let (base, token) = (self.asked.base_url.as_bytes(), self.token.token.id);
+        let binding = Binding { base, token: token.as_bytes(), query: search.hash() };
+        with(&CursorKey::from_bytes(self.token.token.cursor_key), &binding)
+    }
+
+    /// How many of a page's resources go into one answer: all, or as many as have not too many members together; one at least.
+    async fn fitting(&self, found: &[Found], projection: &Projection) -> Result<usize, Refusal> {
+        if !projection.wants(ResourceType::Group, "members") {
+            return Ok(found.len());
+        }
+        let mut members = 0_u64;
+        for (at, found) in found.iter().enumerate() {
+            let Found::Group(view, _) = found else { continue };
+            let size = self.scim.directory.scim_group_size(&self.directed(), view.group.id).await?;
+            members = members.saturating_add(size);
+            if at > 0 && members > PAGE_MEMBERS_MAX {
+                return Ok(at);
+            }
+        }
+        Ok(found.len())
+    }
+
+    async fn part(
+        &self,
+        search: &Search,
+        kinds: &[ResourceType],
+        offset: usize,
+        count: usize,
+    ) -> Result<Part, Refusal> {
+        if let ([kind], None, None) = (kinds, &search.filter, &search.sort) {
+            return self.page(*kind, offset, count).await;
+        }
+        let mut all = vec![];
+        for kind in kinds {
+            let filter = search.filter.as_ref().map(|filter| filter.bind(*kind)).transpose();
+            // An attribute that only one of the types has is no reason to refuse a search of both.
+            let filter = match (filter, kinds) {
+                (Err(_), [_, _]) => continue,
+                (filter, _) => filter?,
+            };
+            all.extend(match kind {
+                ResourceType::User => self.find_users(filter.as_ref()).await?,
+                ResourceType::Group => self.find_groups(filter.as_ref()).await?,
+            });
+        }
+        if let Some(sort) = &search.sort {
+            all.sort_by(|one, other| sort.compare(one.document(), other.document()));
+        }
+        let total = all.len();
+        Ok(Part { total, found: all.into_iter().skip(offset).take(count).collect() })
+    }
+
+    /// A page of everything, in the order of creation.
+    async fn page(&self, kind: ResourceType, offset: usize, count: usize) -> Result<Part, Refusal> {
+        let (directory, call, from) = (&self.scim.directory, self.directed(), offset as u64);
+        Ok(match kind {
+            ResourceType::User => {
+                let page = directory.scim_users_page(&call, from, count).await?;
+                let found = page.resources.iter().map(|view| self.found_user(view)).collect();
+                Part { total: usize::try_from(page.total).unwrap_or(usize::MAX), found }
+            }
+            ResourceType::Group => {
+                let page = directory.scim_groups_page(&call, from, count).await?;
+                let found = page.resources.into_iter().map(|view| self.found_group(view, &[])).collect();
+                Part { total: usize::try_from(page.total).unwrap_or(usize::MAX), found }
+            }
+        })
+    }
+
+    /// The users that a filter lets pass, in the order of creation.
+    async fn find_users(&self, filter: Option<&BoundFilter>) -> Result<Vec<Found>, Refusal> {
+        let (directory, call) = (&self.scim.directory, self.directed());
+        let passes = |document: &Document| filter.is_none_or(|filter| filter.matches(document));
+        let views = match keys(filter) {
+            None => directory.scan_scim_users(&call, |view| passes(&self.user_document(view))).await?,
+            Some(keys) => {
+                let mut views = vec![];
+                for key in &keys {
+                    let lookup = match key {
+                        Key::Id(id) => UserLookup::Id(*id),
+                        Key::UserName(name) => UserLookup::UserName(name),
+                        Key::ExternalId(id) => UserLookup::ExternalId(id),
+                        Key::Email(email) => UserLookup::Email(email),
+                        Key::Member(group) => UserLookup::Group(*group),
+                        // Not of users, or not asked for here.
+                        Key::DisplayName(_) | Key::Modified { .. } => continue,
+                    };
+                    views.extend(directory.find_scim_users(&call, lookup).await?);
+                }
+                views.sort_by_key(|view| (view.user.created_at, view.user.id));
+                views.dedup_by_key(|view| view.user.id);
+                views
+            }
+        };
+        let found = views.iter().map(|view| self.found_user(view));
+        Ok(found.filter(|found| passes(found.document())).collect())
+    }
+
+    /// The groups that a filter lets pass, in the order of creation.
+    async fn find_groups(&self, filter: Option<&BoundFilter>) -> Result<Vec<Found>, Refusal> {
+        let (directory, call) = (&self.scim.directory, self.directed());
+        let named = self.named_members(filter).await?;
+        let document = |view: &ScimGroupView| self.group_document(view, &named.of(view.group.id));
+        let passes = |document: &Document| filter.is_none_or(|filter| filter.matches(document));
+        let views = match keys(filter) {
+            None => directory.scan_scim_groups(&call, |view| passes(&document(view))).await?,
+            Some(keys) => {
+                let mut views = vec![];
+                for key in &keys {
+                    let lookup = match key {
+                        Key::Id(id) => GroupLookup::Id(*id),
+                        Key::DisplayName(name) => GroupLookup::DisplayName(name),
+                        Key::ExternalId(id) => GroupLookup::ExternalId(id),
+                        Key::Member(user) => GroupLookup::Member(*user),
+                        Key::UserName(_) | Key::Email(_) | Key::Modified { .. } => continue,
+                    };
+                    views.extend(directory.find_scim_groups(&call, lookup).await?);
+                }
+                views.sort_by_key(|view| (view.group.created_at, view.group.id));
+                views.dedup_by_key(|view| view.group.id);
+                views
+            }
+        };
+        let found = views.into_iter().map(|view| {
+            let document = document(&view);
+            Found::Group(view, document)
+        });
+        Ok(found.filter(|found| passes(found.document())).collect())
+    }
+
+    /// Who of those that a filter names is in which groups: all that is ever asked about the members of a group.
+    async fn named_members(&self, filter: Option<&BoundFilter>) -> Result<Named, Refusal> {
+        let ids = match filter.map_or(Members::None, BoundFilter::members) {
+            Members::None => return Ok(Named(vec![])),
+            Members::Named(ids) => ids,
+            // Whether a group has any, or what theirs begin with, takes reading all of them.
+            Members::All => return Err(Code::MembersUnsearchable.into()),
+        };
+        let mut named = vec![];
+        for id in ids {
+            let groups =
+                self.scim.directory.find_scim_groups(&self.directed(), GroupLookup::Member(id)).await?;
+            named.extend(groups.into_iter().map(|view| (view.group.id, id)));
+        }
+        Ok(Named(named))
+    }
+
+    fn found_user(&self, view: &ScimUserView) -> Found {
+        Found::User(self.user_document(view))
+    }
+
+    fn found_group(&self, view: ScimGroupView, members: &[ScimId]) -> Found {
+        let document = self.group_document(&view, members);
+        Found::Group(view, document)
+    }
+}
+
+impl Found {
+    fn document(&self) -> &Document {
+        match self {
+            Self::User(document) | Self::Group(_, document) => document,
+        }
+    }
+}
+
+/// Groups, each with a member.
+struct Named(Vec<(ScimId, ScimId)>);
+
+impl Named {
+    fn of(&self, group: ScimId) -> Vec<ScimId> {
+        self.0.iter().filter(|(of, _)| *of == group).map(|(_, member)| *member).collect()
+    }
+}
+
+/// The keys that everything lies under that can pass; `None` where all is to be looked at.
+fn keys(filter: Option<&BoundFilter>) -> Option<Vec<Key>> {
+    match filter?.lookup() {
+        Lookup::Nothing => Some(vec![]),
+        // Nothing is kept in the order of its changes.
+        Lookup::Keys(keys) => (!keys.iter().any(|key| matches!(key, Key::Modified { .. }))).then_some(keys),
+        Lookup::Scan => None,
+    }
+}

@@ -1,0 +1,11 @@
+//! SCIM over HTTP, through whole gateways.
+mod client;
+mod dialects;
+mod differential;
+mod lists;
+mod protocol;
+mod streams;
+mod tenants;
+mod tester;
+mod tokens;
+mod world;
