@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Mutex};
 
 use super::{
-    ATTEMPTS_MAX, GROUPS_PER_USER_MAX, ScimCall, ScimFault,
+    GROUPS_PER_USER_MAX, ScimCall, ScimFault,
     lookup::{GroupRecords, UserRecords},
     meaning::{Bench, Way},
     tell,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     directory::{
-        Contended, Directory,
+        Directory,
         amend::{Beside, Matter, View},
         audit,
     },
@@ -165,19 +165,6 @@ impl Directory {
         }
         told.iter().for_each(AuditLine::log);
         Ok(true)
-    }
-
-    /// Tries until nobody is in between.
-    pub(super) async fn until_done<T>(
-        &self,
-        mut attempt: impl AsyncFnMut() -> Result<Option<T>, ScimFault>,
-    ) -> Result<T, ScimFault> {
-        for _ in 0..ATTEMPTS_MAX {
-            if let Some(done) = attempt().await? {
-                return Ok(done);
-            }
-        }
-        Err(Contended.into())
     }
 }
 

@@ -195,9 +195,10 @@ impl Directory {
         };
         let Some(amended) = self.attempt(&matters, &loaded, &decide, beside).await? else { return Ok(None) };
         if way == Way::Whole {
-            let put_out = amended.iter().filter(|amended| !amended.person.standing.is_active());
-            for amended in put_out {
-                self.close_scim(call, amended.person.id, &known).await;
+            for amended in &amended {
+                if !amended.person.standing.is_active() {
+                    self.close_scim(call, amended.person.id, &known).await;
+                }
             }
         }
         let waits = *locked(&waits);
