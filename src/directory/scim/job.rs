@@ -171,7 +171,7 @@ impl Directory {
         let mut removals = 0;
         for ids in delta.removes.chunks(MEMBERS_PER_COMMIT_MAX) {
             let part = Delta { adds: vec![], removes: ids.to_vec() };
-            removals += self.hold_part(bench, group, &part).await?;
+            removals += self.hold_part(bench, group, &organization, &part).await?;
         }
         Err(ScimFault::Held { organization, removals })
     }
@@ -180,6 +180,7 @@ impl Directory {
         &self,
         bench: &Bench<'_>,
         group: &GroupRecords,
+        organization: &OrganizationSlug,
         part: &Delta,
     ) -> Result<usize, ScimFault> {
         for _ in 0..ATTEMPTS_MAX {
@@ -187,7 +188,7 @@ impl Directory {
             if movers.removes.is_empty() {
                 return Ok(0);
             }
-            if let Some(held) = self.hold_members(bench, group, &movers).await? {
+            if let Some(held) = self.hold_members(bench, group, organization, &movers).await? {
                 return Ok(held);
             }
         }

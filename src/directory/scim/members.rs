@@ -67,7 +67,7 @@ impl Directory {
         }
         match self.step_members(bench, group, content, &movers, Way::Whole).await {
             Err(ScimFault::Held { organization, .. }) => {
-                match self.hold_members(bench, group, &movers).await? {
+                match self.hold_members(bench, group, &organization, &movers).await? {
                     Some(removals) => Err(ScimFault::Held { organization, removals }),
                     None => Ok(false),
                 }
@@ -81,11 +81,16 @@ impl Directory {
         &self,
         bench: &Bench<'_>,
         group: &GroupRecords,
+        organization: &OrganizationSlug,
         movers: &Movers,
     ) -> Result<Option<usize>, ScimFault> {
+        let writes = self.owners_notice(bench.call, organization).await?;
+        let notice = Beside { writes, ..Beside::default() };
         let leavers = Movers { adds: vec![], removes: movers.removes.clone() };
-        self.step_members(&bench.without_allowance(), group, Beside::default(), &leavers, Way::HoldsOnly)
-            .await
+        let held =
+            self.step_members(&bench.without_allowance(), group, notice, &leavers, Way::HoldsOnly).await;
+        self.wake_outbox();
+        held
     }
 
     /// The users' records of those who really come or go. With `strict`, who comes must be there.
