@@ -105,6 +105,7 @@ fn beyond_mending(fact: Fact) -> Option<&'static str> {
             Some("both sides are records: let an owner of the enterprise set the role, or restore an export")
         }
         Fact::Token => Some("the token opens nothing: its person makes another"),
+        Fact::ScimToken => Some("the token opens nothing: an owner of the enterprise makes another"),
         Fact::ScimName => {
             Some("both sides are records: restore an export, or let the provider provision it anew")
         }
@@ -127,7 +128,7 @@ fn record_of(fact: Fact, ids: &[u8]) -> Option<Key> {
         Fact::ScimOrganization => Key::ScimGroup(e, ScimId::from_bytes(part(ids, 2)?)),
         Fact::ScimJob => Key::ScimGroupJob(e, ScimId::from_bytes(part(ids, 1)?)),
         Fact::ScimListed | Fact::ScimIndexed => return scim_record(scim_place(fact, ids)?),
-        Fact::Owner | Fact::Token | Fact::ScimName => return None,
+        Fact::Owner | Fact::Token | Fact::ScimToken | Fact::ScimName => return None,
     })
 }
 
@@ -155,7 +156,7 @@ fn place_of(fact: Fact, ids: &[u8], mail: Option<&[u8]>) -> Option<Place> {
         Fact::ScimOrganization => (Key::ScimOrganizations(e), ids.get(16..)?.to_vec()),
         Fact::ScimJob => (Key::ScimJobs(e), ids.get(16..)?.to_vec()),
         Fact::ScimListed | Fact::ScimIndexed => return scim_place(fact, ids),
-        Fact::Owner | Fact::Token | Fact::ScimName => return None,
+        Fact::Owner | Fact::Token | Fact::ScimToken | Fact::ScimName => return None,
     };
     Some(Place { set, member })
 }
