@@ -7,6 +7,7 @@ mod outlook;
 mod redrive;
 mod reload;
 mod retention;
+mod scim_jobs;
 mod scim_tokens;
 mod watches;
 mod webhooks;
@@ -125,6 +126,7 @@ pub async fn start_at(
     let gates = Arc::new(Gates::new(gate));
     let days = settings.audit_retention_days;
     watches.spawn(retention::retain(directory.clone(), gates.clone(), days, now));
+    watches.spawn(scim_jobs::resume(directory.clone(), gates.clone(), now));
     watches.spawn(scim_tokens::watch(directory.clone(), gates.clone(), metrics.clone(), now));
     watches.spawn(redrive::watch(directory.clone(), gates.clone(), directory.notes(), now));
     let outbox = mailer.map(|mailer| build::outbox(mailer, &lasting, &gates).run(stopping.clone()));

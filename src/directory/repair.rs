@@ -107,7 +107,7 @@ fn beyond_mending(fact: Fact) -> Option<&'static str> {
             Some("both sides are records: let an owner of the enterprise set the role, or restore an export")
         }
         Fact::Token => Some("the token opens nothing: its person makes another"),
-        Fact::ScimToken => Some("the token opens nothing: an owner makes another"),
+        Fact::ScimToken => Some("the token opens nothing: an owner of the enterprise makes another"),
         Fact::ScimName => {
             Some("both sides are records: restore an export, or let the provider provision it anew")
         }

@@ -125,6 +125,11 @@ impl Scim {
         Self { directory, tenants, rates: Rates::default(), metrics, now }
     }
 
+    /// All enterprises, those that switched SCIM off among them.
+    pub fn tenants(&self) -> impl Iterator<Item = &Arc<Tenant>> {
+        self.tenants.values()
+    }
+
     /// Answers a call. `origin` is the scheme and the host that the listener serves, `path` the canonical path without [`PREFIX`].
     pub async fn serve<B>(&self, request: Request<B>, origin: &str, path: &str, request_id: &str) -> Served
     where

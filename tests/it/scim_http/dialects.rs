@@ -47,8 +47,7 @@ async fn play(world: &World, step: &Value, saved: &mut BTreeMap<String, String>)
     let step = resolved(step, saved);
     let case = step["say"].as_str().unwrap_or_default().to_owned();
     if let Some(person) = step["sign_in"].as_str() {
-        let mut browser = portcullis::demo::browser::Browser::new();
-        let page = world.gateway.sign_in(&mut browser, person).await;
+        let page = world.sign_in(person).await;
         assert_eq!(u64::from(page.status.as_u16()), step["status"].as_u64().unwrap_or(200), "{case}");
     }
     if let Some(request) = step["request"].as_str() {

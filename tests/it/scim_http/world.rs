@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 use jiff::SignedDuration;
 use portcullis::{
     config::{self, Overrides, Source},
+    demo::browser::{Browser, Page},
     directory::{Directory, Enterprise, InvitationPage, InvitationState, NewScimToken, ScimTokenMaker},
     domain::{OrganizationSlug, Timestamp},
-    store::{Key, Store},
+    store::{Key, Op, Reply, Store, records},
 };
 use serde_json::{Value, json};
 
@@ -122,8 +123,24 @@ impl World {
 
     /// How many mails of `example` wait to be sent.
     pub async fn mails(&self) -> usize {
-        let outbox = Key::Outbox(self.gateway.enterprise());
-        self.store.members(outbox, None, 1_000).await.unwrap().len()
+        let enterprise = self.gateway.enterprise();
+        let due = self.store.members(Key::Outbox(enterprise), None, 1_000).await.unwrap();
+        // An entry whose mail was withdrawn stays until it is due.
+        let mail = |due: &Vec<u8>| Op::Get(Key::Mail(enterprise, records::decode_due(due).unwrap().1));
+        let replies = self.store.batch(Timestamp::now(), due.iter().map(mail).collect()).await;
+        let found = if due.is_empty() { vec![] } else { replies.unwrap() };
+        found.iter().filter(|reply| matches!(reply, Reply::Value(Some(_)))).count()
+    }
+
+    /// A person of the development IdP signs in at `example`; the page that it ends at.
+    pub async fn sign_in(&self, person: &str) -> Page {
+        let mut browser = Browser::new();
+        let start = format!("{}/enterprises/example/saml/login?return_to=/", self.gateway.url);
+        let people = browser.open(&start).await.unwrap();
+        let name = self.gateway.people.person(person).unwrap().display_name;
+        let posting = browser.press(&people, &format!("Sign in as {name}")).await.unwrap();
+        let form = posting.button("Continue").unwrap();
+        browser.submit(&form).await.unwrap()
     }
 
     /// A user of `example`, by name.
