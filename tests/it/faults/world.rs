@@ -42,7 +42,7 @@ pub enum Killed {
 /// What was acknowledged is on disk.
 const LASTING: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 /// To write what is got ready for a run.
-const ATTEMPTS_MAX: u32 = 50;
+const ATTEMPTS_MAX: u32 = 300;
 const GROUPS: &str = "octo-org,hubot-lab,docs-team";
 /// Nobody listens there: mails wait.
 const NO_MAIL_PORT: u16 = 1;
@@ -184,8 +184,14 @@ impl World {
                         self.links.insert(organization, link);
                         break;
                     }
-                    // A replica on a busy machine may take longer than is waited for.
-                    Err(StoreError::NotReplicated { .. }) if attempt < ATTEMPTS_MAX => {}
+                    // A replica on a busy machine may take longer than is waited for, and a sentinel may change its mind.
+                    Err(
+                        StoreError::NotReplicated { .. }
+                        | StoreError::Unavailable(_)
+                        | StoreError::Timeout(_),
+                    ) if attempt < ATTEMPTS_MAX => {
+                        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    }
                     Err(error) => panic!("{organization}: {error}"),
                 }
             }
