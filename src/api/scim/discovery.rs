@@ -37,9 +37,31 @@ pub fn answer(base: &Base, endpoint: Endpoint<'_>, origin: &str, query: &str) ->
         Endpoint::ServiceProviderConfig => Ok(Answer::of(StatusCode::OK, &service_provider_config(&service))),
         Endpoint::ResourceTypes => Ok(list(resource_types(&service))),
         Endpoint::ResourceType(name) => one(resource_types(&service), name),
-        Endpoint::Schemas => Ok(list(schemas(&service))),
-        Endpoint::Schema(urn) => one(schemas(&service), urn),
+        Endpoint::Schemas => Ok(list(schemas_of(base, &service))),
+        Endpoint::Schema(urn) => one(schemas_of(base, &service), urn),
         _ => Err(Code::NotFound.into()),
+    }
+}
+
+/// At an organization's base everybody is invited, so nobody is taken without an address (A15).
+fn schemas_of(base: &Base, service: &Service<'_>) -> Vec<(&'static str, Value)> {
+    let mut all = schemas(service);
+    if !base.has_groups() {
+        let lists = all.iter_mut().filter_map(|(_, schema)| schema.get_mut("attributes"));
+        lists.for_each(|list| require(list, &["emails", "value"]));
+    }
+    all
+}
+
+/// Marks an attribute as required, and then the part of it that follows in `names`.
+fn require(list: &mut Value, names: &[&str]) {
+    let Some((name, rest)) = names.split_first() else { return };
+    let attributes = list.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut);
+    for attribute in attributes.filter(|attribute| attribute.get("name").is_some_and(|found| found == name)) {
+        attribute.insert("required".to_owned(), true.into());
+        if let Some(parts) = attribute.get_mut("subAttributes") {
+            require(parts, rest);
+        }
     }
 }
 
@@ -64,4 +86,30 @@ fn list(all: Vec<(&'static str, Value)>) -> Answer {
             "Resources": resources,
         }),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{EnterpriseSlug, OrganizationSlug};
+
+    #[test]
+    fn an_organization_s_base_demands_an_address_and_knows_no_groups() {
+        let service = |kinds: &'static [ResourceType]| Service {
+            base: "https://a.example",
+            kinds,
+            documentation_uri: None,
+            authentication: &[BEARER],
+        };
+        let emails = |base: &Base, kinds| {
+            let all = schemas_of(base, &service(kinds));
+            let user = all[0].1["attributes"].as_array().unwrap().clone();
+            let emails = user.into_iter().find(|attribute| attribute["name"] == "emails").unwrap();
+            (emails["required"].clone(), emails["subAttributes"][0]["required"].clone())
+        };
+        let enterprise = Base::Enterprise(EnterpriseSlug::parse("acme").unwrap());
+        let organization = Base::Organization(OrganizationSlug::parse("acme").unwrap());
+        assert_eq!(emails(&enterprise, ResourceType::ALL), (false.into(), false.into()));
+        assert_eq!(emails(&organization, &[ResourceType::User]), (true.into(), true.into()));
+    }
 }

@@ -10,6 +10,9 @@ use serde_json::Value;
 use super::world::World;
 use crate::support::gateway::{BACKENDS, Backend};
 
+/// Attempts at a sign-in, half a second apart.
+const SIGN_INS_MAX: usize = 20;
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/scim/dialects")
 }
@@ -47,8 +50,17 @@ async fn play(world: &World, step: &Value, saved: &mut BTreeMap<String, String>)
     let step = resolved(step, saved);
     let case = step["say"].as_str().unwrap_or_default().to_owned();
     if let Some(person) = step["sign_in"].as_str() {
-        let page = world.sign_in(person).await;
-        assert_eq!(u64::from(page.status.as_u16()), step["status"].as_u64().unwrap_or(200), "{case}");
+        let owed = step["status"].as_u64().unwrap_or(200);
+        let mut status = world.sign_in(person).await.status;
+        // A13: an assertion of the very second of the last word about somebody counts as issued before it.
+        for _ in 0..SIGN_INS_MAX {
+            if owed != 200 || status == 200 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            status = world.sign_in(person).await.status;
+        }
+        assert_eq!(u64::from(status.as_u16()), owed, "{case}");
     }
     if let Some(request) = step["request"].as_str() {
         let (method, path) = request.split_once(' ').unwrap();

@@ -4,6 +4,7 @@
 //! Deviations, each with why:
 //! - A PATCH of a user is answered 200 with the user by ours, so that what became of it can be seen, and 204 by the other; what
 //!   is read after it is compared.
+//! - With `attributes`, ours names the schema of an extension of which nothing is shown, because the resource has it.
 //! - `$ref`, `meta`, and all of members but who they are: each server has its own.
 use std::process::Command;
 
@@ -58,6 +59,8 @@ struct Pair {
     twins: Vec<Twin>,
     chance: Chance,
     log: Vec<String>,
+    /// Of this sequence, which ends with it.
+    difference: Option<String>,
 }
 
 struct Step {
@@ -98,35 +101,34 @@ impl Pair {
         self.compare(&step, ours, theirs);
     }
 
-    fn compare(&self, step: &Step, ours: &Answer, theirs: &Answer) {
-        let shown = || {
-            format!(
-                "{}\nours: {} {}\ntheirs: {} {}",
-                self.log.join("\n"),
-                ours.status,
-                ours.text,
-                theirs.status,
-                theirs.text
-            )
-        };
-        if step.method == "PATCH" && step.path.starts_with("/Users") && theirs.status == 204 {
-            assert_eq!(ours.status, 200, "{}", shown());
+    fn compare(&mut self, step: &Step, ours: &Answer, theirs: &Answer) {
+        let is_patch = step.method == "PATCH" && step.path.starts_with("/Users");
+        if is_patch && ours.status == 200 && theirs.status == 204 {
             return;
         }
-        assert_eq!(ours.status, theirs.status, "{}", shown());
-        if ours.status.is_success() {
-            assert_eq!(self.normal(ours, 0), self.normal(theirs, 1), "{}", shown());
-        } else {
-            assert_eq!(ours.json()["scimType"], theirs.json()["scimType"], "{}", shown());
+        let is_same = ours.status == theirs.status
+            && match ours.status.is_success() {
+                true => self.normal(step, ours, 0) == self.normal(step, theirs, 1),
+                false => ours.json()["scimType"] == theirs.json()["scimType"],
+            };
+        if !is_same {
+            let log = self.log.join("\n");
+            let (one, other) = (&ours.text, &theirs.text);
+            let shown = format!("{log}\nours: {} {one}\ntheirs: {} {other}", ours.status, theirs.status);
+            self.difference = Some(shown);
         }
     }
 
-    fn normal(&self, answer: &Answer, side: usize) -> Value {
+    fn normal(&self, step: &Step, answer: &Answer, side: usize) -> Value {
         if answer.text.is_empty() {
             return Value::Null;
         }
         let names = (0..self.twins.len()).map(|at| (&self.twins[at].ids[side], format!("<{at}>")));
         let text = names.fold(answer.text.clone(), |text, (id, name)| text.replace(id.as_str(), &name));
+        let text = match step.path.contains("attributes=") {
+            true => text.replace(&format!(",\"{ENTERPRISE}\""), ""),
+            false => text,
+        };
         normal(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")))
     }
 }
@@ -295,7 +297,7 @@ fn start() -> Process {
 async fn our_answers_are_those_of_a_server_of_other_hands() {
     let sequences =
         std::env::var("SCIM_SEQUENCES").ok().and_then(|text| text.parse().ok()).unwrap_or(SEQUENCES);
-    let mut seed = 0x5eed_5c1d_u64;
+    let (mut seed, mut differences) = (0x5eed_5c1d_u64, vec![]);
     for backend in BACKENDS {
         for _ in 0..sequences {
             seed += 1;
@@ -313,8 +315,12 @@ async fn our_answers_are_those_of_a_server_of_other_hands() {
                 twins: vec![],
                 chance: Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
                 log: vec![format!("seed {seed}")],
+                difference: None,
             };
             for _ in 0..STEPS {
+                if pair.difference.is_some() {
+                    break;
+                }
                 let step = pair.step();
                 let look = (step.method == "PATCH").then(|| step.path.clone());
                 pair.play(step).await;
@@ -322,8 +328,10 @@ async fn our_answers_are_those_of_a_server_of_other_hands() {
                     pair.play(Step { method: "GET", path, body: None, makes: None }).await;
                 }
             }
+            differences.extend(pair.difference.take());
             world.stop().await;
             drop(other);
         }
     }
+    assert!(differences.is_empty(), "{} sequences differ:\n{}", differences.len(), differences.join("\n\n"));
 }
