@@ -215,7 +215,7 @@ mod tests {
         let agrees = || {
             for shard in &cache.shards {
                 let shard = shard.lock().unwrap();
-                let by_entry = shard.entries.iter().map(|(key, (known, _))| (known.person(), *key));
+                let by_entry = shard.entries.iter().map(|(key, (known, _))| (known.whose(), *key));
                 let by_person = shard.keys.iter().flat_map(|(of, keys)| keys.iter().map(|key| (*of, *key)));
                 let (mut by_entry, mut by_person): (Vec<_>, Vec<_>) =
                     (by_entry.collect(), by_person.collect());
