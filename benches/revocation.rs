@@ -7,6 +7,7 @@
 //! a subscriber of the same Redis, and a request that the second gateway lets through. `REVOCATION_PUSHED` and `REVOCATION_CUT`
 //! change how many removals there are.
 #[path = "../tests/it/support/layer.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
 mod layer;
 
 use std::{

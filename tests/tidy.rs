@@ -37,7 +37,7 @@ const HOUSE: &[Module] = &[
     module("provisioning", &["domain"], &["regex_lite"]),
     module("access", &["domain"], &[]),
     module("telemetry", &["domain"], &["tracing_subscriber", "prometheus_client"]),
-    module("store", &["domain", "telemetry"], &["redis", "redb", "rustls", "rustls_openssl"]),
+    module("store", &["domain", "telemetry"], &["redis", "redb", "rustls", "rustls_openssl", "hmac"]),
     module("mail", &["domain", "telemetry"], &["lettre", "rustls", "rustls_openssl"]),
     module("directory", &["domain", "saml", "scim", "provisioning", "store", "mail", "telemetry"], &[]),
     module("outward", &["domain", "saml"], &["rustls", "rustls_openssl", "tokio_rustls", "rustls_native_certs"]),

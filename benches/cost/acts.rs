@@ -12,7 +12,8 @@ use portcullis::{
 };
 
 use super::{
-    median, seed,
+    common::median,
+    seed,
     world::{Counts, IdpPlace, Spent, World},
 };
 
@@ -94,8 +95,8 @@ pub async fn round(worlds: &[World], idp: &idp::Directory, place: &IdpPlace) -> 
     // Back to where the next round begins.
     say(idp, Act::Unchanged.teams());
     for world in worlds {
-        let requests = sign_ins(world.public).await;
-        send_all(world.public, &requests);
+        let requests = sign_ins(world.gateway().public).await;
+        send_all(world.gateway().public, &requests);
     }
     cells
 }
@@ -105,11 +106,11 @@ async fn measured(act: Act, worlds: &[World], idp: &idp::Directory, place: &IdpP
     let mut cells = vec![];
     for world in worlds {
         let requests = match act {
-            Act::OwnersRemoval => removals(world.public, place).await,
-            _ => sign_ins(world.public).await,
+            Act::OwnersRemoval => removals(world.gateway().public, place).await,
+            _ => sign_ins(world.gateway().public).await,
         };
         let (counted, spent) = (world.counts(), world.spent());
-        let walls = send_all(world.public, &requests);
+        let walls = send_all(world.gateway().public, &requests);
         let (spent, counted) = (since(spent, world.spent()), counted_since(counted, world.counts()));
         let count = requests.len() as f64;
         let sessions = if act == Act::OwnersRemoval { 0.0 } else { count };

@@ -9,19 +9,22 @@
 //!
 //! Smaller, to try it: `COST_PEOPLE=100,1000 COST_ROUNDS=2 COST_SIZES=500 cargo test --bench cost`. `COST_STORES=redis` leaves
 //! the embedded store out, `COST_EXAMINE=0` the walk through what was seeded.
+#[path = "../common/mod.rs"]
+#[allow(dead_code, reason = "another bench uses the rest")]
+mod common;
+
 mod acts;
 mod reference;
 mod seed;
 mod sizes;
 mod world;
 
-use std::env;
-
 use portcullis::idp;
 
 use acts::{ACTS, Act, Cell};
+use common::{Store, median, number, numbers, setting};
 use seed::Town;
-use world::{IdpPlace, Store, World};
+use world::{IdpPlace, World};
 
 /// What the cost at the largest size may be, over that at the smallest.
 const RATIO_MAX: f64 = 1.3;
@@ -29,25 +32,9 @@ const ROUNDS: usize = 15;
 const PEOPLE: &str = "1000,1000000";
 const STORES: &str = "redis,embedded";
 
-fn setting(name: &str, default: &str) -> String {
-    env::var(name).unwrap_or_else(|_| default.to_owned())
-}
-
-fn number(name: &str, default: usize) -> usize {
-    setting(name, &default.to_string()).parse().unwrap_or_else(|_| panic!("{name} is a number"))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
 #[tokio::main]
 async fn main() {
-    let people: Vec<usize> = setting("COST_PEOPLE", PEOPLE)
-        .split(',')
-        .map(|count| count.trim().parse().expect("COST_PEOPLE is a list of numbers"))
-        .collect();
+    let people = numbers("COST_PEOPLE", PEOPLE);
     let rounds = number("COST_ROUNDS", ROUNDS);
     let stores: Vec<Store> = setting("COST_STORES", STORES).split(',').map(Store::named).collect();
     let idp = idp::bind(acts::idp_settings()).await.expect("the IdP starts");

@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Instant};
 use ::redis::{Connection, Value, cmd, pipe};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::{acts::Cell, median, world::cpu_nanos};
+use super::{
+    acts::Cell,
+    common::{connect, cpu_nanos, median},
+};
 
 /// Acts of one round.
 const ACTS: usize = 200;
@@ -43,18 +46,6 @@ impl Bare {
     pub fn embedded(file: PathBuf) -> Self {
         Self::Embedded(file)
     }
-}
-
-/// What Redis holds, in bytes.
-pub fn used_memory(address: SocketAddr) -> f64 {
-    let info: String = cmd("INFO").arg("memory").query(&mut connect(address)).expect("INFO");
-    let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
-    line.and_then(|bytes| bytes.trim().parse().ok()).expect("used_memory")
-}
-
-fn connect(address: SocketAddr) -> Connection {
-    let client = ::redis::Client::open(format!("redis://{address}")).expect("a URL");
-    client.get_connection().expect("redis")
 }
 
 fn scan(connection: &mut Connection, cursor: &mut String, pattern: &str) -> Vec<String> {

@@ -4,8 +4,9 @@ use portcullis::store::{Commit, Key, Op, Write, records};
 use redb::Database;
 
 use super::{
+    common::{Place, Store},
     seed::Town,
-    world::{IdpPlace, Place, Store},
+    world::IdpPlace,
 };
 
 pub const COUNT: usize = 20_000;

@@ -108,7 +108,8 @@ fn demanded_organizations(reader: &mut Reader, path: &str, chosen: &[&Draft]) ->
     let exists = |slug: &OrganizationSlug| chosen.iter().any(|d| d.settings.organizations.contains(slug));
     for slug in found.iter().filter(|slug| !exists(slug)) {
         let why = format!(
-            "{slug:?} is not listed: nobody passes by it until it is created, with its name spelt so"
+            "{:?} is not listed: nobody passes by it until it is created, with its name spelt so",
+            slug.as_str()
         );
         reader.warn(&place, &path, why, "list it in the enterprise's organizations, or mend the name");
     }

@@ -90,13 +90,13 @@ pub(super) enum Fact {
     Batch,
     Mail,
     Token,
-    ScimToken,
     ScimListed,
     ScimName,
     ScimIndexed,
     ScimMember,
     ScimJob,
     ScimOrganization,
+    ScimToken,
 }
 
 impl Fact {
@@ -114,13 +114,13 @@ impl Fact {
             Self::Batch => ("a former membership's batch", "the batch's set of people"),
             Self::Mail => ("a mail", "the outbox"),
             Self::Token => ("a person's access token", "the token's own key"),
-            Self::ScimToken => ("a SCIM token of the enterprise", "the token's own key"),
             Self::ScimListed => ("a SCIM resource", "the list of its kind"),
             Self::ScimName => ("a SCIM resource's name or link", "the record of that name or link"),
             Self::ScimIndexed => ("a SCIM resource's externalId or address", "its index"),
             Self::ScimMember => ("a SCIM user's groups", "the group's members"),
             Self::ScimJob => ("an unfinished change of a SCIM group", "the set of them"),
             Self::ScimOrganization => ("a SCIM group's organization", "the set of them"),
+            Self::ScimToken => ("a SCIM token of the enterprise", "the token's own key"),
         }
     }
 
@@ -258,13 +258,6 @@ impl Walk {
             Key::AccessToken(secret) => {
                 records::decode_token_holder(value).map(|_| self.say(Fact::Token, &[&secret], Said::ByIndex))
             }
-            Key::ScimTokens(_) => {
-                records::decode_scim_tokens(value).map(|tokens| self.see_scim_tokens(&tokens))
-            }
-            Key::ScimToken(secret) => {
-                self.say(Fact::ScimToken, &[&secret], Said::ByIndex);
-                records::decode_scim_token_holder(value).map(drop)
-            }
             Key::RecoveryCodes(_, id) => records::decode_recovery_codes(value).map(|codes| {
                 if codes.person != id {
                     let hint = "restore it from an export, or let the owner make new ones";
@@ -272,6 +265,13 @@ impl Walk {
                 }
             }),
             Key::WebhookCursor(..) => records::decode_webhook_cursor(value).map(drop),
+            Key::ScimTokens(_) => {
+                records::decode_scim_tokens(value).map(|tokens| self.see_scim_tokens(&tokens))
+            }
+            Key::ScimToken(secret) => {
+                self.say(Fact::ScimToken, &[&secret], Said::ByIndex);
+                records::decode_scim_token_holder(value).map(drop)
+            }
             other => self.see_scim(other, value).map(drop),
         };
         if let Err(error) = read {

@@ -10,7 +10,9 @@ use super::{
     unexpected_reply,
 };
 use crate::{
-    domain::{AddressId, EnterpriseId, FORMER_DAYS, Id, MailId, OrganizationId, PersonId, ScimId, Timestamp},
+    domain::{
+        AddressId, EnterpriseId, FORMER_DAYS, Id, MailId, OrganizationId, PersonId, ScimId, Timestamp, hex,
+    },
     store::{Commit, Committed, Key, Op, Reply, Store, Versioned, Write, records},
 };
 
@@ -185,7 +187,7 @@ fn part(ids: &[u8], n: usize) -> Option<[u8; 16]> {
 
 impl Place {
     fn words(&self, verb: &str, preposition: &str) -> String {
-        let member: String = self.member.iter().map(|byte| format!("{byte:02x}")).collect();
+        let member = hex(&self.member);
         format!("{verb} {member} {preposition} {}", self.set.text())
     }
 }

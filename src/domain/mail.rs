@@ -31,6 +31,8 @@ pub enum MailSubject {
     InvitationCancelled { organization: OrganizationSlug },
     /// A membership ended.
     Removed { organization: OrganizationSlug },
+    /// To owners: removals from it wait for them (D7).
+    RemovalsHeld { organization: OrganizationSlug },
 }
 
 impl MailSubject {
@@ -38,7 +40,8 @@ impl MailSubject {
         match self {
             Self::Invitation { organization, .. }
             | Self::InvitationCancelled { organization }
-            | Self::Removed { organization } => organization,
+            | Self::Removed { organization }
+            | Self::RemovalsHeld { organization } => organization,
         }
     }
 
@@ -48,6 +51,7 @@ impl MailSubject {
             Self::Invitation { .. } => "invitation",
             Self::InvitationCancelled { .. } => "invitation_cancelled",
             Self::Removed { .. } => "removed",
+            Self::RemovalsHeld { .. } => "removals_held",
         }
     }
 }

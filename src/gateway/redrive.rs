@@ -17,6 +17,7 @@ pub async fn watch(directory: Arc<Directory>, gates: Arc<Gates>, mut notes: Note
         if heard != Heard::Gap {
             continue;
         }
+        let mut is_told = false;
         loop {
             let gate = gates.load();
             let tenants: Vec<Enterprise> =
@@ -24,7 +25,10 @@ pub async fn watch(directory: Arc<Directory>, gates: Arc<Gates>, mut notes: Note
             match directory.redrive(&tenants, now()).await {
                 Ok(_) => break,
                 Err(error) => {
-                    tracing::warn!(%error, "removals are not read back yet: the store may have lost some");
+                    if !is_told {
+                        tracing::warn!(%error, "removals are not read back yet: the store may have lost some");
+                    }
+                    is_told = true;
                     tokio::time::sleep(RETRY).await;
                 }
             }

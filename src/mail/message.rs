@@ -60,6 +60,7 @@ pub(super) fn message(
         }
         MailSubject::InvitationCancelled { .. } => Kind::Cancelled,
         MailSubject::Removed { .. } => Kind::Removed,
+        MailSubject::RemovalsHeld { .. } => Kind::Held,
     };
     values.expires = expiry.as_deref().unwrap_or(NO_END);
     let words = settings.templates.of(kind).render(&values);

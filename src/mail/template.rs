@@ -15,10 +15,11 @@ pub enum Kind {
     Invitation,
     Cancelled,
     Removed,
+    Held,
 }
 
 impl Kind {
-    pub const ALL: [Self; 3] = [Self::Invitation, Self::Cancelled, Self::Removed];
+    pub const ALL: [Self; 4] = [Self::Invitation, Self::Cancelled, Self::Removed, Self::Held];
 
     /// What its two files are called before the extension.
     pub fn as_str(self) -> &'static str {
@@ -26,6 +27,7 @@ impl Kind {
             Self::Invitation => "invitation",
             Self::Cancelled => "cancelled",
             Self::Removed => "removed",
+            Self::Held => "held",
         }
     }
 
@@ -42,7 +44,7 @@ impl Kind {
         ];
         match self {
             Self::Invitation => ALL,
-            Self::Cancelled | Self::Removed => ALL.split_at(3).0,
+            Self::Cancelled | Self::Removed | Self::Held => ALL.split_at(3).0,
         }
     }
 
@@ -60,6 +62,10 @@ impl Kind {
                 include_str!("../../templates/mail/removed.txt"),
                 include_str!("../../templates/mail/removed.html"),
             ),
+            Self::Held => (
+                include_str!("../../templates/mail/held.txt"),
+                include_str!("../../templates/mail/held.html"),
+            ),
         }
     }
 }
@@ -70,6 +76,7 @@ pub struct Templates {
     pub invitation: Template,
     pub cancelled: Template,
     pub removed: Template,
+    pub held: Template,
 }
 
 /// One kind's subject and its two bodies.
@@ -130,7 +137,12 @@ impl Templates {
     /// Ours, but for those that `replaced` gives.
     pub fn new(mut replaced: impl FnMut(Kind) -> Option<Template>) -> Self {
         let mut of = |kind| replaced(kind).unwrap_or_else(|| Template::shipped(kind));
-        Self { invitation: of(Kind::Invitation), cancelled: of(Kind::Cancelled), removed: of(Kind::Removed) }
+        Self {
+            invitation: of(Kind::Invitation),
+            cancelled: of(Kind::Cancelled),
+            removed: of(Kind::Removed),
+            held: of(Kind::Held),
+        }
     }
 
     pub(super) fn of(&self, kind: Kind) -> &Template {
@@ -138,6 +150,7 @@ impl Templates {
             Kind::Invitation => &self.invitation,
             Kind::Cancelled => &self.cancelled,
             Kind::Removed => &self.removed,
+            Kind::Held => &self.held,
         }
     }
 }

@@ -36,6 +36,8 @@ pub const GROUP_OPERATIONS_MAX: usize = 2_000;
 /// Operations of one PATCH of a user, each of which may look at all values of an attribute. Entra ID sends one for each
 /// attribute that changed.
 pub const USER_OPERATIONS_MAX: usize = 200;
+/// Paths with filters of one PATCH of a user, all together: each part of them may be asked of all values of an attribute.
+pub const USER_PATH_BYTES_MAX: usize = 64 * 1024;
 /// Operations of one Bulk request, as `/ServiceProviderConfig` says.
 pub const BULK_OPERATIONS_MAX: usize = 1_000;
 

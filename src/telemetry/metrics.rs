@@ -33,10 +33,10 @@ struct Inner {
     metadata_ends: Family<EnterpriseLabel, Gauge>,
     metadata_alarms: Family<EnterpriseLabel, Gauge>,
     push_listening: Gauge,
-    scim_requests: Family<ScimLabels, Counter>,
-    scim_token_expiries: Family<ScimTokenLabels, Gauge>,
     webhook_attempts: Family<WebhookResultLabels, Counter>,
     webhook_lags: Family<WebhookLabels, Gauge>,
+    scim_requests: Family<ScimLabels, Counter>,
+    scim_token_expiries: Family<ScimTokenLabels, Gauge>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -119,10 +119,10 @@ impl Metrics {
             metadata_ends: Family::default(),
             metadata_alarms: Family::default(),
             push_listening: Gauge::default(),
-            scim_requests: Family::default(),
-            scim_token_expiries: Family::default(),
             webhook_attempts: Family::default(),
             webhook_lags: Family::default(),
+            scim_requests: Family::default(),
+            scim_token_expiries: Family::default(),
         };
         inner.reload_success.set(1);
         inner.register();
@@ -221,20 +221,6 @@ impl Metrics {
         self.0.push_listening.set(i64::from(is_listening));
     }
 
-    /// Counts a SCIM call of an enterprise by what it was and its status.
-    pub fn scim_request(&self, enterprise: &str, operation: &'static str, status: u16) {
-        let labels = ScimLabels { enterprise: enterprise.to_owned(), operation, code: status.into() };
-        self.0.scim_requests.get_or_create(&labels).inc();
-    }
-
-    /// Sets when SCIM tokens run out, in seconds since the Unix epoch, by enterprise and token id; forgets the others.
-    pub fn set_scim_token_expiries(&self, expiries: impl IntoIterator<Item = (String, String, i64)>) {
-        self.0.scim_token_expiries.clear();
-        for (enterprise, token, seconds) in expiries {
-            self.0.scim_token_expiries.get_or_create(&ScimTokenLabels { enterprise, token }).set(seconds);
-        }
-    }
-
     /// Counts what became of one attempt at a webhook: `delivered`, or the stable code of what was wrong.
     pub fn webhook_attempt(&self, webhook: &str, result: &'static str) {
         let labels = WebhookResultLabels { webhook: webhook.to_owned(), result };
@@ -250,6 +236,20 @@ impl Metrics {
     /// Forgets how far webhooks are behind: others may be configured.
     pub fn forget_webhook_lags(&self) {
         self.0.webhook_lags.clear();
+    }
+
+    /// Counts a SCIM call of an enterprise by what it was and its status.
+    pub fn scim_request(&self, enterprise: &str, operation: &'static str, status: u16) {
+        let labels = ScimLabels { enterprise: enterprise.to_owned(), operation, code: status.into() };
+        self.0.scim_requests.get_or_create(&labels).inc();
+    }
+
+    /// Sets when SCIM tokens run out, in seconds since the Unix epoch, by enterprise and token id; forgets the others.
+    pub fn set_scim_token_expiries(&self, expiries: impl IntoIterator<Item = (String, String, i64)>) {
+        self.0.scim_token_expiries.clear();
+        for (enterprise, token, seconds) in expiries {
+            self.0.scim_token_expiries.get_or_create(&ScimTokenLabels { enterprise, token }).set(seconds);
+        }
     }
 
     /// Whether the last reading of the configuration succeeded.
@@ -311,14 +311,14 @@ impl Inner {
         registry.register("portcullis_metadata_alarm", help, self.metadata_alarms.clone());
         let help = "Whether what other gateways change is heard at once; else within two seconds";
         registry.register("portcullis_push_listening", help, self.push_listening.clone());
-        let name = "portcullis_scim_requests";
-        registry.register(name, "SCIM calls by enterprise, operation and status", self.scim_requests.clone());
-        let help = "When a SCIM token runs out, in seconds since the Unix epoch";
-        registry.register("portcullis_scim_token_expiry_seconds", help, self.scim_token_expiries.clone());
         let help = "Attempts at webhooks by result";
         registry.register("portcullis_webhook_attempts", help, self.webhook_attempts.clone());
         let help = "Events of the audit stream that a webhook has not come to yet";
         registry.register("portcullis_webhook_lag_events", help, self.webhook_lags.clone());
+        let name = "portcullis_scim_requests";
+        registry.register(name, "SCIM calls by enterprise, operation and status", self.scim_requests.clone());
+        let help = "When a SCIM token runs out, in seconds since the Unix epoch";
+        registry.register("portcullis_scim_token_expiry_seconds", help, self.scim_token_expiries.clone());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program that answers", build);
     }
@@ -345,10 +345,10 @@ mod tests {
         metrics.metadata_refreshed("example", "ok");
         metrics.set_metadata_life("example", 7, 2);
         metrics.set_push_listening(true);
-        metrics.scim_request("example", "users.create", 201);
-        metrics.set_scim_token_expiries([("example".to_owned(), "ab".to_owned(), 5)]);
         metrics.webhook_attempt("siem", "delivered");
         metrics.set_webhook_lag("siem", "example", 4);
+        metrics.scim_request("example", "users.create", 201);
+        metrics.set_scim_token_expiries([("example".to_owned(), "ab".to_owned(), 5)]);
         let text = metrics.render();
         for line in [
             "portcullis_requests_total{route=\"app\",code=\"200\"} 1",
@@ -370,10 +370,10 @@ mod tests {
             "portcullis_metadata_refreshes_total{enterprise=\"example\",result=\"ok\"} 1",
             "portcullis_metadata_valid_until_seconds{enterprise=\"example\"} 7",
             "portcullis_push_listening 1",
-            "portcullis_scim_requests_total{enterprise=\"example\",operation=\"users.create\",code=\"201\"} 1",
-            "portcullis_scim_token_expiry_seconds{enterprise=\"example\",token=\"ab\"} 5",
             "portcullis_webhook_attempts_total{webhook=\"siem\",result=\"delivered\"} 1",
             "portcullis_webhook_lag_events{webhook=\"siem\",enterprise=\"example\"} 4",
+            "portcullis_scim_requests_total{enterprise=\"example\",operation=\"users.create\",code=\"201\"} 1",
+            "portcullis_scim_token_expiry_seconds{enterprise=\"example\",token=\"ab\"} 5",
             "portcullis_metadata_alarm{enterprise=\"example\"} 2",
             "build_info{version=\"0.1.0\"} 1",
             "# EOF",

@@ -141,7 +141,10 @@ impl Courier {
         let Place { revision, mut cursor } = self.place(tenant).await?;
         let now = (self.now)();
         let passed = self.passed.get(&tenant.id).map_or(0, |(sequence, _)| *sequence);
-        cursor.reached = cursor.reached.max(passed);
+        // A failover may take entries back, and other entries get their numbers; the cursor goes back with them.
+        if passed <= head.last {
+            cursor.reached = cursor.reached.max(passed);
+        }
         self.show(tenant, head.last.saturating_sub(cursor.reached));
         let is_leased = |lease: &WebhookLease| lease.holder != self.holder && now < lease.until;
         let waits = cursor.retry_at.is_some_and(|at| now < at) || cursor.gone_at.is_some();
@@ -173,7 +176,10 @@ impl Courier {
         }
         let pace = self.deliver(tenant, steps, &mut cursor, stopping).await;
         cursor.lease = None;
-        self.show(tenant, head.last.saturating_sub(cursor.reached));
+        // What is told to stop may be configured no more.
+        if !*stopping.borrow() {
+            self.show(tenant, head.last.saturating_sub(cursor.reached));
+        }
         // A conflict: the lease ran out, and another gateway goes on from where this one began.
         self.write(tenant, revision + 1, &cursor).await?;
         Ok(pace)

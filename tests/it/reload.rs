@@ -9,6 +9,7 @@ use std::{
 use portcullis::{
     config::Overrides,
     demo::browser::Browser,
+    directory::AuditQuery,
     domain::{SessionToken, Timestamp},
     edge::cookies::SESSION,
     gateway::ReloadError,
@@ -117,6 +118,14 @@ async fn another_certificate_in_the_same_file_is_taken_up() {
     assert_eq!(applied, ["enterprise.example.saml.certificates: changed"]);
     let mut browser = Browser::new();
     assert_eq!(gateway.sign_in(&mut browser, "alice").await.status, 403, "of another key");
+    let directory = &gateway.running.as_ref().unwrap().directory;
+    let query = AuditQuery { limit: 9, ..AuditQuery::default() };
+    let told = directory.audit_entries(gateway.enterprise(), &query).await.unwrap().entries;
+    let told: Vec<_> = told.into_iter().map(|entry| entry.into_json()).collect();
+    assert_eq!(told.len(), 1, "the refused response is none of the stream's: {told:?}");
+    assert_eq!(told[0]["action"], "business.update_saml_provider_settings");
+    assert_eq!(told[0]["reason"], "enterprise.example.saml.certificates");
+    assert_eq!(told[0]["issuer"], gateway.idp_entity_id.as_str());
     gateway.stop().await;
 }
 

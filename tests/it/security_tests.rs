@@ -61,7 +61,8 @@ fn numbers(name: &str) -> Vec<String> {
     let words: Vec<&str> = name.split('_').collect();
     let pairs = words.windows(2).filter(|pair| {
         PARTS.iter().any(|(part, _)| part.to_lowercase() == pair[0])
-            && pair[1].len() >= 2
+            // Three only of the longest part: `a_503` is a status.
+            && (pair[1].len() == 2 || pair[0] == "s" && pair[1].len() == 3)
             && pair[1].bytes().all(|byte| byte.is_ascii_digit())
     });
     pairs.map(|pair| format!("{}-{}", pair[0].to_uppercase(), pair[1])).collect()

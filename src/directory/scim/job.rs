@@ -7,35 +7,37 @@ use super::{
     ATTEMPTS_MAX, MEMBERS_PER_COMMIT_MAX, ScimCall, ScimFault, ScimSettings,
     lookup::{GroupRecords, UserRecords},
     meaning::{Bench, Way},
-    members::{Delta, Movers},
+    members::Delta,
 };
 use crate::{
     directory::{Contended, Directory, Enterprise, amend::Beside},
     domain::{OrganizationSlug, Person, PersonId, ScimGroupJob, ScimId, Timestamp},
     provisioning,
-    store::{Key, MEMBERS_PER_PAGE_MAX, Write, records},
+    store::{BoxFuture, Key, MEMBERS_PER_PAGE_MAX, Write, records},
 };
 
 impl Directory {
     /// Goes on with what was left behind, by a gateway that stopped or lost the store: at the start and now and then. How many
     /// groups there were.
-    pub async fn resume_scim_jobs(
-        &self,
-        enterprise: &Enterprise,
-        settings: &ScimSettings,
+    pub fn resume_scim_jobs<'a>(
+        &'a self,
+        enterprise: &'a Enterprise,
+        settings: &'a ScimSettings,
         now: Timestamp,
-    ) -> Result<usize, ScimFault> {
-        let left = self.store.members(Key::ScimJobs(enterprise.id), None, MEMBERS_PER_PAGE_MAX).await?;
-        let call = ScimCall { enterprise, settings, request_id: "resumed", if_match: None, now };
-        for id in &left {
-            let bench = self.bench(&call).await?;
-            match self.finish_job(&bench, records::decode_scim_id(id)?).await {
-                // The provider asks for what waits again.
-                Ok(()) | Err(ScimFault::Held { .. }) => {}
-                Err(error) => return Err(error),
+    ) -> BoxFuture<'a, Result<usize, ScimFault>> {
+        Box::pin(async move {
+            let left = self.store.members(Key::ScimJobs(enterprise.id), None, MEMBERS_PER_PAGE_MAX).await?;
+            let call = ScimCall { enterprise, settings, request_id: "resumed", if_match: None, now };
+            for id in &left {
+                let bench = self.bench(&call).await?;
+                match self.finish_job(&bench, records::decode_scim_id(id)?).await {
+                    // The provider asks for what waits again.
+                    Ok(()) | Err(ScimFault::Held { .. }) => {}
+                    Err(error) => return Err(error),
+                }
             }
-        }
-        Ok(left.len())
+            Ok(left.len())
+        })
     }
 
     /// Checks and notes the difference, with what becomes of the group itself, and carries it out; `false` if anybody was faster.
@@ -94,10 +96,7 @@ impl Directory {
         waiting: &mut usize,
     ) -> Result<bool, ScimFault> {
         *waiting = 0;
-        let adds = job.adds.chunks(MEMBERS_PER_COMMIT_MAX).map(|ids| (ids, &[][..]));
-        let removes = job.removes.chunks(MEMBERS_PER_COMMIT_MAX).map(|ids| (&[][..], ids));
-        for (adds, removes) in adds.chain(removes) {
-            let delta = Delta { adds: adds.to_vec(), removes: removes.to_vec() };
+        for delta in steps(job) {
             let mut done = None;
             for _ in 0..ATTEMPTS_MAX {
                 let movers = self.movers(bench.call, group, &delta, false).await?;
@@ -172,17 +171,28 @@ impl Directory {
         let mut removals = 0;
         for ids in delta.removes.chunks(MEMBERS_PER_COMMIT_MAX) {
             let part = Delta { adds: vec![], removes: ids.to_vec() };
-            removals += self
-                .until_done(async || {
-                    let movers: Movers = self.movers(bench.call, group, &part, false).await?;
-                    if movers.removes.is_empty() {
-                        return Ok(Some(0));
-                    }
-                    self.hold_members(bench, group, &movers).await
-                })
-                .await?;
+            removals += self.hold_part(bench, group, &organization, &part).await?;
         }
         Err(ScimFault::Held { organization, removals })
+    }
+
+    async fn hold_part(
+        &self,
+        bench: &Bench<'_>,
+        group: &GroupRecords,
+        organization: &OrganizationSlug,
+        part: &Delta,
+    ) -> Result<usize, ScimFault> {
+        for _ in 0..ATTEMPTS_MAX {
+            let movers = self.movers(bench.call, group, part, false).await?;
+            if movers.removes.is_empty() {
+                return Ok(0);
+            }
+            if let Some(held) = self.hold_members(bench, group, organization, &movers).await? {
+                return Ok(held);
+            }
+        }
+        Err(Contended.into())
     }
 
     /// How many people the difference takes out of the organization.
@@ -210,6 +220,14 @@ impl Directory {
         }
         Ok(leaving)
     }
+}
+
+/// Parts that a commit can hold.
+fn steps(job: &ScimGroupJob) -> Vec<Delta> {
+    let adds = job.adds.chunks(MEMBERS_PER_COMMIT_MAX);
+    let removes = job.removes.chunks(MEMBERS_PER_COMMIT_MAX);
+    let adds = adds.map(|ids| Delta { adds: ids.to_vec(), removes: vec![] });
+    adds.chain(removes.map(|ids| Delta { adds: vec![], removes: ids.to_vec() })).collect()
 }
 
 fn waits(group: &GroupRecords, removals: usize) -> Result<(), ScimFault> {

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Mutex};
 
 use super::{
-    ATTEMPTS_MAX, GROUPS_PER_USER_MAX, ScimCall, ScimFault,
+    GROUPS_PER_USER_MAX, ScimCall, ScimFault,
     lookup::{GroupRecords, UserRecords},
     meaning::{Bench, Way},
     tell,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     directory::{
-        Contended, Directory,
+        Directory,
         amend::{Beside, Matter, View},
         audit,
     },
@@ -67,7 +67,7 @@ impl Directory {
         }
         match self.step_members(bench, group, content, &movers, Way::Whole).await {
             Err(ScimFault::Held { organization, .. }) => {
-                match self.hold_members(bench, group, &movers).await? {
+                match self.hold_members(bench, group, &organization, &movers).await? {
                     Some(removals) => Err(ScimFault::Held { organization, removals }),
                     None => Ok(false),
                 }
@@ -81,11 +81,16 @@ impl Directory {
         &self,
         bench: &Bench<'_>,
         group: &GroupRecords,
+        organization: &OrganizationSlug,
         movers: &Movers,
     ) -> Result<Option<usize>, ScimFault> {
+        let writes = self.owners_notice(bench.call, organization).await?;
+        let notice = Beside { writes, ..Beside::default() };
         let leavers = Movers { adds: vec![], removes: movers.removes.clone() };
-        self.step_members(&bench.without_allowance(), group, Beside::default(), &leavers, Way::HoldsOnly)
-            .await
+        let held =
+            self.step_members(&bench.without_allowance(), group, notice, &leavers, Way::HoldsOnly).await;
+        self.wake_outbox();
+        held
     }
 
     /// The users' records of those who really come or go. With `strict`, who comes must be there.
@@ -165,19 +170,6 @@ impl Directory {
         }
         told.iter().for_each(AuditLine::log);
         Ok(true)
-    }
-
-    /// Tries until nobody is in between.
-    pub(super) async fn until_done<T>(
-        &self,
-        mut attempt: impl AsyncFnMut() -> Result<Option<T>, ScimFault>,
-    ) -> Result<T, ScimFault> {
-        for _ in 0..ATTEMPTS_MAX {
-            if let Some(done) = attempt().await? {
-                return Ok(done);
-            }
-        }
-        Err(Contended.into())
     }
 }
 

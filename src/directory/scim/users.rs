@@ -16,7 +16,7 @@ use crate::{
     domain::{AccountName, Person, PersonId, ScimId, ScimMembership, ScimUser},
     provisioning::Plan,
     scim::Resource,
-    store::{Key, Op, Revision, StoreError, records},
+    store::{Key, Op, Revision, StoreError, Write, records},
     telemetry::Trigger,
 };
 
@@ -150,9 +150,13 @@ impl Directory {
 
     /// One attempt; `false` if anybody was faster.
     async fn carry_user(&self, bench: &Bench<'_>, step: &UserStep<'_>) -> Result<bool, ScimFault> {
-        match self.attempt_user(bench, step, Way::Whole).await {
+        match self.attempt_user(bench, step, Way::Whole, vec![]).await {
             Err(ScimFault::Held { organization, .. }) => {
-                match self.attempt_user(&bench.without_allowance(), step, Way::HoldsOnly).await? {
+                let notice = self.owners_notice(bench.call, &organization).await?;
+                let strict = bench.without_allowance();
+                let held = self.attempt_user(&strict, step, Way::HoldsOnly, notice).await?;
+                self.wake_outbox();
+                match held {
                     Some(removals) => Err(ScimFault::Held { organization, removals }),
                     None => Ok(false),
                 }
@@ -167,6 +171,7 @@ impl Directory {
         bench: &Bench<'_>,
         step: &UserStep<'_>,
         way: Way,
+        notice: Vec<Write>,
     ) -> Result<Option<usize>, ScimFault> {
         let call = bench.call;
         // What the people's own records say of their addresses matters only where invitations are taken back.
@@ -190,14 +195,15 @@ impl Directory {
                 Way::HoldsOnly => step.expectations(call.enterprise.id),
                 Way::Whole | Way::Partial => step.beside(call),
             };
-            beside.writes.extend(bench.mails(plans));
+            beside.writes.extend(bench.mails(plans).into_iter().chain(notice));
             Ok(beside)
         };
         let Some(amended) = self.attempt(&matters, &loaded, &decide, beside).await? else { return Ok(None) };
         if way == Way::Whole {
-            let put_out = amended.iter().filter(|amended| !amended.person.standing.is_active());
-            for amended in put_out {
-                self.close_scim(call, amended.person.id, &known).await;
+            for amended in &amended {
+                if !amended.person.standing.is_active() {
+                    self.close_scim(call, amended.person.id, &known).await;
+                }
             }
         }
         let waits = *locked(&waits);

@@ -11,6 +11,7 @@ use crate::{
     domain::{Timestamp, fold_case},
     scim::{
         document::Document,
+        resource::is_same_text,
         schema::{Kind, Target},
     },
 };
@@ -95,6 +96,9 @@ fn passes(value: &Value, comparison: &Comparison) -> bool {
         }
         Comparison::Text { operator, text, case_exact } => {
             let Some(stored) = value.as_str() else { return false };
+            if *operator == Operator::Equal {
+                return is_same_text(stored, text, *case_exact);
+            }
             let stored = if *case_exact { Cow::Borrowed(stored) } else { Cow::Owned(fold_case(stored)) };
             match operator {
                 Operator::Contains => stored.contains(text.as_str()),

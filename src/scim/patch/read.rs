@@ -3,7 +3,7 @@ use super::{Act, Operation};
 use crate::scim::{
     Node, ResourceType,
     error::{Reason, ScimError, quoted},
-    limits::{GROUP_OPERATIONS_MAX, USER_OPERATIONS_MAX},
+    limits::{GROUP_OPERATIONS_MAX, USER_OPERATIONS_MAX, USER_PATH_BYTES_MAX},
     path::{Path, Place},
 };
 
@@ -21,6 +21,10 @@ pub(super) fn operations(kind: ResourceType, mut body: Node) -> Result<Vec<Opera
     if items.len() > operations_max {
         let detail = format!("A PATCH of a {} has {operations_max} operations at most.", kind.name());
         return Err(Reason::OperationsTooMany.error(detail));
+    }
+    if kind == ResourceType::User && items.iter().map(filter_bytes).sum::<usize>() > USER_PATH_BYTES_MAX {
+        let detail = format!("The paths with filters of a PATCH have {USER_PATH_BYTES_MAX} bytes at most.");
+        return Err(Reason::FilterTooLong.error(detail));
     }
     items.into_iter().map(|item| operation(kind, item)).collect()
 }
@@ -60,6 +64,14 @@ pub(super) fn without_path(value: &Node) -> Option<&Node> {
         },
         _ => None,
     }
+}
+
+/// How long the path of an operation is, and the keys of its value that are paths, where they have filters.
+fn filter_bytes(item: &Node) -> usize {
+    let path = item.get("path").and_then(Node::as_text);
+    let value = item.get("value").and_then(without_path);
+    let keys = value.into_iter().flat_map(Node::entries).map(|(key, _)| &**key);
+    path.into_iter().chain(keys).filter(|path| path.contains('[')).map(str::len).sum()
 }
 
 fn act(item: &Node) -> Result<Act, ScimError> {

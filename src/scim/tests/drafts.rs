@@ -84,6 +84,7 @@ fn v_18_resources_are_bounded() {
     let emails = |count: usize| (0..count).map(|n| format!("a{n}@example.com")).collect::<Vec<_>>();
     assert_eq!(user("emails", emails(VALUES_MAX).into()), None);
     assert_eq!(user("emails", emails(VALUES_MAX + 1).into()), Some("scim_values_too_many"));
+    assert_eq!(user("emails", vec!["a@example.com"; VALUES_MAX + 1].into()), Some("scim_values_too_many"));
     assert_eq!(user("externalId", "x".repeat(KEY_TEXT_BYTES_MAX).into()), None);
     assert_eq!(user("externalId", "x".repeat(KEY_TEXT_BYTES_MAX + 1).into()), Some("scim_text_too_long"));
     let name = json!({ "displayName": "x".repeat(KEY_TEXT_BYTES_MAX + 1) });

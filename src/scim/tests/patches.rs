@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::scim::{
     MembersChange, Node, Patch,
-    limits::{GROUP_OPERATIONS_MAX, USER_OPERATIONS_MAX, VALUES_MAX},
+    limits::{GROUP_OPERATIONS_MAX, USER_OPERATIONS_MAX, USER_PATH_BYTES_MAX, VALUES_MAX},
 };
 
 #[derive(Deserialize)]
@@ -122,6 +122,16 @@ fn v_18_patches_are_bounded() {
         assert_eq!(code(kind, vec![operation.clone(); most].into()), None);
         assert_eq!(code(kind, vec![operation.clone(); most + 1].into()), too_many);
     }
+    let filter = |bytes: usize| format!("emails[value eq \"{}\"]", "x".repeat(bytes - 19));
+    let removes = |bytes: usize, last: usize| {
+        let paths = std::iter::repeat_n(bytes, USER_PATH_BYTES_MAX / bytes).chain([last]).map(filter);
+        paths.map(|path| json!({ "op": "remove", "path": path })).collect::<Value>()
+    };
+    let too_long = Some((400, "scim_filter_too_long"));
+    assert_eq!(code(ResourceType::User, removes(8_000, USER_PATH_BYTES_MAX % 8_000)), None);
+    assert_eq!(code(ResourceType::User, removes(8_000, USER_PATH_BYTES_MAX % 8_000 + 1)), too_long);
+    let keys: Value = (0..9).map(|n| (filter(8_000) + &n.to_string(), json!("x"))).collect();
+    assert_eq!(code(ResourceType::User, json!([{ "op": "add", "value": keys }])), too_long);
     let add = |from: usize| {
         let emails: Vec<String> = (from..from + VALUES_MAX).map(|n| format!("a{n}@example.com")).collect();
         json!({ "op": "add", "path": "emails", "value": emails })
@@ -129,7 +139,15 @@ fn v_18_patches_are_bounded() {
     let before = resource(ResourceType::User, &json!({ "userName": "a" }));
     let apply = |operations: Value| patch(ResourceType::User, &operations).unwrap().apply(&before, id(9));
     assert!(apply(json!([add(0), add(0)])).is_ok());
-    assert_eq!(apply(json!([add(0), add(1)])).unwrap_err().code, "scim_values_too_many");
+    let too_many = |operations: Value| {
+        let error = apply(operations.clone()).unwrap_err();
+        assert_eq!(error.code, "scim_values_too_many", "{operations}");
+    };
+    too_many(json!([add(0), add(1)]));
+    too_many(json!([add(0), add(1), { "op": "remove", "path": "emails" }]));
+    too_many(
+        json!([add(0), { "op": "add", "path": "emails[type eq \"work\"].value", "value": "b@example.com" }]),
+    );
 }
 
 /// The members that a change leaves of those who were there.

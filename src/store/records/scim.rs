@@ -71,3 +71,106 @@ pub fn decode_tally(stored: &[u8]) -> Result<Timestamp, StoreError> {
     let at = millis.and_then(|millis| Timestamp::from_millisecond(millis).ok());
     at.ok_or_else(|| StoreError::Corrupt("a tally without its time".into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, option, prelude::*};
+
+    use super::*;
+    use crate::domain::{OrganizationSlug, PersonId};
+
+    fn time() -> impl Strategy<Value = Timestamp> {
+        (0_i64..253_402_207_200_000).prop_map(|at| Timestamp::from_millisecond(at).unwrap())
+    }
+
+    fn id() -> impl Strategy<Value = ScimId> {
+        any::<[u8; 16]>().prop_map(ScimId::from_bytes)
+    }
+
+    fn slug() -> impl Strategy<Value = Option<OrganizationSlug>> {
+        option::of("[a-z0-9]{1,39}".prop_map(|text| OrganizationSlug::parse(&text).unwrap()))
+    }
+
+    fn user() -> impl Strategy<Value = ScimUser> {
+        (id(), any::<String>(), any::<bool>(), any::<[u8; 16]>(), time(), time(), any::<u64>()).prop_map(
+            |(id, attributes, active, link, created_at, modified_at, version)| ScimUser {
+                id,
+                attributes,
+                active,
+                link: PersonId::from_bytes(link),
+                created_at,
+                modified_at,
+                version,
+            },
+        )
+    }
+
+    fn group() -> impl Strategy<Value = ScimGroup> {
+        (id(), any::<String>(), slug(), time(), time(), any::<u64>()).prop_map(
+            |(id, attributes, organization, created_at, modified_at, version)| ScimGroup {
+                id,
+                attributes,
+                organization,
+                created_at,
+                modified_at,
+                version,
+            },
+        )
+    }
+
+    fn job() -> impl Strategy<Value = Option<ScimGroupJob>> {
+        let lists = (vec(id(), 0..50), vec(id(), 0..50));
+        option::of((lists, any::<bool>(), any::<String>(), time()).prop_map(
+            |((adds, removes), deletes, request_id, since)| ScimGroupJob {
+                adds,
+                removes,
+                deletes,
+                request_id,
+                since,
+            },
+        ))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(user in user(), group in group(), job in job(), in_groups in vec((id(), slug()), 0..9)) {
+            prop_assert_eq!(&decode_scim_user(user.id, &encode_scim_user(&user)).unwrap(), &user);
+            prop_assert_eq!(&decode_scim_group(group.id, &encode_scim_group(&group)).unwrap(), &group);
+            prop_assert_eq!(&decode_scim_group_job(&encode_scim_group_job(job.as_ref())).unwrap(), &job);
+            let in_groups: Vec<ScimMembership> =
+                in_groups.into_iter().map(|(group, organization)| ScimMembership { group, organization }).collect();
+            prop_assert_eq!(&decode_scim_user_groups(&encode_scim_user_groups(&in_groups)).unwrap(), &in_groups);
+            let listed = encode_scim_created(user.created_at, user.id);
+            prop_assert_eq!(decode_scim_created(&listed).unwrap(), user.id);
+            let earlier = encode_scim_created(group.created_at, group.id);
+            let is_earlier = (group.created_at, group.id) < (user.created_at, user.id);
+            prop_assert_eq!(earlier < listed, is_earlier);
+        }
+
+        #[test]
+        fn arbitrary_bytes_are_refused(bytes in vec(any::<u8>(), 1..200)) {
+            let id = ScimId::from_bytes([0; 16]);
+            prop_assert!(decode_scim_user(id, &bytes).is_err());
+            prop_assert!(decode_scim_group(id, &bytes).is_err());
+            prop_assert!(decode_scim_user_groups(&bytes).is_err());
+            prop_assert!(decode_scim_group_job(&bytes).is_err());
+            prop_assert_eq!(decode_scim_id(&bytes).is_ok(), bytes.len() == 16);
+        }
+    }
+
+    /// A hundred thousand members fit into a value.
+    #[test]
+    fn the_largest_change_fits() {
+        let adds: Vec<ScimId> = (0..100_000_u32)
+            .map(|n| ScimId::from_bytes([n.to_be_bytes(); 4].concat().try_into().unwrap()))
+            .collect();
+        let job = ScimGroupJob {
+            adds,
+            removes: vec![],
+            deletes: false,
+            request_id: "x".repeat(64),
+            since: Timestamp::UNIX_EPOCH,
+        };
+        assert!(encode_scim_group_job(Some(&job)).len() < crate::store::VALUE_BYTES_MAX);
+    }
+}

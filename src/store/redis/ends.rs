@@ -103,6 +103,13 @@ impl Ends {
         match said {
             // One connection, one order: what was sent before is contained in it.
             Some(end) if stream.known.is_none_or(|(ticket, _)| ticket < guess.ticket) => {
+                if has_forgotten(stream.known, end) {
+                    tracing::error!(
+                        stream = key.text(),
+                        "Redis has lost entries of the audit stream that it had acknowledged, and perhaps changes with them: \
+                         it was restarted from older data, or a failover lost writes"
+                    );
+                }
                 let is_as_guessed = guess.end == Some(end);
                 stream.known = Some((guess.ticket, end));
                 stream.under_way.retain(|(ticket, _)| *ticket > guess.ticket);
@@ -127,6 +134,11 @@ impl Stream {
         }
         self.expected = end;
     }
+}
+
+/// R-10 (c): a stream that ends, after another append, where it ended before, or earlier, is not what it was.
+fn has_forgotten(known: Option<(u64, End)>, (end, _): End) -> bool {
+    known.is_some_and(|(_, (before, _))| end <= before)
 }
 
 /// Moves the end behind a value.
@@ -197,6 +209,13 @@ mod tests {
             let values = std::iter::once(&b"a"[..]).chain((0..5).flat_map(|_| [&b"b"[..], b"c"]));
             values.zip(1..).fold(LINK_0, |before, (value, sequence)| link(&before, sequence, value))
         });
+    }
+
+    #[test]
+    fn r_10_a_stream_that_became_shorter_is_noticed() {
+        let at = |last| (last, LINK_0);
+        assert!(!has_forgotten(None, at(1)) && !has_forgotten(Some((1, at(7))), at(8)));
+        assert!(has_forgotten(Some((1, at(7))), at(7)) && has_forgotten(Some((1, at(7))), at(1)));
     }
 
     #[test]

@@ -62,6 +62,7 @@ async fn filters_and_directions() {
             ("&actor=alice@example.com".into(), matching("actor", "alice@example.com")),
             ("&org=First-Org".into(), matching("org", "first-org")),
             ("&trigger=owner".into(), matching("trigger", "owner")),
+            ("&trigger=scim".into(), vec![]),
             ("&until=2026-01-01T00:00:00Z".into(), vec![]),
             ("&since=2999-01-01T00:00:00%2B02:00".into(), vec![]),
         ] {

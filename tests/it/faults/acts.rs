@@ -1,7 +1,10 @@
 //! What people and the enterprise's owner do until something fails, and the ledger of what was tried and what was acknowledged.
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
@@ -17,7 +20,7 @@ use portcullis::{
     idp,
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, sync::Semaphore};
+use tokio::net::TcpStream;
 
 use super::{Dice, world::World};
 
@@ -52,6 +55,14 @@ pub struct Ledger {
     pub accepted: Vec<(Browser, Form)>,
     /// Browsers whose session was ended.
     pub ended: Vec<Browser>,
+}
+
+/// How far all actors are.
+#[derive(Default)]
+pub struct Progress {
+    pub acts: AtomicUsize,
+    /// Actors that have ended.
+    pub over: AtomicUsize,
 }
 
 /// What every actor needs.
@@ -255,17 +266,18 @@ pub async fn act_until_it_fails(
     stage: Arc<Stage>,
     mut ledger: Ledger,
     mut dice: Dice,
-    done: Arc<Semaphore>,
+    done: Arc<Progress>,
 ) -> Ledger {
     for n in 0..ACTS_MAX {
         let before = ledger.acknowledged.len();
         let id = format!("run{}-{}-{n}", stage.run, ledger.person);
         let went_on = act(&stage, &mut ledger, &mut dice, &id).await;
-        done.add_permits(ledger.acknowledged.len() - before);
+        done.acts.fetch_add(ledger.acknowledged.len() - before, SeqCst);
         if went_on.is_none() {
             break;
         }
     }
+    done.over.fetch_add(1, SeqCst);
     ledger
 }
 

@@ -49,14 +49,12 @@ async fn left_behind(gateway: &TestGateway) -> RedisServer {
 }
 
 /// From now on the replica is the server.
-fn fail_over(gateway: &TestGateway, replica: &RedisServer) {
+async fn fail_over(gateway: &TestGateway, replica: &RedisServer) {
     let redis = gateway.redis.as_ref().unwrap();
     redis.set(Network::Cut);
+    eventually("the gateway has noticed", async || gateway.private("/readyz").await.status == 503).await;
     redis.lead_to(replica);
     redis.set(Network::Works);
-}
-
-async fn is_back(gateway: &TestGateway) {
     eventually("the gateway is ready again", async || gateway.private("/readyz").await.status == 200).await;
 }
 
@@ -100,8 +98,7 @@ async fn r_10_what_a_failover_brings_back_is_taken_away_again() {
     let token = bob.cookie("localhost", portcullis::edge::cookies::SESSION).unwrap();
     let token = portcullis::domain::SessionToken::parse(token).unwrap();
     directory.end_session(&token, now).await.unwrap();
-    fail_over(&gateway, &replica);
-    is_back(&gateway).await;
+    fail_over(&gateway, &replica).await;
 
     eventually("everything is taken away again", async || {
         let person = async |name| gateway.person(&name_id(name)).await.unwrap();
@@ -149,8 +146,7 @@ async fn r_10_what_was_given_back_is_not_taken_away_again() {
     gateway.people.set_groups("bob", &["octo-org"]).unwrap();
     gateway.sign_in(&mut bob, "bob").await;
     assert!(is_member(&gateway, "bob", "octo-org").await);
-    fail_over(&gateway, &replica);
-    is_back(&gateway).await;
+    fail_over(&gateway, &replica).await;
     eventually("the one is taken away again", async || !is_member(&gateway, "bob", "hubot-lab").await).await;
     assert!(is_member(&gateway, "bob", "octo-org").await);
     gateway.stop().await;
@@ -165,8 +161,7 @@ async fn s_82_and_r_10_a_failover_lets_no_assertion_open_a_second_session() {
     let mut thief = alice.clone();
     let replica = left_behind(&gateway).await;
     assert_eq!(alice.submit_once(&response).await.unwrap().status, 303);
-    fail_over(&gateway, &replica);
-    is_back(&gateway).await;
+    fail_over(&gateway, &replica).await;
     assert_eq!(thief.submit_once(&response).await.unwrap().status, 403);
     gateway.stop().await;
 }

@@ -1,10 +1,10 @@
 //! What must hold after a recovery.
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use portcullis::{
-    directory::{AuditQuery, examine},
+    directory::{AuditQuery, audit_entries, examine},
     domain::Timestamp,
-    store::Whole,
+    store::{StoreError, Whole},
 };
 
 use super::{
@@ -15,6 +15,8 @@ use super::{
 /// While gateways write, a walk may see two moments; what is still there in the third is a fault.
 const EXAMINATIONS_MAX: usize = 3;
 const ENTRIES_PER_PAGE: usize = 500;
+const ATTEMPTS_MAX: u32 = 300;
+const ATTEMPT_PAUSE_MILLIS: u64 = 100;
 /// Of each person the last so many.
 const REPLAYS_MAX: usize = 3;
 
@@ -39,7 +41,11 @@ pub async fn judge(world: &mut World, ledgers: Vec<Ledger>, run: u64) -> usize {
     let mut replayed = 0;
     for ledger in ledgers {
         for (mut browser, response) in ledger.accepted.into_iter().rev().take(REPLAYS_MAX) {
-            let again = browser.submit_once(&response).await.unwrap();
+            let mut again = browser.submit_once(&response).await.unwrap();
+            while again.status == 503 {
+                world.serve().await;
+                again = browser.submit_once(&response).await.unwrap();
+            }
             assert_eq!(again.status, 403, "run {run}: an assertion of {} opened twice", ledger.person);
             replayed += 1;
         }
@@ -51,10 +57,25 @@ pub async fn judge(world: &mut World, ledgers: Vec<Ledger>, run: u64) -> usize {
     replayed
 }
 
+/// A sentinel on a busy machine may change its mind once more, which takes the connection away for a moment.
+async fn patiently<T>(mut ask: impl AsyncFnMut() -> Result<T, StoreError>) -> T {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(StoreError::Unavailable(_) | StoreError::Timeout(_)) if attempts < ATTEMPTS_MAX => {
+                tokio::time::sleep(Duration::from_millis(ATTEMPT_PAUSE_MILLIS)).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 /// What `check --store` says.
 async fn agrees(store: &Arc<dyn Whole>, run: u64) {
     for last in (0..EXAMINATIONS_MAX).rev() {
-        let report = examine(&**store, Timestamp::now()).await.unwrap();
+        let report = patiently(async || examine(&**store, Timestamp::now()).await).await;
         if report.is_clean() {
             assert!(report.audit_entries > 0 && report.people > 0);
             return;
@@ -67,8 +88,9 @@ async fn agrees(store: &Arc<dyn Whole>, run: u64) {
 async fn state(world: &World, store: &Arc<dyn Whole>, person: &str) -> State {
     let (directory, now) = (World::directory(store), Timestamp::now());
     let e = world.enterprise.id;
-    let record = directory.person(e, world.person_id(person), now).await.unwrap().unwrap();
-    let invitee = directory.invitee(e, world.address(person), now).await.unwrap();
+    let id = world.person_id(person);
+    let record = patiently(async || directory.person(e, id, now).await).await.unwrap();
+    let invitee = patiently(async || directory.invitee(e, world.address(person), now).await).await;
     let live = invitee.invitations.iter().filter(|invitation| invitation.is_live(now));
     State {
         roles: record.memberships.iter().map(|m| (m.organization.as_str().to_owned(), m.role)).collect(),
@@ -85,7 +107,7 @@ async fn is_told(world: &mut World, store: &Arc<dyn Whole>, ledgers: &[Ledger], 
     loop {
         let query = AuditQuery { after: Some(after), limit: ENTRIES_PER_PAGE, ..AuditQuery::default() };
         let e = world.enterprise.id;
-        let page = portcullis::directory::audit_entries(&*store, e, &query).await.unwrap();
+        let page = patiently(async || audit_entries(&*store, e, &query).await).await;
         let ids = page.entries.iter().filter_map(|entry| entry.event.get("request_id")?.as_str());
         told.extend(ids.map(str::to_owned));
         after = page.reached;

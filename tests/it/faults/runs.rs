@@ -1,14 +1,18 @@
 //! The runs themselves, one test for each thing that is killed.
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::Duration,
+};
 
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::task::JoinSet;
 
 use super::{
     Dice,
-    acts::{self, Ledger, Stage},
+    acts::{self, Ledger, Progress, Stage},
     judge,
     world::{Killed, World},
 };
+use crate::support::redis_sets::eventually;
 
 const RUNS_VARIABLE: &str = "FAULT_RUNS";
 const SEED_VARIABLE: &str = "FAULT_SEED";
@@ -28,19 +32,19 @@ async fn run(killed: Killed, ordinary: u64) {
     for run in seed..seed + runs {
         let mut dice = Dice::of(run);
         let stage = Arc::new(Stage::of(&world, run));
-        let done = Arc::new(Semaphore::new(0));
+        let done = Arc::new(Progress::default());
         let mut tasks = JoinSet::new();
         for person in acts::PEOPLE {
             let ledger = Ledger::new(person, world.states[person].clone());
             let own = Dice::of(dice.throw(u64::MAX));
             tasks.spawn(acts::act_until_it_fails(Arc::clone(&stage), ledger, own, Arc::clone(&done)));
         }
-        let before_the_kill = 1 + u32::try_from(dice.throw(KILL_ACTS_MAX)).unwrap();
-        tokio::time::timeout(Duration::from_secs(120), done.acquire_many(before_the_kill))
-            .await
-            .unwrap_or_else(|_| panic!("run {run}: nothing goes on before the kill"))
-            .unwrap()
-            .forget();
+        let before_the_kill = 1 + usize::try_from(dice.throw(KILL_ACTS_MAX)).unwrap();
+        // On a machine that is very busy all may fail before.
+        eventually("enough was done before the kill", async || {
+            done.acts.load(SeqCst) >= before_the_kill || done.over.load(SeqCst) == acts::PEOPLE.len()
+        })
+        .await;
         tokio::time::sleep(Duration::from_millis(dice.throw(KILL_MILLIS_MAX))).await;
         world.kill().await;
         let ledgers = tasks.join_all().await;

@@ -5,14 +5,14 @@ use jiff::SignedDuration;
 use portcullis::{
     config::{self, Overrides, Source},
     demo::browser::{Browser, Page},
-    directory::{Actor, Cause, Directory, Enterprise, Invite},
+    directory::{ActError, Actor, Cause, Directory, Enterprise, Invite, InviteError},
     domain::{
         AddressId, Invitation, InvitationReference, InvitationSource, MailId, MailSubject, PersonId, Role,
         Timestamp,
     },
     edge::cookies::SESSION,
     idp,
-    store::{self, Key, Op, Reply, Store, Whole, records},
+    store::{self, Key, Op, Reply, Store, StoreError, Whole, records},
     telemetry::{Metrics, Trigger},
 };
 use serde_json::json;
@@ -41,6 +41,8 @@ pub enum Killed {
 
 /// What was acknowledged is on disk.
 const LASTING: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
+/// To write what is got ready for a run.
+const ATTEMPTS_MAX: u32 = 300;
 const GROUPS: &str = "octo-org,hubot-lab,docs-team";
 /// Nobody listens there: mails wait.
 const NO_MAIL_PORT: u16 = 1;
@@ -175,27 +177,49 @@ impl World {
 
     /// Invites the invited person to whatever the person neither belongs nor is invited to, and collects the links.
     pub async fn invite(&mut self, store: &Arc<dyn Whole>) {
-        let (directory, now) = (Self::directory(store), Timestamp::now());
-        let operator = Actor::operator("faults");
-        let dave = self.person_id("dave");
         for organization in INVITED {
-            let name = slug(organization);
-            if self.states["dave"].roles.contains_key(organization) {
-                directory.remove_member(&self.enterprise, operator, &name, dave, now).await.unwrap();
+            for attempt in 1.. {
+                match self.invite_to(store, organization).await {
+                    Ok(link) => {
+                        self.links.insert(organization, link);
+                        break;
+                    }
+                    // A replica on a busy machine may take longer than is waited for, and a sentinel may change its mind.
+                    Err(
+                        StoreError::NotReplicated { .. }
+                        | StoreError::Unavailable(_)
+                        | StoreError::Timeout(_),
+                    ) if attempt < ATTEMPTS_MAX => {
+                        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    }
+                    Err(error) => panic!("{organization}: {error}"),
+                }
             }
-            let email = name_id("dave");
-            let source = InvitationSource::Scim;
-            let invite =
-                Invite { organization: &name, email: &email, role: Role::Member, source, person: None };
-            let cause = Cause::by(Trigger::Scim, None, "faults");
-            let invitation = directory.invite(&self.enterprise, &invite, cause, now).await.unwrap();
-            let link = self.link(store, &invitation).await;
-            self.links.insert(organization, link);
         }
         let pending = INVITED.into_iter().map(str::to_owned).collect();
         let dave = self.states.get_mut("dave").unwrap();
         dave.roles.retain(|organization, _| !INVITED.contains(&organization.as_str()));
         dave.pending = pending;
+    }
+
+    async fn invite_to(&self, store: &Arc<dyn Whole>, organization: &str) -> Result<String, StoreError> {
+        let (directory, now) = (Self::directory(store), Timestamp::now());
+        let (operator, name) = (Actor::operator("faults"), slug(organization));
+        let dave = self.person_id("dave");
+        match directory.remove_member(&self.enterprise, operator, &name, dave, now).await {
+            Ok(_) | Err(ActError::NotMember) => {}
+            Err(ActError::Store(error)) => return Err(error),
+            Err(error) => panic!("{error}"),
+        }
+        let email = name_id("dave");
+        let source = InvitationSource::Scim;
+        let invite = Invite { organization: &name, email: &email, role: Role::Member, source, person: None };
+        let cause = Cause::by(Trigger::Scim, None, "faults");
+        match directory.invite(&self.enterprise, &invite, cause, now).await {
+            Ok(invitation) => Ok(self.link(store, &invitation).await),
+            Err(InviteError::Store(error)) => Err(error),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// What the servers say of themselves, for a failure.
@@ -341,6 +365,7 @@ fn store_settings(servers: &Servers) -> Change {
             ("store.primary", PRIMARY.to_owned()),
             ("store.sentinel_password", SENTINEL_PASSWORD.to_owned()),
             ("store.wait_replicas", "1".to_owned()),
+            ("store.wait_ms", "1500".to_owned()),
         ],
     };
     Box::new(move |overrides| {

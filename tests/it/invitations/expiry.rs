@@ -156,6 +156,9 @@ async fn r_07_sign_ins_and_removals_leave_nothing_that_grows() {
         gateway.stop_serving().await;
         let left = left(&gateway, late).await;
         assert!(!left.is_empty());
+        let batches =
+            left.iter().filter_map(|text| Key::parse(text)).filter(|key| matches!(key, Key::Batch(..)));
+        assert_eq!(batches.count(), 0, "a batch is told when to go");
         if let Some(seen) = seen.replace(left.clone()) {
             assert_eq!(left, seen);
         }

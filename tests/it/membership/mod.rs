@@ -5,6 +5,7 @@ mod owners;
 mod people;
 mod races;
 mod registry;
+mod scim;
 mod serial;
 mod statements;
 mod table;

@@ -10,6 +10,7 @@ use std::{
 use portcullis::{
     config::Overrides,
     demo::browser::Browser,
+    directory::AuditQuery,
     domain::{EnterpriseSlug, Timestamp},
     metadata::{Handle, Outcome, RefreshError},
 };
@@ -437,6 +438,12 @@ async fn m_02_gateways_follow_a_rollover_together() {
     assert_eq!(other.take(&with(&b)).await, Ok(Outcome::Changed));
     let attacker = key(None, &certificate("attacker-rsa"));
     assert_eq!(other.take(&with(&attacker)).await, Err("metadata_keys_unknown"));
+    // Each took up what the other had told already: the stream knows of each set of keys once.
+    let directory = &one.gateway.running.as_ref().unwrap().directory;
+    let query = AuditQuery { limit: 9, ..AuditQuery::default() };
+    let told = directory.audit_entries(one.gateway.enterprise(), &query).await.unwrap().entries;
+    let told: Vec<_> = told.iter().map(|entry| entry.event["action"].as_str().unwrap()).collect();
+    assert_eq!(told, ["saml.metadata_changed"; 3]);
     other.gateway.stop().await;
     one.gateway.stop().await;
 }

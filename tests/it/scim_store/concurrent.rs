@@ -47,6 +47,7 @@ async fn concurrent_changes_of_one_group_lose_nobody_here() {
             "{on:?}: every change counts once"
         );
         assert_eq!(world.mails().await, users.len());
+        world.check().await;
     }
 }
 
@@ -79,6 +80,7 @@ async fn of_several_who_create_the_same_one_does_here() {
             matches!(result, Ok(()) | Err(ScimFault::UserNameTaken | ScimFault::GroupNameTaken))
         };
         assert!(results.iter().all(taken), "{results:?}");
+        world.check().await;
     }
 }
 
@@ -116,5 +118,6 @@ async fn who_is_deleted_is_in_no_group_here() {
                 assert_eq!(world.state(&user, organization).await, "none", "{on:?}");
             }
         }
+        world.check().await;
     }
 }

@@ -24,7 +24,7 @@ async fn crowd(world: &World, count: usize, role: Role) -> Vec<ScimUserView> {
 
 /// Statements 2 to 4
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s_02_s_03_s_04_one_invitation_and_one_mail() {
+async fn statements_2_to_4_one_invitation_and_one_mail() {
     for on in BOTH {
         let world = World::new(on).await;
         let (alice, bob) = (world.create("alice").await, world.create("bob").await);
@@ -52,6 +52,7 @@ async fn s_02_s_03_s_04_one_invitation_and_one_mail() {
         world.remove(group, bob.user.id).await.unwrap();
         assert_eq!(world.state("bob", "octo-org").await, "none");
         world.remove(group, bob.user.id).await.unwrap();
+        world.check().await;
     }
 }
 
@@ -74,6 +75,7 @@ async fn a_group_stands_for_the_organization_of_its_name() {
             (world.mails().await, world.members(unmapped.group.id).await),
             (0, [alice.user.id].into())
         );
+        world.check().await;
     }
 }
 
@@ -91,6 +93,7 @@ async fn a_group_makes_its_organization_managed() {
         assert!(managed().await);
         world.directory.delete_scim_group(&world.call(), group).await.unwrap();
         assert!(!managed().await);
+        world.check().await;
     }
 }
 
@@ -117,6 +120,7 @@ async fn a_group_with_members_keeps_its_name() {
         assert_eq!(rename("hubot").await.unwrap().group.organization, Some(slug("hubot")));
         world.group("octo-org", &[]).await;
         assert!(matches!(rename("octo-org").await, Err(ScimFault::GroupNameTaken)));
+        world.check().await;
     }
 }
 
@@ -140,6 +144,7 @@ async fn a_change_is_done_as_a_whole_or_not_at_all() {
         let refused = world.change(group.group.id, change).await;
         assert!(matches!(refused, Err(ScimFault::EmailMissing)), "{refused:?}");
         assert_eq!(world.members(group.group.id).await, [alice.user.id].into());
+        world.check().await;
     }
 }
 
@@ -170,12 +175,13 @@ async fn who_is_in_another_group_of_the_organization_stays() {
         let owners =
             world.directory.create_scim_group(&world.call(), group_resource("The owners"), vec![]).await;
         assert!(matches!(owners, Err(ScimFault::GroupUnmatched)), "{owners:?}");
+        world.check().await;
     }
 }
 
 /// Statement 19, V-11
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s_19_v_11_a_mass_removal_waits_for_an_owner() {
+async fn v_11_statement_19_a_mass_removal_waits_for_an_owner() {
     for on in BOTH {
         let world = World::new(on).await;
         let crowd = crowd(&world, 12, Role::Member).await;
@@ -211,6 +217,7 @@ async fn s_19_v_11_a_mass_removal_waits_for_an_owner() {
         for user in &users[1..] {
             assert_eq!(world.state(user, "octo-org").await, "none");
         }
+        world.check().await;
     }
 }
 
@@ -236,6 +243,7 @@ async fn v_11_a_storm_of_deactivations_waits_for_an_owner_too() {
         let group = world.group("octo-org", &[]).await.group.id;
         world.add(group, last.user.id).await.unwrap();
         assert_eq!(world.state(user, "octo-org").await, "member");
+        world.check().await;
     }
 }
 
@@ -256,12 +264,13 @@ async fn v_12_a_protected_last_owner_and_a_break_glass_identity_stay() {
         world.set_active(glass.user.id, false).await.unwrap();
         assert_eq!(world.state("glass", "octo-org").await, "member");
         assert!(world.person("glass").await.unwrap().standing.is_active());
+        world.check().await;
     }
 }
 
 /// Statement 20
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s_20_who_is_removed_takes_their_own_invitations_along() {
+async fn statement_20_who_is_removed_takes_their_own_invitations_along() {
     use portcullis::{
         directory::{Cause, Invite},
         telemetry::Trigger,
@@ -290,6 +299,7 @@ async fn s_20_who_is_removed_takes_their_own_invitations_along() {
         assert_eq!(world.invitations("guest@example.com").await.len(), 1);
         world.remove(group, alice.user.id).await.unwrap();
         assert_eq!(world.invitations("guest@example.com").await.len(), 0);
+        world.check().await;
     }
 }
 

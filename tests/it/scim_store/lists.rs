@@ -31,6 +31,7 @@ async fn v_19_pages_come_in_the_order_of_creation() {
         world.group("octo-org", &[&created[0]]).await;
         let groups = world.directory.scim_groups_page(&world.call(), 0, 10).await.unwrap();
         assert_eq!((groups.total, groups.resources.len()), (1, 1));
+        world.check().await;
     }
 }
 
@@ -51,6 +52,7 @@ async fn what_no_index_finds_is_looked_for_within_bounds() {
         let found =
             world.directory.scan_scim_groups(&world.call(), |view| view.group.id == group).await.unwrap();
         assert_eq!(found.len(), 1);
+        world.check().await;
     }
 }
 
@@ -92,5 +94,6 @@ async fn groups_are_found_by_their_indexes() {
         assert_eq!(find(GroupLookup::Member(alice.user.id)).await, [id]);
         assert_eq!(find(GroupLookup::Id(alice.user.id)).await, [], "a user's id is no group's");
         assert!(world.directory.is_scim_member(&world.call(), id, alice.user.id).await.unwrap());
+        world.check().await;
     }
 }

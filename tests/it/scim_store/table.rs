@@ -93,6 +93,7 @@ async fn every_cell_of_column_t1() {
             assert_eq!(state(&world, "alice", "octo-org").await, *after, "{cell}");
             // Nobody else's organization is touched (statement 12).
             assert_eq!(state(&world, "alice", "hubot").await, "N", "{cell}");
+            world.check().await;
         }
     }
 }

@@ -47,6 +47,7 @@ async fn users_are_found_by_their_indexes_until_they_are_gone() {
         assert!(matches!(again, Err(ScimFault::NotFound)));
         // RFC 7644 3.6: the name is free at once; the id is another one.
         assert_ne!(world.create("alice").await.user.id, alice);
+        world.check().await;
     }
 }
 
@@ -63,12 +64,13 @@ async fn v_10_a_name_is_one_users_in_any_letter_case() {
         assert_eq!(world.directory.scim_user(&world.call(), bob.user.id).await.unwrap(), bob);
         // One's own name in another case is no clash.
         world.replace(bob.user.id, user_resource("BOB")).await.unwrap();
+        world.check().await;
     }
 }
 
 /// Statement 15
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s_15_who_is_created_without_groups_is_neither_invited_nor_removed() {
+async fn statement_15_who_is_created_without_groups_is_neither_invited_nor_removed() {
     for on in BOTH {
         let world = World::new(on).await;
         world.seed("alice", &[("octo-org", Role::Owner), ("hubot", Role::Member)]).await;
@@ -85,6 +87,7 @@ async fn s_15_who_is_created_without_groups_is_neither_invited_nor_removed() {
         let person = world.person("bob").await.unwrap();
         assert_eq!((person.id, person.standing), (bob.user.link, Standing::Active));
         assert_eq!(world.actions().await, ["external_identity.provision", "external_identity.provision"]);
+        world.check().await;
     }
 }
 
@@ -113,6 +116,7 @@ async fn users_begin_in_groups_that_there_are() {
         assert_eq!(alice, world.directory.scim_user(&world.call(), alice.user.id).await.unwrap());
         assert_eq!(world.members(group).await, [alice.user.id].into());
         assert_eq!((world.state("alice", "octo-org").await.as_str(), world.mails().await), ("invited", 1));
+        world.check().await;
     }
 }
 
@@ -135,12 +139,13 @@ async fn what_changes_nothing_is_no_change() {
         let call = portcullis::directory::scim::ScimCall { if_match: Some(&stale), ..world.call() };
         let refused = world.directory.delete_scim_user(&call, alice.user.id).await;
         assert!(matches!(refused, Err(ScimFault::VersionMismatch)), "{refused:?}");
+        world.check().await;
     }
 }
 
 /// Statement 16, D2
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s_16_deactivation_ends_everything_at_once() {
+async fn v_16_deactivation_ends_everything_at_once() {
     for on in BOTH {
         let world = World::new(on).await;
         world.seed("alice", &[("hubot", Role::Member)]).await;
@@ -171,6 +176,7 @@ async fn s_16_deactivation_ends_everything_at_once() {
         assert_eq!(world.state("alice", "lone").await, "none");
         assert!(world.person("alice").await.unwrap().standing.is_active());
         let _ = group;
+        world.check().await;
     }
 }
 
@@ -217,6 +223,7 @@ async fn a_deleted_user_leaves_a_tombstone() {
         world.create("alice").await;
         assert!(world.person("alice").await.unwrap().standing.is_active());
         assert_eq!(world.state("alice", "octo-org").await, "none");
+        world.check().await;
     }
 }
 
@@ -243,6 +250,7 @@ async fn the_link_follows_the_name() {
         let other = world.create("alice").await;
         assert_eq!(other.user.link, old.id);
         assert_eq!(world.state("alice", "hubot").await, "none");
+        world.check().await;
     }
 }
 
@@ -263,6 +271,7 @@ async fn an_external_id_links_where_the_enterprise_says_so() {
         let none = resource(ResourceType::User, &json!({"userName": "bob"}));
         let missing = world.directory.create_scim_user(&world.call(), none, &[]).await;
         assert!(matches!(missing, Err(ScimFault::ExternalIdMissing)), "{missing:?}");
+        world.check().await;
     }
 }
 
@@ -276,6 +285,7 @@ async fn mail_that_goes_elsewhere_takes_the_invitation_along() {
         world.replace(alice.user.id, resource(ResourceType::User, &elsewhere)).await.unwrap();
         assert_eq!(world.invitations("alice@example.com").await.len(), 0);
         assert_eq!(world.invitations("a@example.org").await.len(), 1);
+        world.check().await;
     }
 }
 
@@ -299,5 +309,6 @@ async fn v_02_users_of_another_enterprise_are_not_there() {
         let resource = super::world::group_resource("hubot");
         let refused = world.directory.create_scim_group(&call, resource, vec![alice]).await;
         assert!(matches!(refused, Err(ScimFault::UnknownMember(_))), "{refused:?}");
+        world.check().await;
     }
 }

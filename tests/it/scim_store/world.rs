@@ -17,25 +17,23 @@ use portcullis::{
     provisioning::{self, AttributeNames, GroupNaming, LastOwner, MissingGroups, Policy},
     saml::SubjectKey,
     scim::{Draft, Resource, ResourceType},
-    store::{Commit, Committed, Key, Store, Write, records},
+    store::{self, Commit, Committed, Key, Store, Whole, Write, records},
     telemetry::Metrics,
 };
 
-use crate::{
-    store::{embedded, redis},
-    support::redis::RedisServer,
-};
+use crate::{store::PATIENT_MILLIS, support::redis::RedisServer};
 
 pub const IDP: &str = "https://idp.example.com";
 
 /// Where a store lies, as long as it is needed.
-pub enum Ground {
-    Embedded(tempfile::TempDir),
-    Redis(RedisServer),
+enum Ground {
+    Embedded { _folder: tempfile::TempDir },
+    Redis { _server: RedisServer },
 }
 
 pub struct World {
-    pub ground: Ground,
+    _ground: Ground,
+    whole: Arc<dyn Whole>,
     pub store: Arc<dyn Store>,
     pub directory: Arc<Directory>,
     pub enterprise: Enterprise,
@@ -62,18 +60,21 @@ pub fn directory(store: &Arc<dyn Store>) -> Arc<Directory> {
 
 impl World {
     pub async fn new(on: On) -> Self {
-        let (ground, store) = match on {
+        let (ground, settings) = match on {
             On::Embedded => {
                 let folder = tempfile::tempdir().unwrap();
-                let store = embedded(&folder).await;
-                (Ground::Embedded(folder), store)
+                let path = folder.path().join("store.redb");
+                let settings = store::Settings::Embedded(store::embedded::Settings { path });
+                (Ground::Embedded { _folder: folder }, settings)
             }
             On::Redis => {
                 let server = RedisServer::start();
-                let store = redis(&server).await;
-                (Ground::Redis(server), store)
+                let settings = store::redis::Settings::single(server.url(), PATIENT_MILLIS);
+                (Ground::Redis { _server: server }, store::Settings::Redis(settings))
             }
         };
+        let whole = store::open_whole(&settings).await.unwrap();
+        let store: Arc<dyn Store> = whole.clone();
         let slug_of = EnterpriseSlug::parse("example").unwrap();
         let enterprise = Enterprise {
             id: EnterpriseId::of(&slug_of),
@@ -91,7 +92,13 @@ impl World {
             reinvite: false,
         };
         let now = Timestamp::from_second(1_800_000_000).unwrap();
-        Self { ground, directory: directory(&store), store, enterprise, settings, now }
+        Self { _ground: ground, directory: directory(&store), whole, store, enterprise, settings, now }
+    }
+
+    /// Everything that lies in the store agrees with itself.
+    pub async fn check(&self) {
+        let report = portcullis::directory::examine(&*self.whole, self.now).await.unwrap();
+        assert_eq!(report.faults, []);
     }
 
     pub fn call(&self) -> ScimCall<'_> {

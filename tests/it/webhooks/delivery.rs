@@ -273,6 +273,8 @@ async fn several_gateways_deliver_each_event_once() {
         let store = store::open(&settings.store).await.unwrap();
         others.push(gateway::start(&settings, store, Metrics::new()).await.unwrap());
     }
+    // Long enough for every gateway to look meanwhile.
+    world.receiver.answer(Answer::Late(std::time::Duration::from_secs(4)));
     for groups in [&["octo-org", "hubot-lab"][..], &[], &["octo-org"], &[], &["hubot-lab"]] {
         world.gateway.people.set_groups("alice", groups).unwrap();
         world.gateway.sign_in(&mut Browser::new(), "alice").await;

@@ -55,6 +55,8 @@ pub struct Received {
 #[derive(Debug, Clone)]
 pub enum Answer {
     Status(u16, Option<(&'static str, String)>),
+    /// 204, after a while.
+    Late(Duration),
     /// Never.
     Silence,
 }
@@ -148,11 +150,16 @@ async fn take(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respons
     let answer = shared.answers.lock().unwrap().pop_front().unwrap_or(Answer::Status(204, None));
     let status = match &answer {
         Answer::Status(status, _) => *status,
+        Answer::Late(_) => 204,
         Answer::Silence => 0,
     };
     shared.received.lock().unwrap().push(Received { id, timestamp, signature, body, status });
     match answer {
         Answer::Silence => std::future::pending().await,
+        Answer::Late(wait) => {
+            tokio::time::sleep(wait).await;
+            Ok(Response::builder().status(204).body(Full::default()).unwrap())
+        }
         Answer::Status(status, field) => {
             let mut response = Response::builder().status(status);
             if let Some((name, value)) = field {

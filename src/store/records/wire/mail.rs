@@ -39,6 +39,9 @@ enum About {
     Removed {
         org: String,
     },
+    RemovalsHeld {
+        org: String,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -68,6 +71,9 @@ impl From<&domain::QueuedMail> for QueuedMail {
                 About::InvitationCancelled { org: organization.to_string() }
             }
             MailSubject::Removed { organization } => About::Removed { org: organization.to_string() },
+            MailSubject::RemovalsHeld { organization } => {
+                About::RemovalsHeld { org: organization.to_string() }
+            }
         };
         Self {
             v: V,
@@ -98,6 +104,7 @@ impl QueuedMail {
                 MailSubject::InvitationCancelled { organization: slug(&org)? }
             }
             About::Removed { org } => MailSubject::Removed { organization: slug(&org)? },
+            About::RemovalsHeld { org } => MailSubject::RemovalsHeld { organization: slug(&org)? },
         };
         Ok(domain::QueuedMail {
             id,
