@@ -7,6 +7,7 @@
 //! - With `attributes`, ours names the schema of an extension of which nothing is shown, because the resource has it.
 //! - The other takes anybody as a member of a group, keeps those who were deleted, and gives users no `groups`: only users that are there
 //!   are put into groups, and the rest is left out.
+//! - The other has several groups of one `displayName`; ours answers 409, as Entra ID demands. Names are used once here.
 //! - `$ref`, `meta`, and all of members but who they are: each server has its own.
 use std::process::Command;
 
@@ -286,7 +287,7 @@ impl Pair {
             (11, _) | (_, None) => {
                 let members: Vec<Value> =
                     if self.chance.yes() { vec![json!({ "value": member })] } else { vec![] };
-                let name = self.chance.of(&GROUPS);
+                let name = format!("{} {}", self.chance.of(&GROUPS), self.log.len());
                 let body = json!({ "schemas": [GROUP], "displayName": name, "members": members });
                 Step { makes: Some("Groups"), ..step("POST", "/Groups".into(), Some(body)) }
             }
@@ -300,7 +301,7 @@ impl Pair {
                 step("PATCH", format!("/Groups/{group}"), Some(patch(vec![operation])))
             }
             (14, Some(group)) => {
-                let body = json!({ "schemas": [GROUP], "displayName": self.chance.of(&GROUPS), "members": [{ "value": member }] });
+                let body = json!({ "schemas": [GROUP], "displayName": format!("{} {}", self.chance.of(&GROUPS), self.log.len()), "members": [{ "value": member }] });
                 step("PUT", format!("/Groups/{group}"), Some(body))
             }
             (_, Some(group)) => step("DELETE", format!("/Groups/{group}"), None),
