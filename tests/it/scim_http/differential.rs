@@ -5,6 +5,9 @@
 //! - A PATCH of a user is answered 200 with the user by ours, so that what became of it can be seen, and 204 by the other; what
 //!   is read after it is compared.
 //! - With `attributes`, ours names the schema of an extension of which nothing is shown, because the resource has it.
+//! - The other takes anybody as a member of a group, keeps those who were deleted, and gives users no `groups`: only users that are there
+//!   are put into groups, and the rest is left out.
+//! - The other has several groups of one `displayName`; ours answers 409, as Entra ID demands. Names are used once here.
 //! - `$ref`, `meta`, and all of members but who they are: each server has its own.
 use std::process::Command;
 
@@ -52,6 +55,7 @@ impl Chance {
 struct Twin {
     kind: &'static str,
     ids: [String; 2],
+    is_gone: bool,
 }
 
 struct Pair {
@@ -96,9 +100,19 @@ impl Pair {
         }
         let [ours, theirs] = &answers[..] else { unreachable!() };
         if let (Some(kind), 201, 201) = (step.makes, ours.status.as_u16(), theirs.status.as_u16()) {
-            self.twins.push(Twin { kind, ids: [ours.id(), theirs.id()] });
+            self.twins.push(Twin { kind, ids: [ours.id(), theirs.id()], is_gone: false });
+        }
+        if let ("DELETE", Some(at)) = (step.method, placed(&step.path)) {
+            self.twins[at].is_gone |= ours.status == 204;
         }
         self.compare(&step, ours, theirs);
+    }
+
+    /// The placeholder of one of the users that are there.
+    fn anybody(&mut self) -> Option<String> {
+        let is_there = |at: &usize| self.twins[*at].kind == "Users" && !self.twins[*at].is_gone;
+        let there: Vec<usize> = (0..self.twins.len()).filter(is_there).collect();
+        (!there.is_empty()).then(|| format!("<{}>", there[self.chance.below(there.len())]))
     }
 
     fn compare(&mut self, step: &Step, ours: &Answer, theirs: &Answer) {
@@ -129,25 +143,39 @@ impl Pair {
             true => text.replace(&format!(",\"{ENTERPRISE}\""), ""),
             false => text,
         };
-        normal(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")))
+        let gone = (0..self.twins.len()).filter(|at| self.twins[*at].is_gone);
+        let gone: Vec<Value> = gone.map(|at| format!("<{at}>").into()).collect();
+        let json = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let mut json = normal(json, &gone);
+        // Who does not ask for an order gets any.
+        if let (false, Some(list)) = (step.path.contains("sortBy"), json.get_mut("Resources")) {
+            list.as_array_mut().unwrap().sort_by_key(ToString::to_string);
+        }
+        json
     }
 }
 
+/// The number in the placeholder that a path ends with.
+fn placed(path: &str) -> Option<usize> {
+    path.rsplit_once('<')?.1.strip_suffix('>')?.parse().ok()
+}
+
 /// Without what each server has of its own, and what has no order in one.
-fn normal(value: Value) -> Value {
+fn normal(value: Value, gone: &[Value]) -> Value {
     match value {
         Value::Object(fields) => {
-            let is_ours = |name: &str| !["meta", "$ref", "itemsPerPage"].contains(&name);
+            let is_ours = |name: &str| !["meta", "$ref", "itemsPerPage", "groups"].contains(&name);
             let fields: Map<String, Value> = fields
                 .into_iter()
                 .filter(|(name, value)| is_ours(name) && !value.is_null())
                 .map(|(name, value)| {
-                    let mut value = normal(value);
+                    let mut value = normal(value, gone);
                     if let Value::Array(items) = &mut value {
-                        if ["members", "groups"].contains(&name.as_str()) {
+                        if name == "members" {
+                            items.retain(|item| !gone.contains(&item["value"]));
                             items.iter_mut().for_each(|item| *item = json!(item["value"]));
                         }
-                        if ["members", "groups", "schemas"].contains(&name.as_str()) {
+                        if ["members", "schemas"].contains(&name.as_str()) {
                             items.sort_by_key(ToString::to_string);
                         }
                     }
@@ -157,7 +185,7 @@ fn normal(value: Value) -> Value {
                 .collect();
             fields.into()
         }
-        Value::Array(items) => items.into_iter().map(normal).collect(),
+        Value::Array(items) => items.into_iter().map(|item| normal(item, gone)).collect(),
         other => other,
     }
 }
@@ -234,6 +262,7 @@ impl Pair {
         let kind = self.chance.below(16);
         let (Some(person), choice) = (self.any("Users"), kind) else { return create_user(&mut self.chance) };
         let group = self.any("Groups");
+        let Some(member) = self.anybody() else { return create_user(&mut self.chance) };
         match (choice, group) {
             (0..=3, _) => create_user(&mut self.chance),
             (4, _) => step("GET", format!("/Users/{person}"), None),
@@ -257,22 +286,22 @@ impl Pair {
             }
             (11, _) | (_, None) => {
                 let members: Vec<Value> =
-                    if self.chance.yes() { vec![json!({ "value": person })] } else { vec![] };
-                let name = self.chance.of(&GROUPS);
+                    if self.chance.yes() { vec![json!({ "value": member })] } else { vec![] };
+                let name = format!("{} {}", self.chance.of(&GROUPS), self.log.len());
                 let body = json!({ "schemas": [GROUP], "displayName": name, "members": members });
                 Step { makes: Some("Groups"), ..step("POST", "/Groups".into(), Some(body)) }
             }
             (12, Some(group)) => step("GET", format!("/Groups/{group}"), None),
             (13, Some(group)) => {
                 let operation = match self.chance.below(4) {
-                    0 => json!({ "op": "replace", "path": "members", "value": [{ "value": person }] }),
-                    1 => json!({ "op": "remove", "path": format!("members[value eq \"{person}\"]") }),
-                    _ => json!({ "op": "add", "path": "members", "value": [{ "value": person }] }),
+                    0 => json!({ "op": "replace", "path": "members", "value": [{ "value": member }] }),
+                    1 => json!({ "op": "remove", "path": format!("members[value eq \"{member}\"]") }),
+                    _ => json!({ "op": "add", "path": "members", "value": [{ "value": member }] }),
                 };
                 step("PATCH", format!("/Groups/{group}"), Some(patch(vec![operation])))
             }
             (14, Some(group)) => {
-                let body = json!({ "schemas": [GROUP], "displayName": self.chance.of(&GROUPS), "members": [{ "value": person }] });
+                let body = json!({ "schemas": [GROUP], "displayName": format!("{} {}", self.chance.of(&GROUPS), self.log.len()), "members": [{ "value": member }] });
                 step("PUT", format!("/Groups/{group}"), Some(body))
             }
             (_, Some(group)) => step("DELETE", format!("/Groups/{group}"), None),

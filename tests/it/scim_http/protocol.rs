@@ -278,7 +278,7 @@ async fn calls_are_told_to_the_audit_log_and_counted() {
 
 /// A store that is down is told as such, with when to ask again.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_does_not_answer_is_a_503() {
+async fn a_store_that_does_not_answer_is_told_as_such() {
     let world = World::with(Backend::Redis, |overrides| overrides.set("store.timeout_ms", "500")).await;
     let id = world.user("alice").await;
     world.gateway.redis.as_ref().unwrap().set(crate::support::redis::Network::Cut);

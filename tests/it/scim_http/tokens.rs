@@ -187,3 +187,34 @@ async fn v_21_a_token_that_asks_too_fast_is_told_when_to_ask_again() {
     scim.get("/ServiceProviderConfig").await.is(200);
     world.stop().await;
 }
+
+/// On the store of a gateway that runs: it hears of it at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_makes_lists_and_revokes_them() {
+    let world = World::new(Backend::Redis).await;
+    let run = |arguments: &[&str]| {
+        let output = world.gateway.command().args(arguments).output().unwrap();
+        let (text, errors) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        (output.status.code(), text, errors)
+    };
+    let scim = ["--scim", "--enterprise", "example", "--format", "json"];
+    let (code, text, errors) =
+        run(&[&["token", "create", "--name", "Okta", "--days", "90"], &scim[..]].concat());
+    assert_eq!(code, Some(0), "{errors}");
+    let made: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let client = world.scim.with(made["token"].as_str());
+    client.get("/Users?count=0").await.is(200);
+    let (_, text, _) = run(&[&["token", "list"], &scim[..]].concat());
+    assert!(text.contains("\"Okta\"") && !text.contains(made["token"].as_str().unwrap()), "{text}");
+    let id = made["id"].as_str().unwrap();
+    let (code, _, errors) = run(&["token", "revoke", "--scim", id, "--enterprise", "example"]);
+    assert_eq!(code, Some(0), "{errors}");
+    client.get("/Users?count=0").await.is_error(401, None);
+    for wrong in
+        [&["token", "create"][..], &["token", "list"], &["token", "revoke"], &["token", "revoke", "alice"]]
+    {
+        assert_eq!(run(wrong).0, Some(2), "{wrong:?}");
+    }
+    world.stop().await;
+}
