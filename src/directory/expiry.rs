@@ -1,9 +1,9 @@
 //! What nobody takes away goes in time: invitations that failed long ago, and mails that nobody sends any more.
 use jiff::SignedDuration;
 
-use super::{Cause, Directory, Enterprise, StoreError, invitations, unexpected_reply};
+use super::{Cause, Directory, Enterprise, StoreError, unexpected_reply};
 use crate::{
-    domain::{EnterpriseId, MailId, MailSubject, QueuedMail, Timestamp},
+    domain::{EnterpriseId, MailId, QueuedMail, Timestamp},
     store::{Commit, Committed, Key, Op, Reply, Revision, Write, records},
     telemetry::{AuditLine, Trigger},
 };
@@ -95,19 +95,6 @@ impl Directory {
             Some(Reply::Value(None)) => Ok(None),
             _ => Err(unexpected_reply()),
         }
-    }
-
-    /// Marks the invitation whose mail reached nobody, in the same commit, and gives what is told of it.
-    pub(super) async fn fail_invitation(
-        &self,
-        enterprise: &Enterprise,
-        mail: &QueuedMail,
-        cause: &Cause<'_>,
-        commit: &mut Commit,
-        now: Timestamp,
-    ) -> Result<Option<AuditLine>, StoreError> {
-        let MailSubject::Invitation { reference, secret, .. } = &mail.subject else { return Ok(None) };
-        invitations::fail(self, enterprise, *reference, secret, cause, commit, now).await
     }
 }
 

@@ -2,7 +2,7 @@
 use super::{Changed, Desk, InvitationPage, InvitationState, InviteError, tell, withdraw};
 use crate::{
     directory::{Cause, Directory, Enterprise, StoreError, audit, unexpected_reply},
-    domain::{Invitation, InvitationReference, InvitationSecret, OrganizationSlug, Timestamp},
+    domain::{Invitation, InvitationReference, MailSubject, OrganizationSlug, QueuedMail, Timestamp},
     store::{Commit, Key, Op, Reply, Write, records},
     telemetry::{AuditAction, AuditLine, Trigger},
 };
@@ -10,36 +10,37 @@ use crate::{
 /// Invitations that are looked at in one step.
 const PAGE_INVITATIONS: usize = 256;
 
-/// Marks an invitation whose mail reached nobody, as a part of `commit`; what is told of it. `None` if it is gone, or was sent
-/// with another link since.
-pub(in crate::directory) async fn fail(
-    directory: &Directory,
-    enterprise: &Enterprise,
-    InvitationReference { address, invitation }: InvitationReference,
-    secret: &InvitationSecret,
-    cause: &Cause<'_>,
-    commit: &mut Commit,
-    now: Timestamp,
-) -> Result<Option<AuditLine>, StoreError> {
-    let key = Key::Invitee(enterprise.id, address);
-    let stored = match directory.store.batch(now, vec![Op::Get(key)]).await?.pop() {
-        Some(Reply::Value(Some(stored))) => stored,
-        Some(Reply::Value(None)) => return Ok(None),
-        _ => return Err(unexpected_reply()),
-    };
-    let mut invitee = records::decode_invitee(address, &stored.value)?;
-    let is_it = |i: &&mut Invitation| i.id == invitation && i.secret == secret.hash();
-    let Some(failed) = invitee.invitations.iter_mut().find(is_it) else { return Ok(None) };
-    failed.undeliverable_since = Some(now);
-    let failed = failed.clone();
-    commit.expect.push((key, stored.revision));
-    commit.writes.push(Write::Put(key, records::encode_invitee(&invitee)));
-    let line = tell(enterprise, cause, AuditAction::InvitationFailed, &failed, None, now);
-    commit.writes.extend(audit::appends(enterprise, std::slice::from_ref(&line)));
-    Ok(Some(line))
-}
-
 impl Directory {
+    /// Marks the invitation whose mail reached nobody, as a part of `commit`; what is told of it. `None` if it is gone, was sent
+    /// with another link since, or if the mail is about something else.
+    pub(in crate::directory) async fn fail_invitation(
+        &self,
+        enterprise: &Enterprise,
+        mail: &QueuedMail,
+        cause: &Cause<'_>,
+        commit: &mut Commit,
+        now: Timestamp,
+    ) -> Result<Option<AuditLine>, StoreError> {
+        let MailSubject::Invitation { reference, secret, .. } = &mail.subject else { return Ok(None) };
+        let InvitationReference { address, invitation } = *reference;
+        let key = Key::Invitee(enterprise.id, address);
+        let stored = match self.store.batch(now, vec![Op::Get(key)]).await?.pop() {
+            Some(Reply::Value(Some(stored))) => stored,
+            Some(Reply::Value(None)) => return Ok(None),
+            _ => return Err(unexpected_reply()),
+        };
+        let mut invitee = records::decode_invitee(address, &stored.value)?;
+        let is_it = |i: &&mut Invitation| i.id == invitation && i.secret == secret.hash();
+        let Some(failed) = invitee.invitations.iter_mut().find(is_it) else { return Ok(None) };
+        failed.undeliverable_since = Some(now);
+        let failed = failed.clone();
+        commit.expect.push((key, stored.revision));
+        commit.writes.push(Write::Put(key, records::encode_invitee(&invitee)));
+        let line = tell(enterprise, cause, AuditAction::InvitationFailed, &failed, None, now);
+        commit.writes.extend(audit::appends(enterprise, std::slice::from_ref(&line)));
+        Ok(Some(line))
+    }
+
     /// Takes away the invitations of every organization that failed before `before`; answers how many.
     pub(in crate::directory) async fn purge_invitations(
         &self,

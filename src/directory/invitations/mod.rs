@@ -26,7 +26,6 @@ pub(super) mod sent;
 mod tell;
 
 pub use accept::{AcceptError, Accepted, InvitationLink};
-pub(super) use gone::fail;
 pub use lists::{InvitationPage, InvitationState};
 pub(super) use tell::invitation as tell;
 
