@@ -158,7 +158,7 @@ pub fn own_bearer(value: &HeaderValue) -> Option<&[u8]> {
         start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
     };
     let is_ours =
-        scheme.eq_ignore_ascii_case(SCHEME) && OWN_TOKEN_PREFIXES.iter().any(|prefix| begins(&prefix));
+        scheme.eq_ignore_ascii_case(SCHEME) && OWN_TOKEN_PREFIXES.iter().any(|prefix| begins(prefix));
     is_ours.then_some(token)
 }
 
