@@ -1,7 +1,7 @@
 //! Changes of one group by many at once: as in a gateway, the calls of one thread take turns.
 use std::sync::Arc;
 
-use portcullis::directory::scim::{MembersChange, ScimCall, ScimFault};
+use portcullis::directory::scim::{MembersChange, ScimCall, ScimFault, UnmatchedGroups};
 use tokio::task::JoinSet;
 
 use super::world::{BOTH, On, World, directory, group_resource, user_resource};
@@ -92,11 +92,16 @@ async fn who_is_deleted_is_in_no_group() {
 
 async fn who_is_deleted_is_in_no_group_here() {
     for on in BOTH {
-        let world = Arc::new(World::new(on).await);
+        let mut world = World::new(on).await;
+        // Groups that stand for nothing are guarded by the user's own records alone.
+        world.settings.unmatched_groups = UnmatchedGroups::Accept;
+        let world = Arc::new(world);
         let groups = [
             world.group("octo-org", &[]).await.group.id,
             world.group("hubot", &[]).await.group.id,
             world.group("lone", &[]).await.group.id,
+            world.group("elsewhere", &[]).await.group.id,
+            world.group("nowhere", &[]).await.group.id,
         ];
         for round in 0..4 {
             let user = format!("user{round}");

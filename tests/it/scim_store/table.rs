@@ -91,6 +91,10 @@ async fn every_cell_of_column_t1() {
                 }
             }
             assert_eq!(state(&world, "alice", "octo-org").await, *after, "{cell}");
+            // Statement 3: what will do is kept, and nobody gets another mail.
+            if (*groups, *before) == ("yes", "S") {
+                assert_eq!(world.mails().await, 0, "{cell}");
+            }
             // Nobody else's organization is touched (statement 12).
             assert_eq!(state(&world, "alice", "hubot").await, "N", "{cell}");
             world.check().await;
