@@ -157,8 +157,7 @@ pub fn own_bearer(value: &HeaderValue) -> Option<&[u8]> {
         let start = token.get(..prefix.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
     };
-    let is_ours =
-        scheme.eq_ignore_ascii_case(SCHEME) && OWN_TOKEN_PREFIXES.iter().any(|prefix| begins(prefix));
+    let is_ours = scheme.eq_ignore_ascii_case(SCHEME) && OWN_TOKEN_PREFIXES.iter().any(begins);
     is_ours.then_some(token)
 }
 
