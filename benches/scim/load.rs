@@ -142,7 +142,7 @@ impl Population {
 }
 
 fn progress(name: &str, n: usize, count: usize) {
-    if !name.is_empty() && count >= 10 && (n + 1) % (count / 10) == 0 {
+    if !name.is_empty() && count >= 10 && (n + 1).is_multiple_of(count / 10) {
         println!("  {name}: {} of {count}", n + 1);
     }
 }
