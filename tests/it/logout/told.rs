@@ -11,6 +11,8 @@ use crate::{
     },
 };
 
+const ATTEMPTS_MAX: usize = 5;
+
 impl TestGateway {
     /// The latest event of the audit stream.
     async fn last_told(&self) -> Value {
@@ -34,12 +36,19 @@ impl TestGateway {
 async fn a_06_logouts_are_told_to_the_stream_by_the_step_that_makes_them() {
     for backend in BACKENDS {
         let gateway = gateway(backend, "redirect").await;
-        let (mut alice, session) = gateway.signed_in("alice").await;
-
-        // Ours ends, and a request to the IdP is remembered; then its answer is looked up and taken.
-        let asks = alice.open(&format!("{}/saml/logout", gateway.url)).await.unwrap();
-        let trips = gateway.trips(async || drop(alice.press(&asks, "Sign out").await.unwrap())).await;
-        assert_eq!(trips, 4);
+        // Ours ends, and a request to the IdP is remembered; then its answer is looked up and taken. What the gateway does now and
+        // then, and a session that is read again after a second, are counted too: one attempt without them will do.
+        let mut attempts = 0;
+        let session = loop {
+            let (mut alice, session) = gateway.signed_in("alice").await;
+            let asks = alice.open(&format!("{}/saml/logout", gateway.url)).await.unwrap();
+            let trips = gateway.trips(async || drop(alice.press(&asks, "Sign out").await.unwrap())).await;
+            attempts += 1;
+            assert!(trips == 4 || attempts < ATTEMPTS_MAX, "{trips}");
+            if trips == 4 {
+                break session;
+            }
+        };
         let told = gateway.last_told().await;
         assert_eq!((&told["action"], &told["trigger"]), (&"saml.logout_response".into(), &"saml".into()));
         let query = AuditQuery { newest_first: true, limit: 2, ..AuditQuery::default() };
@@ -51,10 +60,17 @@ async fn a_06_logouts_are_told_to_the_stream_by_the_step_that_makes_them() {
         assert_eq!(signed_out["session"], session.id.to_string());
 
         // The mark against replays, the marks against assertions on their way, the list, the sessions, their end.
-        let _ = gateway.signed_in("alice").await;
-        let request = gateway.logout_request("alice", &[]).envelope();
-        let trips = gateway.trips(async || assert_eq!(gateway.soap(&request).0, 200)).await;
-        assert_eq!(trips, 5);
+        let mut attempts = 0;
+        let request = loop {
+            let _ = gateway.signed_in("alice").await;
+            let request = gateway.logout_request("alice", &[]).envelope();
+            let trips = gateway.trips(async || assert_eq!(gateway.soap(&request).0, 200)).await;
+            attempts += 1;
+            assert!(trips == 5 || attempts < ATTEMPTS_MAX, "{trips}");
+            if trips == 5 {
+                break request;
+            }
+        };
         let told = gateway.last_told().await;
         assert_eq!(
             (&told["action"], &told["user"]),
