@@ -99,7 +99,7 @@ impl From<TokenRefusal> for Problem {
 }
 
 /// An error's words as a sentence: they speak of what was asked for, never of what lies in the store.
-fn sentence(error: &impl std::fmt::Display) -> String {
+pub(super) fn sentence(error: &impl std::fmt::Display) -> String {
     let text = error.to_string();
     let mut chars = text.chars();
     match chars.next() {

@@ -6,13 +6,13 @@
 //! the deletion; both copies then have the same Message-ID.
 use std::{sync::Arc, time::Duration};
 
-use jiff::SignedDuration;
 use tokio::sync::{Notify, watch};
 
 use super::{Cause, Directory, Enterprise, StoreError, amend::Matter, unexpected_reply};
 use crate::{
     domain::{
-        EnterpriseId, Invitation, InvitationReference, MailId, MailSubject, Person, QueuedMail, Timestamp,
+        BackOff, EnterpriseId, Invitation, InvitationReference, MailId, MailSubject, Person, QueuedMail,
+        Timestamp, seconds_after,
     },
     mail::{self, Mailer, SendError},
     provisioning::{Change, Plan},
@@ -20,9 +20,8 @@ use crate::{
     telemetry::{AuditLine, Trigger},
 };
 
-/// How long a mail waits after its first failed attempt, in seconds; each further one doubles it.
-const BACK_OFF_SECONDS: i64 = 30;
-const BACK_OFF_SECONDS_MAX: i64 = 60 * 60;
+/// How long a mail waits that failed.
+const BACK_OFF: BackOff = BackOff { first_seconds: 30, most_seconds: 60 * 60 };
 /// About two and a half days of a dead server: a weekend.
 const ATTEMPTS_MAX: u32 = 68;
 /// How long a mail that another gateway queued, or that waits again, may lie after it is due.
@@ -186,7 +185,7 @@ impl Outbox {
             return Ok(None);
         }
         let attempt = i64::try_from(self.mailer.timeout().as_secs()).unwrap_or(i64::MAX / 4);
-        mail.due_at = after(now, 2 * attempt + LEASE_MARGIN_SECONDS);
+        mail.due_at = seconds_after(now, 2 * attempt + LEASE_MARGIN_SECONDS);
         mail.attempts = mail.attempts.saturating_add(1);
         let commit = Commit {
             expect: vec![(key, stored.revision)],
@@ -290,8 +289,8 @@ impl Outbox {
         let mut random = [0; 4];
         // Without chance all gateways come back at once, which does no harm.
         let _ = getrandom::fill(&mut random);
-        let wait = back_off_seconds(leased.mail.attempts, u32::from_be_bytes(random));
-        let mail = QueuedMail { due_at: after((self.now)(), wait), ..leased.mail.clone() };
+        let wait = BACK_OFF.seconds(leased.mail.attempts, u32::from_be_bytes(random));
+        let mail = QueuedMail { due_at: seconds_after((self.now)(), wait), ..leased.mail.clone() };
         let commit = Commit {
             expect: vec![(key, leased.revision)],
             writes: vec![
@@ -317,33 +316,13 @@ fn invitation_url(base: &str, enterprise: &Enterprise, of: InvitationReference, 
     format!("{base}/.portcullis/invitations/{}/{of}?secret={secret}", enterprise.slug)
 }
 
-/// Half to one and a half times a wait that doubles.
-fn back_off_seconds(attempts: u32, random: u32) -> i64 {
-    let doublings = attempts.saturating_sub(1).min(16);
-    let wait = (BACK_OFF_SECONDS << doublings).min(BACK_OFF_SECONDS_MAX);
-    wait / 2 + i64::from(random) % (wait + 1)
-}
-
-fn after(at: Timestamp, seconds: i64) -> Timestamp {
-    at.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn attempts_grow_apart_and_outlast_a_weekend() {
-        assert_eq!((back_off_seconds(1, 0), back_off_seconds(1, 30)), (15, 45));
-        assert_eq!((back_off_seconds(2, 0), back_off_seconds(2, 60)), (30, 90));
-        assert_eq!(back_off_seconds(40, 3_600), BACK_OFF_SECONDS_MAX * 3 / 2);
-        for random in [0, 1, 77, u32::MAX] {
-            assert!(
-                (BACK_OFF_SECONDS_MAX / 2..=BACK_OFF_SECONDS_MAX * 3 / 2)
-                    .contains(&back_off_seconds(u32::MAX, random))
-            );
-        }
-        let all: i64 = (1..ATTEMPTS_MAX).map(|attempts| back_off_seconds(attempts, 0)).sum();
+    fn attempts_outlast_a_weekend() {
+        let all: i64 = (1..ATTEMPTS_MAX).map(|attempts| BACK_OFF.seconds(attempts, 0)).sum();
         assert!(all * 2 > 60 * 60 * 60, "{all}");
     }
 }

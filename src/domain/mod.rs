@@ -2,6 +2,7 @@
 //!
 //! Nothing here is serialized, reads a clock or talks to anything: see `store::records` for what lies in the store.
 mod account_name;
+mod back_off;
 mod caller;
 mod claims;
 mod email;
@@ -21,6 +22,7 @@ pub mod url;
 mod webhook;
 
 pub use account_name::{ACCOUNT_NAME_BYTES_MAX, AccountName, AccountNameError, fold_case};
+pub use back_off::{BackOff, seconds_after};
 pub use caller::{ActiveToken, Caller, CallerId, TokenHolder};
 pub use claims::{Attribute, GroupClaim, GroupName, NameId, Profile, StableId};
 pub use email::EmailAddress;

@@ -6,7 +6,6 @@
 //! kept, and nothing is left out but what `audit.retention_days` forgot.
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use jiff::SignedDuration;
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -16,7 +15,7 @@ use super::{
 };
 use crate::{
     directory::AuditEntry,
-    domain::{EnterpriseId, EnterpriseSlug, Timestamp, WebhookCursor, WebhookLease},
+    domain::{BackOff, EnterpriseId, EnterpriseSlug, Timestamp, WebhookCursor, WebhookLease, seconds_after},
     store::{Commit, Committed, Entry, Key, Op, Reply, Revision, Store, StoreError, Write, records},
     telemetry::Metrics,
 };
@@ -29,9 +28,8 @@ const LEASE_SECONDS: i64 = 30;
 const LEASE_MARGIN_SECONDS: i64 = 5;
 /// Entries that are read, and at most delivered twice after a crash, at once.
 const ENTRIES_PER_LEASE_MAX: usize = 32;
-/// How long a receiver is left alone after its first failure, in seconds; each further one doubles it.
-const BACK_OFF_SECONDS: i64 = 5;
-const BACK_OFF_SECONDS_MAX: i64 = 60 * 60;
+/// How long a receiver that failed is left alone.
+const BACK_OFF: BackOff = BackOff { first_seconds: 5, most_seconds: 60 * 60 };
 /// Leases of one enterprise in a row, so that none waits for another's thousands.
 const LEASES_PER_ROUND_MAX: usize = 32;
 /// What nobody asked for is written down as passed over only this often: it costs a commit.
@@ -169,7 +167,7 @@ impl Courier {
             cursor.reached = last;
             return self.pass(tenant, revision, &cursor).await;
         }
-        let until = after(now, LEASE_SECONDS);
+        let until = seconds_after(now, LEASE_SECONDS);
         cursor.lease = Some(WebhookLease { holder: self.holder, until });
         if self.write(tenant, revision, &cursor).await? == Committed::Conflict {
             return Ok(Pace::Wait);
@@ -195,7 +193,7 @@ impl Courier {
         let now = (self.now)();
         let entry = self.passed.entry(tenant.id).or_insert((0, now));
         entry.0 = cursor.reached;
-        if after(entry.1, PASSED_SECONDS) <= now {
+        if seconds_after(entry.1, PASSED_SECONDS) <= now {
             entry.1 = now;
             self.write(tenant, revision, cursor).await?;
         }
@@ -215,7 +213,7 @@ impl Courier {
         for Step { sequence, message } in steps {
             if let Some(message) = message {
                 let now = (self.now)();
-                if *stopping.borrow() || after(now, attempt + LEASE_MARGIN_SECONDS) > until {
+                if *stopping.borrow() || seconds_after(now, attempt + LEASE_MARGIN_SECONDS) > until {
                     return Pace::GoOn;
                 }
                 let delivered = self.line.deliver(&self.settings, &message, now).await;
@@ -269,8 +267,8 @@ impl Courier {
             DeliveryError::Status { retry_after_seconds, .. } => retry_after_seconds.unwrap_or(0),
             _ => 0,
         };
-        let wait = back_off_seconds(cursor.failures, random).max(i64::from(asked).min(BACK_OFF_SECONDS_MAX));
-        cursor.retry_at = Some(after(now, wait));
+        let wait = BACK_OFF.seconds(cursor.failures, random).max(i64::from(asked).min(BACK_OFF.most_seconds));
+        cursor.retry_at = Some(seconds_after(now, wait));
         let failures = cursor.failures;
         tracing::warn!(webhook, enterprise, sequence, code, failures, retry_in_seconds = wait, %error, "webhook not delivered");
     }
@@ -320,30 +318,12 @@ impl Courier {
     }
 }
 
-/// Half to one and a half times a wait that doubles.
-fn back_off_seconds(failures: u32, random: u32) -> i64 {
-    let doublings = failures.saturating_sub(1).min(16);
-    let wait = (BACK_OFF_SECONDS << doublings).min(BACK_OFF_SECONDS_MAX);
-    wait / 2 + i64::from(random) % (wait + 1)
-}
-
-fn after(at: Timestamp, seconds: i64) -> Timestamp {
-    at.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn attempts_grow_apart_up_to_an_hour() {
-        assert_eq!((back_off_seconds(1, 0), back_off_seconds(1, 5)), (2, 7));
-        assert_eq!((back_off_seconds(2, 0), back_off_seconds(2, 10)), (5, 15));
-        for random in [0, 1, 77, u32::MAX] {
-            let wait = back_off_seconds(u32::MAX, random);
-            assert!((BACK_OFF_SECONDS_MAX / 2..=BACK_OFF_SECONDS_MAX * 3 / 2).contains(&wait), "{wait}");
-        }
-        // An attempt fits into a lease.
+    fn an_attempt_fits_into_a_lease() {
         let attempt = i64::try_from(DELIVERY_SECONDS_MAX).unwrap();
         assert!(attempt + LEASE_MARGIN_SECONDS < LEASE_SECONDS);
     }

@@ -6,6 +6,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 
 use super::answer::{self, MediaType, Payload};
 use crate::{
+    api::refusal::sentence,
     directory::{
         StoreError, TokenRefusal,
         scim::{HELD_RETRY_SECONDS, ScimFault},
@@ -233,16 +234,6 @@ impl From<ScimFault> for Refusal {
             ScimFault::Held { .. } => refusal.again_after(i64::from(HELD_RETRY_SECONDS)),
             _ => refusal,
         }
-    }
-}
-
-/// An error's words as a sentence: they speak of what the request said, never of another tenant.
-fn sentence(error: &impl std::fmt::Display) -> String {
-    let text = error.to_string();
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => format!("{}{}.", first.to_uppercase(), chars.as_str()),
-        None => text,
     }
 }
 

@@ -1,11 +1,10 @@
 //! A program that calls the API: any method, any body, any fields, no cookies but those that it is told.
-use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
+use http::{Method, Request};
 use portcullis::{api::PREFIX, edge::cookies::SESSION};
 use serde_json::Value;
-use tokio::net::TcpStream;
+
+pub use crate::support::call::Answer;
+use crate::support::call::call;
 
 /// What is shown.
 #[derive(Debug, Clone)]
@@ -19,25 +18,10 @@ pub enum Credential {
     CrossOrigin(String),
 }
 
-#[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub fields: HeaderMap,
-    pub text: String,
-}
-
 impl Answer {
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
-    }
-
     /// The code of a refusal.
     pub fn code(&self) -> String {
         self.json()["code"].as_str().unwrap_or_default().to_owned()
-    }
-
-    pub fn field(&self, name: &str) -> &str {
-        self.fields.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
 
@@ -89,15 +73,6 @@ impl Client {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        let stream = TcpStream::connect(authority).await.unwrap();
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-        let driver = tokio::spawn(connection);
-        let response =
-            sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap();
-        let (head, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        driver.abort();
-        Answer { status: head.status, fields: head.headers, text: String::from_utf8(body.to_vec()).unwrap() }
+        call(authority, request, body).await
     }
 }

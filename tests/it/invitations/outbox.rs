@@ -1,7 +1,6 @@
 //! No mail is lost and none is sent twice: dead servers, several gateways, a gateway that is killed.
 use std::{
     net::TcpListener,
-    process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -27,6 +26,7 @@ use super::{World, mail_settings, slug, tenant};
 use crate::support::{
     gateway::{BACKENDS, Backend, Setup, TestGateway},
     mail_server::MailServer,
+    process::Killed,
 };
 
 const WAIT_SECONDS_MAX: u64 = 60;
@@ -191,25 +191,6 @@ async fn several_gateways_send_each_mail_once() {
     assert_eq!(recipients.len(), MAILS);
 }
 
-/// The program itself, killed with a mail in its hands.
-struct Killed(Child);
-
-impl Killed {
-    fn serve(gateway: &TestGateway) -> Self {
-        let mut command: Command = gateway.command();
-        command.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Self(command.spawn().expect("the program starts"))
-    }
-}
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // SIGKILL: nothing is put in order.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn v_17_a_gateway_that_is_killed_between_commit_and_sending_loses_no_mail() {
     let mut mail = MailServer::down("none", None);
@@ -220,13 +201,13 @@ async fn v_17_a_gateway_that_is_killed_between_commit_and_sending_loses_no_mail(
     let mut gateway = TestGateway::set_up(Setup { change, ..Setup::new(Backend::Redis) }).await;
     gateway.stop_serving().await;
     let (store, _) = queue(&gateway, 1).await;
-    let first = Killed::serve(&gateway);
+    let first = Killed::serve(gateway.command());
     let connection = tokio::task::spawn_blocking(move || silent.accept().map(|(stream, _)| (silent, stream)));
     let (silent, stream) = connection.await.unwrap().unwrap();
     drop(first);
     drop((silent, stream));
     mail.begin();
-    let _second = Killed::serve(&gateway);
+    let _second = Killed::serve(gateway.command());
     let mails = mail.wait_for(1).await;
     wait_until_empty(&*store, Key::Outbox(gateway.enterprise())).await;
     assert_eq!(mails[0].to, ["p0@example.com"]);

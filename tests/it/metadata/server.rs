@@ -4,17 +4,13 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use rustls::{
-    ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::support::certificates::certificate;
+use crate::support::certificates::acceptor;
 
 /// Stops with the runtime.
 pub struct MetadataServer {
@@ -37,21 +33,12 @@ struct Shared {
 impl MetadataServer {
     /// Answers 404 until told otherwise.
     pub async fn start() -> Self {
-        let (authority, authority_key) = certificate("authority", None);
-        let (leaf, leaf_key) = certificate("leaf", Some((&authority, &authority_key)));
-        let chain = vec![CertificateDer::from(leaf.to_der().unwrap())];
-        let key = PrivateKeyDer::from_pem_slice(&leaf_key.private_key_to_pem_pkcs8().unwrap()).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls_openssl::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .unwrap();
+        let (acceptor, authority_pem) = acceptor();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://127.0.0.1:{}/metadata?a=b", listener.local_addr().unwrap().port());
         let shared = Arc::<Shared>::default();
-        tokio::spawn(run(listener, TlsAcceptor::from(Arc::new(config)), shared.clone()));
-        let server = Self { url, authority_pem: authority.to_pem().unwrap(), shared };
+        tokio::spawn(run(listener, acceptor, shared.clone()));
+        let server = Self { url, authority_pem, shared };
         server.respond("404 Not Found", "", b"");
         server
     }

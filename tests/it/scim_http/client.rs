@@ -1,10 +1,9 @@
 //! A program that provisions: any method, any body, any fields, over one connection for each call.
-use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
+use http::{Method, Request};
 use serde_json::Value;
-use tokio::net::TcpStream;
+
+pub use crate::support::call::Answer;
+use crate::support::call::call;
 
 /// At one base, with one token or none.
 #[derive(Debug, Clone)]
@@ -16,22 +15,8 @@ pub struct Client {
     pub token: Option<String>,
 }
 
-#[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub fields: HeaderMap,
-    pub text: String,
-}
-
+/// What answers of SCIM are held to.
 impl Answer {
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
-    }
-
-    pub fn field(&self, name: &str) -> &str {
-        self.fields.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-
     pub fn id(&self) -> String {
         self.json()["id"].as_str().unwrap_or_else(|| panic!("no id: {}", self.text)).to_owned()
     }
@@ -100,15 +85,6 @@ impl Client {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        let stream = TcpStream::connect(authority).await.unwrap();
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-        let driver = tokio::spawn(connection);
-        let response =
-            sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap();
-        let (head, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        driver.abort();
-        Answer { status: head.status, fields: head.headers, text: String::from_utf8(body.to_vec()).unwrap() }
+        call(authority, request, body).await
     }
 }

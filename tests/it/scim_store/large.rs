@@ -9,11 +9,12 @@ use std::{
 
 use portcullis::{
     directory::scim::{MembersChange, ScimFault},
-    domain::{Role, ScimId, Timestamp},
-    store::{BoxFuture, Commit, Committed, Entry, Key, Notes, Op, Reply, Store, StoreError, StreamHead},
+    domain::{Role, ScimId},
+    store::{BoxFuture, Commit, Committed, Store, StoreError},
 };
 
 use super::world::{BOTH, World, directory, slug};
+use crate::support::layer::{Layer, in_front};
 
 /// More than one commit takes.
 const MANY: usize = 450;
@@ -24,10 +25,11 @@ struct Dying {
     commits_left: AtomicI64,
 }
 
-impl Store for Dying {
-    fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
-        self.inner.batch(now, ops)
+impl Layer for Dying {
+    fn inner(&self) -> &Arc<dyn Store> {
+        &self.inner
     }
+
     fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
         if self.commits_left.fetch_sub(1, Ordering::SeqCst) > 0 {
             self.inner.commit(change)
@@ -35,40 +37,11 @@ impl Store for Dying {
             Box::pin(async { Err(StoreError::Timeout(0)) })
         }
     }
-    fn members(
-        &self,
-        set: Key,
-        after: Option<Vec<u8>>,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
-        self.inner.members(set, after, limit)
-    }
-    fn page(&self, set: Key, offset: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
-        self.inner.page(set, offset, limit)
-    }
-    fn count(&self, set: Key) -> BoxFuture<'_, Result<u64, StoreError>> {
-        self.inner.count(set)
-    }
-    fn entries(
-        &self,
-        stream: Key,
-        after: u64,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
-        self.inner.entries(stream, after, limit)
-    }
-    fn stream_head(&self, stream: Key) -> BoxFuture<'_, Result<StreamHead, StoreError>> {
-        self.inner.stream_head(stream)
-    }
-    fn notes(&self) -> Notes {
-        self.inner.notes()
-    }
-    fn is_listening(&self) -> bool {
-        self.inner.is_listening()
-    }
-    fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.inner.ready()
-    }
+}
+
+/// A gateway's store that takes two commits more.
+fn dying(world: &World) -> Arc<dyn Store> {
+    in_front(Dying { inner: world.store.clone(), commits_left: AtomicI64::new(2) })
 }
 
 async fn crowd(world: &World, memberships: &[(&str, Role)]) -> Vec<ScimId> {
@@ -94,8 +67,7 @@ async fn a_large_replacement_is_finished_by_whoever_comes_next() {
         let ids = crowd(&world, &[]).await;
         let group = world.group("octo-org", &[]).await.group.id;
         // The note, one step, and then it is killed.
-        let dying = Arc::new(Dying { inner: world.store.clone(), commits_left: AtomicI64::new(2) });
-        let killed: Arc<dyn Store> = dying;
+        let killed = dying(&world);
         let change = all(&ids);
         let broken = directory(&killed)
             .change_scim_group(&world.call(), group, |r| Ok::<_, ScimFault>((r.clone(), change.clone())))
@@ -125,8 +97,7 @@ async fn who_comes_in_between_finishes_first() {
         let world = World::new(on).await;
         let ids = crowd(&world, &[]).await;
         let group = world.group("octo-org", &[]).await.group.id;
-        let dying: Arc<dyn Store> =
-            Arc::new(Dying { inner: world.store.clone(), commits_left: AtomicI64::new(2) });
+        let dying = dying(&world);
         let change = all(&ids);
         directory(&dying)
             .change_scim_group(&world.call(), group, |r| Ok::<_, ScimFault>((r.clone(), change.clone())))
@@ -165,8 +136,7 @@ async fn a_large_group_goes_as_a_whole() {
         let ids = crowd(&world, &[]).await;
         let group = world.group("octo-org", &[]).await.group.id;
         world.change(group, all(&ids)).await.unwrap();
-        let dying: Arc<dyn Store> =
-            Arc::new(Dying { inner: world.store.clone(), commits_left: AtomicI64::new(2) });
+        let dying = dying(&world);
         directory(&dying).delete_scim_group(&world.call(), group).await.unwrap_err();
         // Gone for everybody at once, whatever is left to do.
         assert!(matches!(world.directory.scim_group(&world.call(), group).await, Err(ScimFault::NotFound)));

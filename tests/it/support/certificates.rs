@@ -1,4 +1,6 @@
 //! Certificates for servers of tests, and the authority that signs them.
+use std::sync::Arc;
+
 use openssl::{
     asn1::Asn1Time,
     bn::BigNum,
@@ -11,6 +13,11 @@ use openssl::{
         extension::{BasicConstraints, SubjectAlternativeName},
     },
 };
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+use tokio_rustls::TlsAcceptor;
 
 /// A certificate for 127.0.0.1, or an authority where no issuer is given.
 pub fn certificate(name: &str, issuer: Option<(&X509, &PKey<Private>)>) -> (X509, PKey<Private>) {
@@ -37,4 +44,19 @@ pub fn certificate(name: &str, issuer: Option<(&X509, &PKey<Private>)>) -> (X509
     }
     builder.sign(issuer.map_or(&key, |(_, key)| key), MessageDigest::sha256()).unwrap();
     (builder.build(), key)
+}
+
+/// TLS for a server on loopback, and the authority whom to trust, as PEM.
+pub fn acceptor() -> (TlsAcceptor, Vec<u8>) {
+    let (authority, authority_key) = certificate("authority", None);
+    let (leaf, leaf_key) = certificate("leaf", Some((&authority, &authority_key)));
+    let chain = vec![CertificateDer::from(leaf.to_der().unwrap())];
+    let key = PrivateKeyDer::from_pem_slice(&leaf_key.private_key_to_pem_pkcs8().unwrap()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls_openssl::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    (TlsAcceptor::from(Arc::new(config)), authority.to_pem().unwrap())
 }

@@ -1,5 +1,6 @@
 //! What integration tests stand on: child processes, a real browser, a real Redis, an IdP of other
 //! hands, and whole gateways.
+pub mod call;
 pub mod certificates;
 pub mod foreign;
 pub mod forged_idp;

@@ -193,3 +193,21 @@ fn is_running(id: &str) -> bool {
     let state = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     state.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.trim().starts_with('Z'))
 }
+
+/// The program itself, served until it is killed with whatever it has in its hands.
+pub struct Killed(Child);
+
+impl Killed {
+    pub fn serve(mut command: Command) -> Self {
+        command.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().expect("the program starts"))
+    }
+}
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // SIGKILL: nothing is put in order.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -2,7 +2,7 @@
 use std::{
     io::Write,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::atomic::{AtomicI64, Ordering},
 };
 
@@ -15,7 +15,10 @@ use super::{
     SECRET, World,
     receiver::{Answer, Received, Receiver},
 };
-use crate::support::gateway::{BACKENDS, Backend, TestGateway};
+use crate::support::{
+    gateway::{BACKENDS, Backend, TestGateway},
+    process::Killed,
+};
 
 const OTHER_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 /// `scripts/test` puts the library of Standard Webhooks there.
@@ -213,25 +216,6 @@ async fn what_retention_took_is_passed_over() {
     world.gateway.stop().await;
 }
 
-/// The program itself, killed with an event in its hands.
-struct Killed(Child);
-
-impl Killed {
-    fn serve(gateway: &TestGateway) -> Self {
-        let mut command = gateway.command();
-        command.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Self(command.spawn().expect("the program starts"))
-    }
-}
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // SIGKILL: nothing is put in order.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_is_killed_loses_no_event() {
     let mut world = World::start(Backend::Embedded, "*", Timestamp::now).await;
@@ -244,10 +228,10 @@ async fn a_gateway_that_is_killed_loses_no_event() {
     world.receiver.answer(Answer::Status(204, None));
     world.receiver.answer(Answer::Status(204, None));
     world.receiver.answer(Answer::Silence);
-    let killed = Killed::serve(&world.gateway);
+    let killed = Killed::serve(world.gateway.command());
     world.receiver.wait_for(4).await;
     drop(killed);
-    let _second = Killed::serve(&world.gateway);
+    let _second = Killed::serve(world.gateway.command());
     let all: Vec<&str> = expected.iter().map(|event| event["_document_id"].as_str().unwrap()).collect();
     let is_all = |received: &[Received]| {
         all.iter().all(|id| received.iter().any(|one| one.status == 204 && one.id == *id))

@@ -14,15 +14,11 @@ use http::{Request, Response, header};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use rustls::{
-    ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::support::certificates::certificate;
+use crate::support::certificates::acceptor;
 
 const WAIT_SECONDS_MAX: u64 = 60;
 
@@ -73,21 +69,12 @@ impl Received {
 
 impl Receiver {
     pub async fn start() -> Self {
-        let (authority, authority_key) = certificate("authority", None);
-        let (leaf, leaf_key) = certificate("leaf", Some((&authority, &authority_key)));
-        let chain = vec![CertificateDer::from(leaf.to_der().unwrap())];
-        let key = PrivateKeyDer::from_pem_slice(&leaf_key.private_key_to_pem_pkcs8().unwrap()).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls_openssl::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .unwrap();
+        let (acceptor, authority_pem) = acceptor();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://127.0.0.1:{}/hook?a=b", listener.local_addr().unwrap().port());
         let shared = Arc::<Shared>::default();
-        tokio::spawn(run(listener, TlsAcceptor::from(Arc::new(config)), shared.clone()));
-        Self { url, authority_pem: authority.to_pem().unwrap(), shared }
+        tokio::spawn(run(listener, acceptor, shared.clone()));
+        Self { url, authority_pem, shared }
     }
 
     /// What the next POST gets.
