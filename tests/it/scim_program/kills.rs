@@ -1,0 +1,185 @@
+//! A process is killed (kill -9) while it replaces the members of a large group, at one moment after the other: whoever comes next
+//! finishes what was noted, and what was not noted did not begin.
+//!
+//! `FAULT_RUNS=200 cargo test --test it scim_program::kills -- --nocapture` kills so often, `FAULT_SEED=17` begins with the dice of
+//! run 17.
+use std::{
+    collections::BTreeSet,
+    ops::Range,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    caller::{Caller, members, operation},
+    world::{ORGANIZATION, World, name},
+};
+use crate::{
+    faults::{
+        Dice,
+        runs::{RUNS_VARIABLE, SEED_VARIABLE, number},
+    },
+    support::{gateway::Backend, redis_sets::eventually},
+};
+
+const RUNS: u64 = 6;
+/// Kills that hit nothing do not count, up to so many for one that counts.
+const ATTEMPTS_PER_RUN_MAX: u64 = 6;
+const USERS: usize = 1_600;
+/// The group is now the one and now the other. What is between them takes four commits and the note.
+const CROWDS: [Range<usize>; 2] = [0..1_050, 550..1_600];
+/// Moments of one PUT at which it is killed.
+const MOMENTS: u64 = 16;
+
+/// Of any crowd every other one belongs to the organization before SCIM says so.
+fn is_known(user: usize) -> bool {
+    user.is_multiple_of(2)
+}
+
+/// Who goes on after a kill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heir {
+    /// A process that starts, without being asked.
+    Newcomer,
+    /// The next change of the group, at another process or at the same one anew.
+    NextCall,
+}
+
+struct Stage {
+    world: World,
+    group: String,
+    ids: Vec<String>,
+    /// What the group is, as an index of [`CROWDS`].
+    now: usize,
+    /// How long a PUT takes that nobody disturbs.
+    undisturbed: Duration,
+}
+
+impl Stage {
+    async fn new(backend: Backend) -> Self {
+        let mut world = World::new(backend).await;
+        world.seed(USERS, is_known).await;
+        world.serve().await;
+        let ids = world.users(USERS).await;
+        let mut caller = Caller::new(&world.servers()[0]);
+        let group = json!({ "displayName": ORGANIZATION, "members": members(&ids[CROWDS[1].clone()]) });
+        let group = caller.done("POST", "/Groups", &group).await["id"].as_str().unwrap().to_owned();
+        let mut stage = Self { world, group, ids, now: 1, undisturbed: Duration::ZERO };
+        let (path, body) = stage.replacement(0);
+        let begun = Instant::now();
+        caller.done("PUT", &path, &body).await;
+        (stage.undisturbed, stage.now) = (begun.elapsed(), 0);
+        stage.judge("undisturbed").await;
+        stage
+    }
+
+    fn replacement(&self, crowd: usize) -> (String, Value) {
+        let members = members(&self.ids[CROWDS[crowd].clone()]);
+        (format!("/Groups/{}", self.group), json!({ "displayName": ORGANIZATION, "members": members }))
+    }
+
+    /// One PUT, one kill, and one who goes on; whether the kill was in the middle.
+    async fn run(&mut self, after: Duration, heir: Heir, what: &str) -> bool {
+        let next = 1 - self.now;
+        let servers = self.world.servers();
+        let (path, body) = self.replacement(next);
+        let mut caller = Caller::new(&servers[0]);
+        let put = tokio::spawn(async move { caller.send("PUT", &path, &body).await });
+        tokio::time::sleep(after).await;
+        self.world.kill(0);
+        let answer = put.await.unwrap();
+        // What the store says now, before anybody else looks after it.
+        let is_interrupted = self.world.is_unfinished().await;
+        if let Some((status, answer)) = &answer {
+            assert!(*status == 200 && !is_interrupted, "{what}: {status} {answer}");
+        }
+        match heir {
+            Heir::Newcomer => self.world.serve().await,
+            Heir::NextCall => {
+                if servers.len() == 1 {
+                    self.world.serve().await;
+                }
+                self.changes_nothing(servers.len() - 1).await;
+                self.world.serve().await;
+            }
+        }
+        let next_members = || CROWDS[next].clone().map(|user| self.ids[user].clone()).collect();
+        let is_done = is_interrupted || answer.is_some() || self.listed().await == next_members();
+        if is_done {
+            self.now = next;
+        }
+        self.judge(&format!("{what}, {heir:?}, interrupted: {is_interrupted}")).await;
+        is_interrupted
+    }
+
+    /// The next change of the group, which finds something to finish and has nothing to do itself.
+    async fn changes_nothing(&self, process: usize) {
+        let in_both = CROWDS[0].end - 1;
+        let add = json!({ "op": "add", "path": "members", "value": members(&[self.ids[in_both].clone()]) });
+        let mut caller = Caller::new(&self.world.servers()[process]);
+        caller.done("PATCH", &format!("/Groups/{}", self.group), &operation(add)).await;
+    }
+
+    async fn listed(&self) -> BTreeSet<String> {
+        let servers = self.world.servers();
+        let mut caller = Caller::new(&servers[servers.len() - 1]);
+        let shown = caller.done("GET", &format!("/Groups/{}", self.group), &Value::Null).await;
+        let listed = shown["members"].as_array().unwrap().iter();
+        listed.map(|member| member["value"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The group, the organization's members, its invitations and every index say the same; then everybody serves again.
+    async fn judge(&mut self, what: &str) {
+        let crowd = CROWDS[self.now].clone();
+        let expected: BTreeSet<String> = crowd.clone().map(|user| self.ids[user].clone()).collect();
+        eventually(what, async || self.listed().await == expected).await;
+        // The last commit of all says that nothing is left.
+        self.changes_nothing(self.world.servers().len() - 1).await;
+        self.world.kill_all();
+        assert!(!self.world.is_unfinished().await, "{what}");
+        let rest = self.world.at_rest().await;
+        // Who was a member before SCIM and is not in the crowd has left; who comes back is a member again.
+        let members = crowd.clone().filter(|user| is_known(*user)).map(|user| self.world.person_id(user));
+        assert_eq!(rest.members, members.collect(), "{what}");
+        assert_eq!(rest.invited, crowd.filter(|user| !is_known(*user)).map(name).collect(), "{what}");
+        self.world.serve().await;
+    }
+}
+
+async fn killed_and_resumed(backend: Backend) {
+    let mut stage = Stage::new(backend).await;
+    let (runs, seed) = (number(RUNS_VARIABLE, RUNS), number(SEED_VARIABLE, 1));
+    let (mut interrupted, mut attempts) = (0, 0);
+    for run in seed..seed + runs {
+        let mut dice = Dice::of(run);
+        for attempt in 0..ATTEMPTS_PER_RUN_MAX {
+            attempts += 1;
+            let moment = u32::try_from(1 + dice.throw(MOMENTS)).unwrap();
+            let after = stage.undisturbed * moment / u32::try_from(MOMENTS).unwrap();
+            let heir = if (run + attempt).is_multiple_of(2) { Heir::Newcomer } else { Heir::NextCall };
+            let what = format!("{backend:?}, run {run}, killed after {after:?}");
+            if stage.run(after, heir, &what).await {
+                interrupted += 1;
+                break;
+            }
+        }
+    }
+    println!(
+        "{backend:?}: {attempts} kills, {interrupted} in the middle of a PUT of {:?} that is carried out in steps",
+        stage.undisturbed
+    );
+    assert!(interrupted > 0, "no kill was in the middle");
+    stage.world.kill_all();
+    stage.world.check_store();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r_12_a_killed_replacement_is_finished_by_another_process() {
+    killed_and_resumed(Backend::Redis).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r_12_a_killed_replacement_is_finished_after_a_start() {
+    killed_and_resumed(Backend::Embedded).await;
+}
