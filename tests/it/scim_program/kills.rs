@@ -5,7 +5,6 @@
 //! run 17.
 use std::{
     collections::BTreeSet,
-    ops::Range,
     time::{Duration, Instant},
 };
 
@@ -23,18 +22,24 @@ use crate::{
     support::{gateway::Backend, redis_sets::eventually},
 };
 
-const RUNS: u64 = 6;
+const RUNS: u64 = 3;
 /// Kills that hit nothing do not count, up to so many for one that counts.
 const ATTEMPTS_PER_RUN_MAX: u64 = 6;
-const USERS: usize = 1_600;
-/// The group is now the one and now the other. What is between them takes four commits and the note.
-const CROWDS: [Range<usize>; 2] = [0..1_050, 550..1_600];
+const USERS: usize = 1_680;
+/// The group is a window on the users, and moves by so many at each PUT: four commits and the note.
+const STEP: usize = 420;
+const MEMBERS: usize = 500;
 /// Moments of one PUT at which it is killed.
 const MOMENTS: u64 = 16;
 
-/// Of any crowd every other one belongs to the organization before SCIM says so.
+/// Of any window every other one belongs to the organization before SCIM says so.
 fn is_known(user: usize) -> bool {
     user.is_multiple_of(2)
+}
+
+/// The users of the group at that step.
+fn window(steps: usize) -> impl Iterator<Item = usize> {
+    (0..MEMBERS).map(move |n| (steps * STEP + n) % USERS)
 }
 
 /// Who goes on after a kill.
@@ -50,8 +55,10 @@ struct Stage {
     world: World,
     group: String,
     ids: Vec<String>,
-    /// What the group is, as an index of [`CROWDS`].
-    now: usize,
+    /// The group's window begins at this many steps.
+    steps: usize,
+    /// Who was taken out of the group.
+    left: BTreeSet<usize>,
     /// How long a PUT takes that nobody disturbs.
     undisturbed: Duration,
 }
@@ -63,27 +70,38 @@ impl Stage {
         world.serve().await;
         let ids = world.users(USERS).await;
         let mut caller = Caller::new(&world.servers()[0]);
-        let group = json!({ "displayName": ORGANIZATION, "members": members(&ids[CROWDS[1].clone()]) });
-        let group = caller.done("POST", "/Groups", &group).await["id"].as_str().unwrap().to_owned();
-        let mut stage = Self { world, group, ids, now: 1, undisturbed: Duration::ZERO };
-        let (path, body) = stage.replacement(0);
+        let (group, left) = (String::new(), BTreeSet::new());
+        let mut stage = Self { world, group, ids, steps: 0, left, undisturbed: Duration::ZERO };
+        let made = caller.done("POST", "/Groups", &stage.with_members(0)).await;
+        stage.group = made["id"].as_str().unwrap().to_owned();
         let begun = Instant::now();
-        caller.done("PUT", &path, &body).await;
-        (stage.undisturbed, stage.now) = (begun.elapsed(), 0);
+        caller.done("PUT", &format!("/Groups/{}", stage.group), &stage.with_members(1)).await;
+        stage.undisturbed = begun.elapsed();
+        stage.moved_on();
         stage.judge("undisturbed").await;
         stage
     }
 
-    fn replacement(&self, crowd: usize) -> (String, Value) {
-        let members = members(&self.ids[CROWDS[crowd].clone()]);
-        (format!("/Groups/{}", self.group), json!({ "displayName": ORGANIZATION, "members": members }))
+    /// The group as it is at that step.
+    fn with_members(&self, steps: usize) -> Value {
+        let ids: Vec<String> = window(steps).map(|user| self.ids[user].clone()).collect();
+        json!({ "displayName": ORGANIZATION, "members": members(&ids) })
+    }
+
+    fn ids_at(&self, steps: usize) -> BTreeSet<String> {
+        window(steps).map(|user| self.ids[user].clone()).collect()
+    }
+
+    fn moved_on(&mut self) {
+        let next: BTreeSet<usize> = window(self.steps + 1).collect();
+        self.left.extend(window(self.steps).filter(|user| !next.contains(user)));
+        self.steps += 1;
     }
 
     /// One PUT, one kill, and one who goes on; whether the kill was in the middle.
     async fn run(&mut self, after: Duration, heir: Heir, what: &str) -> bool {
-        let next = 1 - self.now;
         let servers = self.world.servers();
-        let (path, body) = self.replacement(next);
+        let (path, body) = (format!("/Groups/{}", self.group), self.with_members(self.steps + 1));
         let mut caller = Caller::new(&servers[0]);
         let put = tokio::spawn(async move { caller.send("PUT", &path, &body).await });
         tokio::time::sleep(after).await;
@@ -104,10 +122,8 @@ impl Stage {
                 self.world.serve().await;
             }
         }
-        let next_members = || CROWDS[next].clone().map(|user| self.ids[user].clone()).collect();
-        let is_done = is_interrupted || answer.is_some() || self.listed().await == next_members();
-        if is_done {
-            self.now = next;
+        if is_interrupted || answer.is_some() || self.listed().await == self.ids_at(self.steps + 1) {
+            self.moved_on();
         }
         self.judge(&format!("{what}, {heir:?}, interrupted: {is_interrupted}")).await;
         is_interrupted
@@ -115,8 +131,8 @@ impl Stage {
 
     /// The next change of the group, which finds something to finish and has nothing to do itself.
     async fn changes_nothing(&self, process: usize) {
-        let in_both = CROWDS[0].end - 1;
-        let add = json!({ "op": "add", "path": "members", "value": members(&[self.ids[in_both].clone()]) });
+        let stays = window(self.steps + 1).next().unwrap();
+        let add = json!({ "op": "add", "path": "members", "value": members(&[self.ids[stays].clone()]) });
         let mut caller = Caller::new(&self.world.servers()[process]);
         caller.done("PATCH", &format!("/Groups/{}", self.group), &operation(add)).await;
     }
@@ -131,18 +147,19 @@ impl Stage {
 
     /// The group, the organization's members, its invitations and every index say the same; then everybody serves again.
     async fn judge(&mut self, what: &str) {
-        let crowd = CROWDS[self.now].clone();
-        let expected: BTreeSet<String> = crowd.clone().map(|user| self.ids[user].clone()).collect();
+        let expected = self.ids_at(self.steps);
         eventually(what, async || self.listed().await == expected).await;
         // The last commit of all says that nothing is left.
         self.changes_nothing(self.world.servers().len() - 1).await;
         self.world.kill_all();
         assert!(!self.world.is_unfinished().await, "{what}");
         let rest = self.world.at_rest().await;
-        // Who was a member before SCIM and is not in the crowd has left; who comes back is a member again.
-        let members = crowd.clone().filter(|user| is_known(*user)).map(|user| self.world.person_id(user));
-        assert_eq!(rest.members, members.collect(), "{what}");
-        assert_eq!(rest.invited, crowd.filter(|user| !is_known(*user)).map(name).collect(), "{what}");
+        // Whoever belonged to the organization before stays in until they leave; who comes back is invited.
+        let members: BTreeSet<usize> =
+            (0..USERS).filter(|user| is_known(*user) && !self.left.contains(user)).collect();
+        let invited = window(self.steps).filter(|user| !members.contains(user)).map(name).collect();
+        assert_eq!(rest.members, members.iter().map(|user| self.world.person_id(*user)).collect(), "{what}");
+        assert_eq!(rest.invited, invited, "{what}");
         self.world.serve().await;
     }
 }

@@ -70,9 +70,13 @@ impl World {
             let overrides = mail_settings(overrides, NO_MAIL_PORT)
                 .set("enterprise.example.scim.enabled", "true")
                 .set("enterprise.example.scim.requests_per_second_max", "1000000")
-                .set("enterprise.example.max_removals", "1000000")
-                .set("store.timeout_ms", PATIENT_MILLIS.to_string());
-            url.into_iter().fold(overrides, |overrides, url| overrides.set("store.url", url))
+                .set("enterprise.example.max_removals", "1000000");
+            match url {
+                None => overrides,
+                Some(url) => {
+                    overrides.set("store.url", url).set("store.timeout_ms", PATIENT_MILLIS.to_string())
+                }
+            }
         });
         let mut rig = TestGateway::set_up(setup).await;
         let enterprise = tenant(&rig);
