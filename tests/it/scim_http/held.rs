@@ -12,12 +12,11 @@ use crate::support::{
     mail_server::{MailServer, Received},
 };
 
-/// Alice owns the enterprise (`owners` in the configuration) and belongs to no organization, Bob and Erin own `octo-org`, Carol, Hans,
-/// Ida and the crowd are members of it.
+/// Alice and Erin own the enterprise and belong to no organization, Bob owns `octo-org`; Carol, Hans, Ida and the crowd are members.
 const PEOPLE: [(&str, &[&str]); 10] = [
     ("alice", &[]),
     ("bob", &["octo-org", "octo-org-owners"]),
-    ("erin", &["octo-org", "octo-org-owners"]),
+    ("erin", &[]),
     ("carol", &["octo-org"]),
     ("hans", &["octo-org"]),
     ("ida", &["octo-org"]),
@@ -46,13 +45,14 @@ impl Stage {
             overrides
                 .set("mail.port", port)
                 .set("enterprise.example.managed", "octo-org,docs-team")
+                .set("enterprise.example.owners", "alice@example.com,erin@example.com")
                 .set("enterprise.example.max_removals", "2")
         })
         .await;
         for (id, _) in PEOPLE {
             assert_eq!(world.sign_in(id).await.status, 200, "{id}");
         }
-        // Who was put out hears of nothing.
+        // Who was put out hears of nothing, whatever the configuration says.
         let erin = world.gateway.person_id(&name_id("erin"));
         let (tenant, operator) = (world.tenant("example"), Actor::operator("test"));
         world.directory().deactivate_person(&tenant, operator, erin, Timestamp::now()).await.unwrap();
