@@ -232,7 +232,8 @@ impl Program {
             let listen = |name: &str, port: u16| (Overrides::variable(name), format!("127.0.0.1:{port}"));
             let command = |_| {
                 let mut command = rig.command();
-                command.arg("serve").env("PORTCULLIS_LOG_FORMAT", "json");
+                // Thousands of lines say what was done; a failure shows what went wrong.
+                command.arg("serve").env("PORTCULLIS_LOG_LEVEL", "warn");
                 command.envs([listen("listen.public", port), listen("listen.private", self.private)]);
                 command
             };
