@@ -119,6 +119,10 @@ impl Stage {
                     self.world.serve().await;
                 }
                 self.changes_nothing(servers.len() - 1).await;
+                // Where somebody else lives who did not just start, nobody else can have finished it.
+                if servers.len() > 1 {
+                    assert!(!self.world.is_unfinished().await, "{what}");
+                }
                 self.world.serve().await;
             }
         }
