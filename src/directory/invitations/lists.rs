@@ -92,10 +92,6 @@ impl Directory {
     ) -> Result<Vec<InvitationReference>, StoreError> {
         let after = after.map(|reference| reference.to_bytes().to_vec());
         let members = self.store.members(set, after, limit).await?;
-        let reference = |member: Vec<u8>| {
-            let bytes = member.try_into().map_err(|_| StoreError::Corrupt("a reference".into()))?;
-            Ok(InvitationReference::from_bytes(bytes))
-        };
         members.into_iter().map(reference).collect()
     }
 
@@ -122,4 +118,10 @@ impl Directory {
         found.sort_by_key(|(reference, _)| *reference);
         Ok(found)
     }
+}
+
+/// A member of a set of invitations.
+pub(super) fn reference(member: Vec<u8>) -> Result<InvitationReference, StoreError> {
+    let bytes = member.try_into().map_err(|_| StoreError::Corrupt("a reference".into()))?;
+    Ok(InvitationReference::from_bytes(bytes))
 }

@@ -15,7 +15,7 @@ use crate::{
     store::{Key, MEMBERS_PER_PAGE_MAX, Op, Reply, Revision, StoreError, Versioned, records},
 };
 
-use super::meaning::Subject;
+use super::{meaning::Subject, members::Known};
 
 /// Users of an index that are shown: more have one address or one `externalId` by mistake only, and groups are paged.
 const FOUND_MAX: usize = 1_000;
@@ -252,6 +252,27 @@ impl Directory {
         Ok(found)
     }
 
+    /// A group's records and those of users, in one round trip.
+    pub(super) async fn group_and_users(
+        &self,
+        call: &ScimCall<'_>,
+        id: ScimId,
+        users: &[ScimId],
+    ) -> Result<(GroupRecords, Known), StoreError> {
+        let e = call.enterprise.id;
+        let of_users = users.iter().flat_map(|id| [Key::ScimUser(e, *id), Key::ScimUserGroups(e, *id)]);
+        let keys = group_keys(e, id).into_iter().chain(of_users).collect();
+        let mut stored = self.stored(call.now, keys).await?.into_iter();
+        let mut next = || stored.next().flatten();
+        let group = group_records(id, [next(), next(), next()])?;
+        let mut known = Known::new();
+        for id in users {
+            let (user, groups) = (next(), next());
+            known.insert(*id, user.map(|user| user_records(*id, &user, groups.as_ref())).transpose()?);
+        }
+        Ok((group, known))
+    }
+
     /// The groups' records, in the order of the ids.
     pub(super) async fn group_records(
         &self,
@@ -259,9 +280,8 @@ impl Directory {
         ids: &[ScimId],
     ) -> Result<Vec<GroupRecords>, StoreError> {
         let e = call.enterprise.id;
-        let keys =
-            |id: &ScimId| [Key::ScimGroup(e, *id), Key::ScimGroupState(e, *id), Key::ScimGroupJob(e, *id)];
-        let mut stored = self.stored(call.now, ids.iter().flat_map(keys).collect()).await?.into_iter();
+        let keys = ids.iter().flat_map(|id| group_keys(e, *id)).collect();
+        let mut stored = self.stored(call.now, keys).await?.into_iter();
         let mut next = || stored.next().flatten();
         ids.iter().map(|id| group_records(*id, [next(), next(), next()])).collect()
     }
@@ -402,6 +422,10 @@ fn user_records(id: ScimId, user: &Versioned, groups: Option<&Versioned>) -> Res
             .unwrap_or_default(),
         groups_revision: groups.map_or(0, |stored| stored.revision),
     })
+}
+
+fn group_keys(e: EnterpriseId, id: ScimId) -> [Key; 3] {
+    [Key::ScimGroup(e, id), Key::ScimGroupState(e, id), Key::ScimGroupJob(e, id)]
 }
 
 fn group_records(

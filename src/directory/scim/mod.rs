@@ -20,6 +20,7 @@ use crate::{
     scim::{Etags, Resource, Version},
 };
 
+pub use self::tell::{ScimCallEvent, ScimCallFailure};
 pub use crate::scim::MembersChange;
 
 /// How long a provider waits before it asks again for what waits for an owner, in seconds.
@@ -89,6 +90,8 @@ pub struct ScimCall<'a> {
     pub request_id: &'a str,
     /// What the resource must be still (RFC 7644 3.14).
     pub if_match: Option<&'a Etags>,
+    /// What is told of the call itself: by the commit that carries it out, where one commit does.
+    pub event: Option<&'a ScimCallEvent>,
     pub now: Timestamp,
 }
 

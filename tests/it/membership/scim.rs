@@ -32,7 +32,7 @@ fn resource(kind: ResourceType, json: &serde_json::Value) -> Resource {
 
 fn call<'a>(world: &'a World, settings: &'a ScimSettings) -> ScimCall<'a> {
     let enterprise = &world.enterprise;
-    ScimCall { enterprise, settings, request_id: "scim", if_match: None, now: Timestamp::now() }
+    ScimCall { enterprise, settings, request_id: "scim", if_match: None, event: None, now: Timestamp::now() }
 }
 
 async fn provision(world: &World, user: &str, active: bool) -> ScimUserView {

@@ -1,8 +1,10 @@
 //! SCIM users and groups through the directory, on both stores.
 mod concurrent;
+mod cost;
 mod groups;
 mod large;
 mod lists;
+mod put_out;
 mod table;
 mod users;
 mod world;
