@@ -15,6 +15,7 @@ mod discovery;
 mod groups;
 mod list;
 mod place;
+mod position;
 mod rate;
 mod record;
 mod refusal;

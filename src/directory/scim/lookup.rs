@@ -2,8 +2,8 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    GroupLookup, SCAN_MILLIS_MAX, SCAN_RECORDS_MAX, ScimCall, ScimFault, ScimGroupView, ScimPage,
-    ScimUserView, UserLookup,
+    GroupLookup, SCAN_MILLIS_MAX, SCAN_RECORDS_MAX, ScimCall, ScimFault, ScimFrom, ScimGroupView, ScimPage,
+    ScimPlace, ScimUserView, UserLookup,
 };
 use crate::{
     directory::{Directory, unexpected_reply},
@@ -113,43 +113,32 @@ impl Directory {
         self.store.count(Key::ScimGroupMembers(call.enterprise.id, id)).await
     }
 
-    /// Up to `limit` (1 to 1,000) users behind the first `offset`, in the order in which they were created.
+    /// Up to `limit` (0 to 1,000) users from there on, in the order in which they were created.
     pub async fn scim_users_page(
         &self,
         call: &ScimCall<'_>,
-        offset: u64,
+        from: ScimFrom,
         limit: usize,
     ) -> Result<ScimPage<ScimUserView>, StoreError> {
         let set = Key::ScimUsers(call.enterprise.id);
-        let total = self.store.count(set).await?;
-        let resources = match limit {
-            0 => vec![],
-            limit => {
-                let ids = self.listed(set, offset, limit).await?;
-                let found = self.user_records(call, &ids).await?;
-                self.user_views(call, found.into_iter().flatten().collect()).await?
-            }
-        };
-        Ok(ScimPage { total, resources })
+        let (total, ids, next) = self.listed_page(set, from, limit).await?;
+        let found = self.user_records(call, &ids).await?;
+        let resources = self.user_views(call, found.into_iter().flatten().collect()).await?;
+        Ok(ScimPage { total, resources, next })
     }
 
     /// The same of groups.
     pub async fn scim_groups_page(
         &self,
         call: &ScimCall<'_>,
-        offset: u64,
+        from: ScimFrom,
         limit: usize,
     ) -> Result<ScimPage<ScimGroupView>, StoreError> {
         let set = Key::ScimGroups(call.enterprise.id);
-        let total = self.store.count(set).await?;
-        let resources = match limit {
-            0 => vec![],
-            limit => {
-                let ids = self.listed(set, offset, limit).await?;
-                self.group_records(call, &ids).await?.iter().filter_map(GroupRecords::view).collect()
-            }
-        };
-        Ok(ScimPage { total, resources })
+        let (total, ids, next) = self.listed_page(set, from, limit).await?;
+        let found = self.group_records(call, &ids).await?;
+        let resources = found.iter().filter_map(GroupRecords::view).collect();
+        Ok(ScimPage { total, resources, next })
     }
 
     /// What an index finds, in the order of ids; a folded text folded again is the same. A look-up that brings too much is
@@ -336,6 +325,29 @@ impl Directory {
     async fn listed(&self, set: Key, offset: u64, limit: usize) -> Result<Vec<ScimId>, StoreError> {
         let page = self.store.page(set, offset, limit.min(MEMBERS_PER_PAGE_MAX)).await?;
         page.iter().map(|member| records::decode_scim_created(member)).collect()
+    }
+
+    /// How many a list has, a page of it, and what the next one comes behind.
+    async fn listed_page(
+        &self,
+        set: Key,
+        from: ScimFrom,
+        limit: usize,
+    ) -> Result<(u64, Vec<ScimId>, Option<ScimPlace>), StoreError> {
+        let total = self.store.count(set).await?;
+        if limit == 0 {
+            return Ok((total, vec![], None));
+        }
+        // One more tells whether there is more.
+        let more = limit.saturating_add(1).min(MEMBERS_PER_PAGE_MAX);
+        let page = match from {
+            ScimFrom::Number(offset) => self.store.page(set, offset, more).await?,
+            ScimFrom::Behind(place) => self.store.members(set, Some(place.as_bytes().to_vec()), more).await?,
+        };
+        let places = page.iter().map(|member| ScimPlace::read(member)).collect::<Result<Vec<_>, _>>()?;
+        let shown = places.get(..limit).unwrap_or(&places);
+        let next = shown.last().copied().filter(|_| places.len() > limit);
+        Ok((total, shown.iter().map(ScimPlace::id).collect::<Result<_, _>>()?, next))
     }
 
     async fn named(&self, call: &ScimCall<'_>, name: Key) -> Result<Vec<ScimId>, StoreError> {

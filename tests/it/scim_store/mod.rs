@@ -1,4 +1,5 @@
 //! SCIM users and groups through the directory, on both stores.
+mod bounds;
 mod concurrent;
 mod cost;
 mod groups;

@@ -48,7 +48,7 @@ async fn give_token(world: &World, user: &str) {
         scopes: vec![],
         last_eight: "12345678".into(),
         created_at: world.now,
-        expires_at: Timestamp::MAX,
+        expires_at: Timestamp::from_second(1_900_000_000).unwrap(),
     });
     let put = Write::Put(Key::Person(world.enterprise.id, person.id), records::encode_person(&person));
     world.store.commit(Commit { expect: vec![], writes: vec![put] }).await.unwrap();
