@@ -1,8 +1,12 @@
 //! What was decided where the standards leave room: the answers to who is put out beyond the removal guard, and a PUT with no groups.
-use portcullis::{config::Overrides, domain::OrganizationSlug};
+use portcullis::{
+    config::Overrides,
+    directory::AuditQuery,
+    domain::{EnterpriseId, OrganizationSlug},
+};
 use serde_json::{Value, json};
 
-use super::world::{World, user};
+use super::world::{EXAMPLE, HUBOT, World, user};
 use crate::support::gateway::{BACKENDS, name_id};
 
 /// Of the development identity provider.
@@ -79,6 +83,77 @@ async fn a_put_without_any_groups_leaves_everybody_where_they_are() {
         // To take somebody out of everything, a client says so of the groups, or of `active`.
         world.scim.patch(&format!("/Groups/{group}"), &without(&alice)).await.is(204);
         assert_eq!(world.invited("octo-org").await, Vec::<String>::new());
+        world.stop().await;
+    }
+}
+
+async fn events(world: &World, enterprise: EnterpriseId) -> Vec<Value> {
+    let query = AuditQuery { limit: 500, ..AuditQuery::default() };
+    let page = world.directory().audit_entries(enterprise, &query).await.unwrap();
+    page.entries.into_iter().map(|entry| Value::Object(entry.event)).collect()
+}
+
+/// Whichever way a call is told of, by the commit or by itself: once, with what the client was answered, behind all that it changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_is_told_once() {
+    for backend in BACKENDS {
+        let remove =
+            |overrides: Overrides| overrides.set("enterprise.example.scim.on_group_delete", "remove");
+        let world = World::with(backend, remove).await;
+        let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+        let group = world.group("octo-org", &[&alice]).await;
+        let (of_alice, of_group) = (format!("/Users/{alice}"), format!("/Groups/{group}"));
+        let patch = |operations: Value| json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations});
+        let add = patch(json!([{"op": "add", "path": "members", "value": [{"value": bob}]}]));
+        let empty = json!({"displayName": "octo-org", "members": []});
+        let all = json!({"displayName": "octo-org", "members": [{"value": alice}, {"value": bob}]});
+        let bulk = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+            "Operations": [
+                {"method": "POST", "path": "/Users", "bulkId": "c", "data": user("carol")},
+                {"method": "DELETE", "path": format!("/Users/{bob}")},
+            ],
+        });
+        let partly = format!("{of_group}?attributes=displayName");
+        for (method, path, body, status, route, is_group) in [
+            ("PUT", of_alice.as_str(), &user("alice"), 200, "/Users/{id}", false),
+            ("PATCH", &of_alice, &patch(out()), 200, "/Users/{id}", false),
+            ("PATCH", &of_group, &add, 204, "/Groups/{id}", true),
+            // Nothing to do.
+            ("PATCH", &of_group, &add, 204, "/Groups/{id}", true),
+            ("PATCH", &partly, &add, 200, "/Groups/{id}", true),
+            ("PUT", &of_group, &empty, 200, "/Groups/{id}", true),
+            ("PUT", &of_group, &all, 200, "/Groups/{id}", true),
+            ("DELETE", &of_group, &Value::Null, 204, "/Groups/{id}", true),
+            ("DELETE", &of_alice, &Value::Null, 204, "/Users/{id}", false),
+            ("POST", "/Bulk", &bulk, 200, "/Bulk", false),
+        ] {
+            let enterprise = world.gateway.enterprise();
+            let before = events(&world, enterprise).await.len();
+            let answer = world.scim.send(method, path, body).await;
+            answer.is(status);
+            let told = events(&world, enterprise).await.split_off(before);
+            let own = |event: &&Value| event["action"].as_str().unwrap().ends_with(".scim_api_success");
+            assert_eq!(told.iter().filter(own).count(), 1, "{backend:?} {method} {path}: {told:?}");
+            let last = told.last().unwrap();
+            assert_eq!((&last["status_code"], &last["route"]), (&status.into(), &route.into()), "{last}");
+            let path = path.split('?').next().unwrap();
+            assert_eq!(
+                (&last["request_method"], &last["url_path"]),
+                (&method.into(), &format!("{EXAMPLE}{path}").into())
+            );
+            let id = if is_group { "scim_group_id" } else { "scim_user_id" };
+            let expected = path.rsplit('/').next().filter(|_| route.ends_with("{id}"));
+            assert_eq!(last[id].as_str(), expected, "{last}");
+            assert!(told.iter().all(|event| event["request_id"] == last["request_id"]), "{told:?}");
+        }
+        // The group of everybody is made on the way, and is no call of its own.
+        let hubot = world.client("hubot", HUBOT).await;
+        let made = hubot.post("/Users", &user("hal")).await.is(201).id();
+        let told = events(&world, world.tenant("hubot").id).await;
+        let own: Vec<_> =
+            told.iter().filter(|event| event["action"].as_str().unwrap().contains("scim_api")).collect();
+        assert_eq!((own.len(), own[0]["scim_user_id"].as_str()), (1, Some(made.as_str())), "{own:?}");
         world.stop().await;
     }
 }
