@@ -53,6 +53,7 @@ pub(super) fn read(at: &ReadTransaction, now: Timestamp, ops: &[Op]) -> Result<V
     let values = at.open_table(VALUES).map_err(unavailable)?;
     let read = |op: &Op| match op {
         Op::Get(key) => live(&values, &key.text(), now).map(Reply::Value),
+        Op::Members(set, limit) => members(at, set, None, *limit).map(Reply::Members),
         _ => Err(StoreError::Misuse("a step that writes in a batch that reads")),
     };
     ops.iter().map(read).collect()
@@ -65,8 +66,16 @@ pub(super) fn members(
     after: Option<&[u8]>,
     limit: usize,
 ) -> Result<Vec<Vec<u8>>, StoreError> {
+    page(&at.open_table(SETS).map_err(unavailable)?, set, after, limit)
+}
+
+fn page(
+    sets: &impl ReadableTable<(&'static str, &'static [u8]), ()>,
+    set: &Key,
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<Vec<u8>>, StoreError> {
     use std::ops::Bound::{Excluded, Included};
-    let sets = at.open_table(SETS).map_err(unavailable)?;
     let (text, end) = bounds(set);
     let start = after.map_or(Included((text.as_str(), &[][..])), |after| Excluded((text.as_str(), after)));
     let rows = sets.range((start, Excluded((end.as_str(), &[][..])))).map_err(unavailable)?;
@@ -105,6 +114,7 @@ impl<'t> Tables<'t> {
     pub fn step(&mut self, now: Timestamp, op: Op) -> Result<Reply, StoreError> {
         Ok(match op {
             Op::Get(key) => Reply::Value(live(&self.values, &key.text(), now)?),
+            Op::Members(set, limit) => Reply::Members(page(&self.sets, &set, None, limit)?),
             Op::Take(key) => {
                 let taken = live(&self.values, &key.text(), now)?;
                 self.delete_value(&key.text())?;

@@ -18,6 +18,9 @@ local function revision(key)
   return digits
 end
 
+-- A record that is expected is mostly written too, and a set gets many members: each is looked at once.
+local known, checked = {}, {}
+
 for i = 1, expectations do
   local found = revision(KEYS[i])
   if not found then
@@ -26,6 +29,7 @@ for i = 1, expectations do
   if found ~= ARGV[1 + i] then
     return 0
   end
+  known[KEYS[i]] = found
 end
 
 -- What the second pass writes: a record's head or a tally by the index of its key, a stream's head by its name.
@@ -34,13 +38,14 @@ local i = expectations + 1
 for at = 2 + expectations, #ARGV, 2 do
   local kind, key = ARGV[at], KEYS[i]
   if kind == 'put' then
-    local found = revision(key)
+    local found = known[key] or revision(key)
     if not found then
       return redis.error_reply('CORRUPT a record without its head')
     end
     heads[i] = string.format('r%016.0f', tonumber(found) + 1)
-  elseif kind == 'insert' or kind == 'remove' then
+  elseif (kind == 'insert' or kind == 'remove') and not checked[key] then
     redis.call('ZCARD', key)
+    checked[key] = true
   elseif kind == 'touch' then
     local stored = redis.call('GET', key) or 't' .. string.rep('0', 32)
     local digits = string.match(stored, '^t(%d+)$')

@@ -32,7 +32,7 @@ fn resource(kind: ResourceType, json: &serde_json::Value) -> Resource {
 
 fn call<'a>(world: &'a World, settings: &'a ScimSettings) -> ScimCall<'a> {
     let enterprise = &world.enterprise;
-    ScimCall { enterprise, settings, request_id: "scim", if_match: None, now: Timestamp::now() }
+    ScimCall { enterprise, settings, request_id: "scim", if_match: None, event: None, now: Timestamp::now() }
 }
 
 async fn provision(world: &World, user: &str, active: bool) -> ScimUserView {
@@ -135,6 +135,28 @@ async fn who_is_provisioned_first_signs_in_as_the_same_person() {
         let (_, page) = world.sign_in(carol, Groups::These(&["octo-org"])).await;
         assert_eq!(page.status, 403);
         assert_eq!(world.role(carol, "octo-org").await, "none");
+        world.stop().await;
+    }
+}
+
+/// A13: identity providers that write whole seconds issue nothing that looks newer within the second of a reactivation. What answers a
+/// request that was made after it is newer all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn v_15_who_is_let_in_again_may_sign_in_within_the_same_second() {
+    for backend in BACKENDS {
+        let world = world(backend).await;
+        let bob = provision(&world, BOB, true).await;
+        push(&world, "octo-org", vec![bob.user.id]).await;
+        for _ in 0..3 {
+            set_active(&world, bob.user.id, false).await;
+            set_active(&world, bob.user.id, true).await;
+            let signed_in = world.sign_in_with(BOB, Groups::These(&["octo-org"]), |spec| {
+                let second = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+                spec.assertion.insert("IssueInstant", second.to_string());
+            });
+            assert_eq!(signed_in.await.1.status, 200, "{backend:?}");
+        }
+        assert_eq!(world.role(BOB, "octo-org").await, "member");
         world.stop().await;
     }
 }
