@@ -68,7 +68,7 @@ async fn a_person_signs_out_here_and_at_the_idp() {
 }
 
 async fn started_at_the_idp(backend: Backend, subject: &'static str) {
-    let change = |overrides: Overrides| overrides.set("enterprise.example.saml.subject", subject);
+    let change = move |overrides: Overrides| overrides.set("enterprise.example.saml.subject", subject);
     let gateway = gateway_with(backend, "redirect", change).await;
     let (mut desk, _) = gateway.signed_in("alice").await;
     let (mut phone, _) = gateway.signed_in("alice").await;
