@@ -2,6 +2,7 @@
 mod client;
 mod dialects;
 mod differential;
+mod held;
 mod lists;
 mod protocol;
 mod streams;

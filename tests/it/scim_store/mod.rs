@@ -1,5 +1,6 @@
 //! SCIM users and groups through the directory, on both stores.
 mod concurrent;
+mod damage;
 mod groups;
 mod large;
 mod lists;
