@@ -38,7 +38,7 @@ pub fn server() -> Option<(Server, Killed)> {
     Some((Server { address, base: "/v2".into(), token: None }, process))
 }
 
-/// A Redis with as many documents, and one set of members.
+/// A Redis with as many documents, and sets of members.
 pub struct Bare {
     place: Place,
     connections: usize,
@@ -46,14 +46,18 @@ pub struct Bare {
 }
 
 impl Bare {
-    pub fn new(people: usize, members: usize, connections: usize) -> Self {
+    pub fn new(people: usize, groups: &[usize], connections: usize) -> Self {
         let bare = Self { place: Place::new(Store::Redis), connections, people };
         let mut connection = bare.connect();
         for n in 0..people {
             create(&mut connection, n);
         }
-        for n in 0..members {
-            let _: Value = cmd("ZADD").arg("g").arg(0).arg(member(n)).query(&mut connection).expect("ZADD");
+        for (group, members) in groups.iter().enumerate() {
+            for n in 0..*members {
+                let mut add = cmd("ZADD");
+                let _: Value =
+                    add.arg(set(group)).arg(0).arg(member(n)).query(&mut connection).expect("ZADD");
+            }
         }
         bare
     }
@@ -82,25 +86,25 @@ impl Bare {
     }
 
     /// Members, and the group's version.
-    pub fn patch(&self, members: usize, count: usize) -> Run {
+    pub fn patch(&self, group: usize, members: usize, count: usize) -> Run {
         self.run(count, |n, connection| {
             let mut change = pipe();
             change.atomic();
             let sets = if n % 2 == 0 { "ZADD" } else { "ZREM" };
-            let command = change.cmd(sets).arg("g");
+            let command = change.cmd(sets).arg(set(group));
             for m in 0..members {
                 if n % 2 == 0 {
                     command.arg(0);
                 }
                 command.arg(member(1_000_000 + n / 2 * members + m));
             }
-            change.cmd("INCR").arg("v");
+            change.cmd("INCR").arg(format!("v{group}"));
             let _: Value = change.query(connection).expect("EXEC");
         })
     }
 
     /// The members, page by page.
-    pub fn read(&self, count: usize) -> Run {
+    pub fn read(&self, group: usize, count: usize) -> Run {
         Run::of(drive(
             1,
             count,
@@ -109,7 +113,7 @@ impl Bare {
                 let mut at = 0;
                 loop {
                     let mut range = cmd("ZRANGE");
-                    range.arg("g").arg(at).arg(at + MEMBERS_PER_PAGE - 1);
+                    range.arg(set(group)).arg(at).arg(at + MEMBERS_PER_PAGE - 1);
                     let page: Vec<Vec<u8>> = range.query(connection).expect("ZRANGE");
                     at += page.len();
                     if page.len() < MEMBERS_PER_PAGE {
@@ -129,6 +133,10 @@ fn create(connection: &mut Connection, n: usize) {
     made.cmd("SET").arg(format!("e:{n:032x}")).arg(n).arg("NX");
     made.cmd("ZADD").arg("users").arg(0).arg(member(n));
     let _: Value = made.query(connection).expect("EXEC");
+}
+
+fn set(group: usize) -> String {
+    format!("g{group}")
 }
 
 fn member(n: usize) -> Vec<u8> {

@@ -145,6 +145,7 @@ pub async fn examine(store: &dyn Whole, now: Timestamp) -> Result<IntegrityRepor
     };
     store.walk(now, &mut visit).await?;
     walk.check_linked(store).await?;
+    walk.check_grouped(store).await?;
     let Walk { mut report, open, streams, .. } = walk;
     for ((fact, ids), said) in open.into_iter().collect::<BTreeMap<_, _>>() {
         tell(&mut report, fact, &ids, said);
@@ -198,12 +199,21 @@ struct Walk {
     unread: bool,
     /// Whom SCIM users are linked to.
     linked: Vec<(EnterpriseId, PersonId)>,
+    /// Who is in SCIM groups, and what the groups correspond to in these users' records.
+    grouped: scim::Grouped,
 }
 
 impl Walk {
     fn begin(now: Timestamp) -> Self {
-        let report = IntegrityReport::default();
-        Self { now, report, open: HashMap::new(), streams: BTreeSet::new(), unread: false, linked: vec![] }
+        Self {
+            now,
+            report: IntegrityReport::default(),
+            open: HashMap::new(),
+            streams: BTreeSet::new(),
+            unread: false,
+            linked: vec![],
+            grouped: scim::Grouped::default(),
+        }
     }
 
     fn see(&mut self, piece: Piece) {

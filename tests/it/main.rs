@@ -35,6 +35,7 @@ mod requests;
 mod round_trips;
 mod saml;
 mod scim_http;
+mod scim_program;
 mod scim_store;
 mod security_tests;
 mod serve;

@@ -1,13 +1,24 @@
 //! SCIM users and groups: names and indexes against records, both sides of who is in which group, links against people.
+use std::collections::BTreeSet;
+
 use super::{Fact, Said, Slip, Walk};
 use crate::{
     directory::scim::index,
-    domain::{EnterpriseId, OrganizationId, PersonId, ScimGroup, ScimUser, hex},
+    domain::{EnterpriseId, OrganizationId, OrganizationSlug, PersonId, ScimGroup, ScimId, ScimUser, hex},
     store::{Key, Op, Reply, StoreError, Whole, records},
 };
 
 /// People who are looked up in one step.
 const PEOPLE_PER_STEP: usize = 512;
+/// Groups that are looked up in one step, each by two records.
+const GROUPS_PER_STEP: usize = 256;
+
+/// What users' records say of the groups that they are in.
+#[derive(Default)]
+pub(super) struct Grouped {
+    users: Vec<(EnterpriseId, ScimId)>,
+    groups: BTreeSet<(EnterpriseId, ScimId, Option<OrganizationSlug>)>,
+}
 
 impl Walk {
     /// A record; `false` if it is none of SCIM's.
@@ -18,9 +29,12 @@ impl Walk {
                 self.see_scim_user(e, &user)?;
             }
             Key::ScimUserGroups(e, id) => {
-                for of in records::decode_scim_user_groups(value)? {
+                let groups = records::decode_scim_user_groups(value)?;
+                self.grouped.users.extend((!groups.is_empty()).then_some((e, id)));
+                for of in groups {
                     let parts: [&[u8]; 3] = [e.as_bytes(), of.group.as_bytes(), id.as_bytes()];
                     self.say(Fact::ScimMember, &parts, Said::ByRecord);
+                    self.grouped.groups.insert((e, of.group, of.organization));
                 }
             }
             Key::ScimGroup(e, id) => {
@@ -127,6 +141,53 @@ impl Walk {
         }
         Ok(())
     }
+
+    /// Whoever is in a group is there, and so is the group, unless a gateway is about to take its members out; and both say the
+    /// same of what it corresponds to (A7).
+    pub(super) async fn check_grouped(&mut self, store: &dyn Whole) -> Result<(), StoreError> {
+        let Grouped { users, groups } = std::mem::take(&mut self.grouped);
+        for users in users.chunks(PEOPLE_PER_STEP) {
+            let gets = users.iter().map(|(e, id)| Op::Get(Key::ScimUser(*e, *id))).collect();
+            for ((e, id), reply) in users.iter().zip(store.batch(self.now, gets).await?) {
+                if reply == Reply::Value(None) {
+                    let why = "it is in groups and there is no such SCIM user";
+                    self.report.fault(Key::ScimUserGroups(*e, *id).text(), why, RESTORE);
+                }
+            }
+        }
+        let groups: Vec<_> = groups.into_iter().collect();
+        for groups in groups.chunks(GROUPS_PER_STEP) {
+            let keys =
+                groups.iter().flat_map(|(e, id, _)| [Key::ScimGroup(*e, *id), Key::ScimGroupJob(*e, *id)]);
+            let replies = store.batch(self.now, keys.map(Op::Get).collect()).await?;
+            for ((e, id, organization), found) in groups.iter().zip(replies.chunks(2)) {
+                if let Some(why) = grouped_wrongly(*id, organization.as_ref(), found) {
+                    self.report.fault(Key::ScimGroupMembers(*e, *id).text(), why, RESTORE);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+const RESTORE: &str =
+    "restore an export that is clean, or let the identity provider provision the group anew";
+
+/// What is wrong with a group that users are in, by its record and its unfinished change; what cannot be read is told elsewhere.
+fn grouped_wrongly(
+    id: ScimId,
+    organization: Option<&OrganizationSlug>,
+    found: &[Reply],
+) -> Option<&'static str> {
+    let [Reply::Value(group), Reply::Value(job)] = found else { return None };
+    let Some(group) = group else {
+        let job = job.as_ref().map(|job| records::decode_scim_group_job(&job.value)).transpose().ok()?;
+        let is_going = job.flatten().is_some_and(|job| job.deletes);
+        return (!is_going).then_some("it has members and there is no such SCIM group");
+    };
+    let group = records::decode_scim_group(id, &group.value).ok()?;
+    (group.organization.as_ref() != organization)
+        .then_some("a member's record says that it corresponds to something else than the group's does")
 }
 
 /// The ids of a fact of SCIM, as they are told: texts of keys are told as they are.

@@ -7,7 +7,7 @@
 mod acts;
 mod failover;
 mod judge;
-mod runs;
+pub mod runs;
 mod world;
 
 /// Small and repeatable: xorshift.

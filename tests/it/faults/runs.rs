@@ -14,13 +14,14 @@ use super::{
 };
 use crate::support::redis_sets::eventually;
 
-const RUNS_VARIABLE: &str = "FAULT_RUNS";
-const SEED_VARIABLE: &str = "FAULT_SEED";
+pub const RUNS_VARIABLE: &str = "FAULT_RUNS";
+pub const SEED_VARIABLE: &str = "FAULT_SEED";
 /// A kill comes after so many acknowledged acts, and somewhere within so many milliseconds after them.
 const KILL_ACTS_MAX: u64 = 12;
 const KILL_MILLIS_MAX: u64 = 40;
 
-fn number(variable: &str, default: u64) -> u64 {
+/// A variable of the environment, or what is usual.
+pub fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 

@@ -4,6 +4,7 @@ mod cursors;
 mod decisions;
 mod dialects;
 mod differential;
+mod held;
 mod lists;
 mod protocol;
 mod streams;

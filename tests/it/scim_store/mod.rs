@@ -2,6 +2,7 @@
 mod bounds;
 mod concurrent;
 mod cost;
+mod damage;
 mod groups;
 mod large;
 mod lists;

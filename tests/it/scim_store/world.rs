@@ -33,7 +33,7 @@ enum Ground {
 
 pub struct World {
     _ground: Ground,
-    whole: Arc<dyn Whole>,
+    pub whole: Arc<dyn Whole>,
     pub store: Arc<dyn Store>,
     pub directory: Arc<Directory>,
     pub enterprise: Enterprise,
