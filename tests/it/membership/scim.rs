@@ -1,5 +1,6 @@
 //! SAML and SCIM at once (D6): whom SCIM puts out stays out, and what it said last is not undone by what was issued before.
 use portcullis::{
+    config::Overrides,
     demo::browser::Page,
     directory::scim::{
         OnGroupDelete, ScimCall, ScimFault, ScimLink, ScimSettings, ScimUserView, UnmatchedGroups,
@@ -157,6 +158,38 @@ async fn v_15_who_is_let_in_again_may_sign_in_within_the_same_second() {
             assert_eq!(signed_in.await.1.status, 200, "{backend:?}");
         }
         assert_eq!(world.role(BOB, "octo-org").await, "member");
+        world.stop().await;
+    }
+}
+
+/// D2, V-16: what the removal guard holds is a membership, and never a session.
+#[tokio::test(flavor = "multi_thread")]
+async fn v_16_whom_the_guard_keeps_in_a_list_is_signed_out_all_the_same() {
+    for backend in BACKENDS {
+        let nobody = |overrides: Overrides| overrides.set("enterprise.example.max_removals", "0");
+        let world = World::new(backend, nobody).await;
+        for (user, is_deleted) in [(BOB, false), ("carol@example.com", true)] {
+            let mut browser = world.enter(user, &["octo-org"]).await;
+            let provisioned = provision(&world, user, true).await.user;
+            assert!(world.idp.gateway.identity(&mut browser).await.is_some(), "{backend:?} {user}");
+            let settings = settings();
+            match is_deleted {
+                true => {
+                    world
+                        .directory()
+                        .delete_scim_user(&call(&world, &settings), provisioned.id)
+                        .await
+                        .unwrap();
+                }
+                false => set_active(&world, provisioned.id, false).await,
+            }
+            assert!(world.idp.gateway.identity(&mut browser).await.is_none(), "{backend:?} {user}");
+            let open = world.directory().sessions_of(world.enterprise.id, provisioned.link, Timestamp::now());
+            assert!(open.await.unwrap().is_empty(), "{backend:?} {user}");
+            let person = world.person(user).await.unwrap();
+            assert!(!person.standing.is_active() && person.memberships[0].held.is_some(), "{person:?}");
+            assert_eq!(sign_in_as_of(&world, user, &["octo-org"], Timestamp::now()).await.status, 403);
+        }
         world.stop().await;
     }
 }

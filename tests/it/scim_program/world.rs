@@ -278,9 +278,9 @@ async fn invited(
         let (found, next) =
             directory.invitations(enterprise.id, organization, page, Timestamp::now()).await.unwrap();
         emails.extend(found.into_iter().map(|(_, invitation)| invitation.email));
-        after = next;
-        if after.is_none() {
+        if next.is_none() {
             return emails;
         }
+        after = next;
     }
 }
