@@ -7,7 +7,7 @@ use portcullis::{
     domain::{
         AuthnDemand, EnterpriseId, EnterpriseSlug, Membership, MembershipSource, NameId, Organization,
         OrganizationId, OrganizationSlug, Person, PersonId, Profile, Role, Session, SessionToken, Standing,
-        SubjectId, Timestamp,
+        Timestamp,
     },
     store::{
         Entry, Key, Piece, StoreError, StreamHead, Whole, records,
@@ -132,10 +132,9 @@ impl Town {
         }
     }
 
-    /// The sets in which a session is listed.
-    pub fn session_lists(&self, session: &Session) -> [Key; 2] {
-        let subject = SubjectId::of(self.enterprise, &self.idp, &session.name_id.value);
-        [Key::SubjectSessions(subject), Key::PersonSessions(self.enterprise, session.person)]
+    /// The set in which a session is listed.
+    pub fn session_list(&self, session: &Session) -> Key {
+        Key::PersonSessions(self.enterprise, session.person)
     }
 
     /// What the audit stream says of a sign-in.
@@ -233,10 +232,9 @@ fn session_pieces(town: &Town, n: usize) -> Vec<Piece> {
     let at = session.expires_at;
     let value = records::encode_session(&session);
     let mut pieces = vec![Piece::Expiring { key: Key::Session(session.id), expires_at: at, value }];
-    for key in town.session_lists(&session) {
-        pieces.push(Piece::Members { key, members: vec![records::encode_subject_session(session.id, at)] });
-        pieces.push(Piece::Until { key, at });
-    }
+    let key = town.session_list(&session);
+    pieces.push(Piece::Members { key, members: vec![records::encode_subject_session(session.id, at)] });
+    pieces.push(Piece::Until { key, at });
     pieces
 }
 

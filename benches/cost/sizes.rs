@@ -28,7 +28,7 @@ pub async fn report(store: Store, idp: &IdpPlace, count: usize) {
     for (what, kind, each) in [
         ("person without memberships", Kind::Person, 1),
         ("membership", Kind::Membership, MEMBERSHIPS_EACH),
-        ("session with its two lists", Kind::Session, 1),
+        ("session with its list", Kind::Session, 1),
         ("audit entry", Kind::Entry, 1),
     ] {
         write(&place, &town, kind).await;
@@ -95,7 +95,7 @@ fn person_writes(town: &Town, n: usize, kind: Kind) -> Vec<Write> {
     std::iter::once(put).chain(sets.into_iter().map(|set| Write::Insert(set, id.clone()))).collect()
 }
 
-/// A session with its lists, or an entry of the audit stream.
+/// A session with its list, or an entry of the audit stream.
 fn ops(town: &Town, n: usize, kind: Kind) -> Vec<Op> {
     if matches!(kind, Kind::Entry) {
         return vec![Op::Append(Key::Audit(town.enterprise), town.told(n))];
@@ -103,10 +103,10 @@ fn ops(town: &Town, n: usize, kind: Kind) -> Vec<Op> {
     let session = town.session(n);
     let at = session.expires_at;
     let value = records::encode_session(&session);
-    let mut ops = vec![Op::Put { key: Key::Session(session.id), value, expires_at: at }];
-    for set in town.session_lists(&session) {
-        ops.push(Op::Insert(set, records::encode_subject_session(session.id, at)));
-        ops.push(Op::Expire(set, at));
-    }
-    ops
+    let set = town.session_list(&session);
+    vec![
+        Op::Put { key: Key::Session(session.id), value, expires_at: at },
+        Op::Insert(set, records::encode_subject_session(session.id, at)),
+        Op::Expire(set, at),
+    ]
 }

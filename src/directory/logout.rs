@@ -1,7 +1,8 @@
 //! Sessions that end before their time: because their person says so, or because the IdP does.
 use crate::{
     domain::{
-        EnterpriseId, NameId, PendingLogout, RequestId, Session, SessionId, SubjectId, Timestamp, digest,
+        EnterpriseId, NameId, PendingLogout, PersonId, RequestId, Session, SessionId, SubjectId, Timestamp,
+        digest,
     },
     saml::{
         ISSUE_AGE_SECONDS_MAX, VerifiedLogoutRequest,
@@ -149,16 +150,29 @@ impl Directory {
         self.store.batch(now, steps).await?;
         self.removals.note_marks(marks, now);
         line.log();
-        let set = Key::SubjectSessions(SubjectId::of(enterprise.id, issuer, &request.name_id().value));
+        let mut ended = vec![];
+        for set in sessions_by_name_id(enterprise.id, issuer, &request.name_id().value) {
+            // L-05: whose enterprise, IdP and NameID it is stands in the key of the set.
+            let named = |session: &Session| names(request, session, sp_entity_id);
+            ended.extend(self.end_all(set, named, now).await?);
+        }
+        Ok(ended)
+    }
+
+    /// Ends those sessions of a set that are `named`.
+    async fn end_all(
+        &self,
+        set: Key,
+        named: impl Fn(&Session) -> bool,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>, LogoutError> {
         let mut after = records::subject_sessions_before(now).to_vec();
         let mut ended = vec![];
         for _ in 0..PAGES_MAX {
             let page = self.store.members(set, Some(after), SESSIONS_PER_PAGE).await?;
             let is_last = page.len() < SESSIONS_PER_PAGE;
             let last = page.last().cloned().unwrap_or_default();
-            // L-05: whose enterprise, IdP and NameID it is stands in the key of the set.
-            let named = |session: &Session| names(request, session, sp_entity_id);
-            ended.extend(self.end_those(set, page, named, now).await?);
+            ended.extend(self.end_those(set, page, &named, now).await?);
             if is_last {
                 return Ok(ended);
             }
@@ -200,6 +214,15 @@ impl Directory {
         ended.iter().for_each(|id| self.removals.note_session(*id, now));
         Ok(ended)
     }
+}
+
+/// Where sessions stand that a NameID opened: with the person whom it stands for, or by itself, where something else tells people
+/// apart. Which of both it was at sign-in the configuration of today does not say.
+fn sessions_by_name_id(enterprise: EnterpriseId, issuer: &str, name_id: &str) -> [Key; 2] {
+    [
+        Key::PersonSessions(enterprise, PersonId::of(enterprise, issuer, name_id)),
+        Key::SubjectSessions(SubjectId::of(enterprise, issuer, name_id)),
+    ]
 }
 
 /// L-05: the same NameID, byte for byte, and where the request names sessions, one of them.

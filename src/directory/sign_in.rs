@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use crate::{
     domain::{
         ActiveSession, AddressId, BatchId, GroupClaim, MembershipSource, PendingSignIn, Person, PersonId,
-        Profile, RequestId, Session, SessionToken, Standing, SubjectId, Timestamp, digest,
+        Profile, RequestId, Session, SessionToken, StableId, Standing, SubjectId, Timestamp, digest,
     },
     provisioning::{self, Current, GroupsMissing, Plan, Reading, UnusableAttribute},
     saml::{
@@ -288,13 +288,15 @@ impl Directory {
         }
     }
 
-    /// Lets the IdP find the session by its NameID (L-05), and the person and its owners by the person, for as long as any of
-    /// the person's sessions may live.
+    /// Lets the person and its owners find the session by the person, and the IdP by its NameID (L-05), which is the same where
+    /// the NameID is what tells people apart; for as long as any of the person's sessions may live.
     fn index(&self, incoming: &Incoming<'_>, session: &Session) -> Vec<Op> {
         let Incoming { assertion, now, .. } = *incoming;
         let name_id = &assertion.name_id().value;
         let enterprise = incoming.enterprise.id;
-        let subject = Key::SubjectSessions(SubjectId::of(enterprise, assertion.issuer(), name_id));
+        let is_attribute = matches!(assertion.stable_id(), StableId::Attribute { .. });
+        let subject = is_attribute
+            .then(|| Key::SubjectSessions(SubjectId::of(enterprise, assertion.issuer(), name_id)));
         // As long as the longest-lived session in it, also where later ones are given less.
         let end = lifetime_end(now, self.lifetime_seconds_seen_max.load(Relaxed));
         let list = |set| {
@@ -304,7 +306,8 @@ impl Directory {
                 Op::Expire(set, end),
             ]
         };
-        [subject, Key::PersonSessions(enterprise, incoming.person)].into_iter().flat_map(list).collect()
+        let person = Key::PersonSessions(enterprise, incoming.person);
+        std::iter::once(person).chain(subject).flat_map(list).collect()
     }
 
     fn new_session(&self, incoming: &Incoming<'_>, token: &SessionToken) -> Session {

@@ -126,7 +126,7 @@ enum Servers {
 /// A command on its way.
 pub(super) struct Step {
     pub command: Cmd,
-    /// The text of the key that says on which node of a cluster it runs.
+    /// The text of the key that says on which node of a cluster it runs: only a cluster asks for it.
     pub key: Option<String>,
     /// Whether replicas must have it.
     pub must_last: bool,
@@ -187,7 +187,11 @@ impl Redis {
 
     /// Runs a command that only reads, or whose loss does no harm.
     async fn ask(&self, key: &Key, command: Cmd) -> Result<Result<Value, RedisError>, StoreError> {
-        self.run_one(Step { command, key: Some(key.text()), must_last: false }).await
+        self.run_one(Step { command, key: self.place(key), must_last: false }).await
+    }
+
+    fn place(&self, key: &Key) -> Option<String> {
+        matches!(self.servers, Servers::Cluster(_)).then(|| key.text())
     }
 }
 
@@ -208,7 +212,7 @@ impl Store for Redis {
             }
             let step = |op: &Op| Step {
                 command: command(op, now),
-                key: key_of(op).map(Key::text),
+                key: key_of(op).and_then(|key| self.place(key)),
                 must_last: must_last(op),
             };
             let mut steps: Vec<Step> = ops.iter().map(step).collect();
@@ -234,7 +238,8 @@ impl Store for Redis {
         Box::pin(async move {
             rules::check_commit(&change)?;
             let first = change.expect.first().map(|(key, _)| key);
-            let key = first.or_else(|| change.writes.iter().find_map(Write::key)).map(Key::text);
+            let key = first.or_else(|| change.writes.iter().find_map(Write::key));
+            let key = key.and_then(|key| self.place(key));
             // All appends of a commit go to one stream.
             let appended = change.writes.iter().filter_map(|write| match write {
                 Write::Append(key, value) => Some((*key, &value[..])),

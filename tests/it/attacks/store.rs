@@ -119,7 +119,7 @@ impl Layer for Recording {
     }
 
     fn look(&self, at: Option<Key>) {
-        if matches!(at, Some(Key::SubjectSessions(_))) {
+        if matches!(at, Some(Key::PersonSessions(..) | Key::SubjectSessions(_))) {
             self.log.trips.fetch_add(1, Ordering::SeqCst);
         }
     }

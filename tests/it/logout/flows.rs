@@ -1,10 +1,10 @@
 //! Sign-outs that go well: started here, at the IdP, through the browser and behind its back.
-use portcullis::{demo::browser::Browser, edge::cookies};
+use portcullis::{config::Overrides, demo::browser::Browser, edge::cookies};
 
 use super::{
     browser,
     forge_logout::{SUCCESS, code},
-    gateway, token,
+    gateway, gateway_with, token,
 };
 use crate::support::gateway::{BACKENDS, Backend, TestGateway};
 
@@ -67,8 +67,9 @@ async fn a_person_signs_out_here_and_at_the_idp() {
     }
 }
 
-async fn started_at_the_idp(backend: Backend) {
-    let gateway = gateway(backend, "redirect").await;
+async fn started_at_the_idp(backend: Backend, subject: &'static str) {
+    let change = move |overrides: Overrides| overrides.set("enterprise.example.saml.subject", subject);
+    let gateway = gateway_with(backend, "redirect", change).await;
     let (mut desk, _) = gateway.signed_in("alice").await;
     let (mut phone, _) = gateway.signed_in("alice").await;
     let (mut bob, _) = gateway.signed_in("bob").await;
@@ -96,8 +97,11 @@ async fn started_at_the_idp(backend: Backend) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_idp_ends_sessions_through_the_browser_and_behind_its_back() {
+    // L-05: by its NameID, also where an attribute tells people apart.
     for backend in BACKENDS {
-        started_at_the_idp(backend).await;
+        for subject in ["name_id", "email"] {
+            started_at_the_idp(backend, subject).await;
+        }
     }
 }
 
