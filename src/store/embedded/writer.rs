@@ -253,7 +253,9 @@ mod tests {
                 insert(3),
             ],
         );
-        batch(500, vec![Op::Expire(set(2), at(200_000))]);
+        // Its time lies beside its members, and is none of them.
+        batch(500, vec![Op::Expire(set(2), at(200_000)), Op::RemoveBelow(set(1), vec![1])]);
+        assert_eq!((members(1), members(2)), (1, 1));
         batch(61_001, vec![put_one()]);
         assert_eq!((members(1), members(2), members(3)), (0, 1, 1));
         batch(260_001, vec![put_one()]);
