@@ -34,7 +34,7 @@ use crate::{
 pub const ORGANIZATION: &str = "octo-org";
 /// Nobody listens there: mails wait.
 const NO_MAIL_PORT: u16 = 1;
-const OPERATIONS_PER_BULK: usize = 500;
+const OPERATIONS_PER_BULK: usize = 100;
 const PEOPLE_PER_COMMIT: usize = 100;
 const MEMBERS_PER_PAGE: usize = 1_000;
 
