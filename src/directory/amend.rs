@@ -9,15 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     domain::{
-        AddressId, BatchId, EnterpriseId, Invitation, MembershipSource, Organization, OrganizationSlug,
-        Person, PersonId, Timestamp,
+        AddressId, BatchId, EnterpriseId, Invitation, MembershipSource, Organization, OrganizationId,
+        OrganizationSlug, Person, PersonId, Timestamp,
     },
     provisioning::{self, Act, Change, Plan},
     store::{Committed, Key, Op, Reply, Revision, StoreError, Versioned, Write},
     telemetry::AuditLine,
 };
 
-use super::{Cause, Directory, Enterprise, audit, batches::batch_key, unexpected_reply};
+use super::{
+    Cause, Directory, Enterprise, audit, batches::batch_key, organizations::organization_of, unexpected_reply,
+};
 use commit::{Invitees, Organizations, Records};
 
 /// Attempts at one commit; each failed one means that somebody else's succeeded.
@@ -77,6 +79,8 @@ pub(super) struct Loaded {
     invitees: BTreeMap<AddressId, Option<Versioned>>,
     /// Those whom no matter concerns.
     actors: BTreeMap<PersonId, Option<Versioned>>,
+    /// Those that were asked for before any plan needed them.
+    organizations: BTreeMap<OrganizationSlug, (Revision, Organization)>,
 }
 
 /// What goes into the same commit: of records that no plan knows.
@@ -141,7 +145,8 @@ pub(super) fn loaded(matters: &[Matter<'_>], replies: Vec<Reply>) -> Result<Load
     let invitees = addresses(matters).into_iter().map(|(_, address)| Ok((address, next()?)));
     let invitees = invitees.collect::<Result<_, StoreError>>()?;
     let actors = actors(matters).into_iter().map(|(_, actor)| Ok((actor, next()?)));
-    Ok(Loaded { people, invitees, actors: actors.collect::<Result<_, StoreError>>()? })
+    let actors = actors.collect::<Result<_, StoreError>>()?;
+    Ok(Loaded { people, invitees, actors, organizations: BTreeMap::new() })
 }
 
 fn addresses(matters: &[Matter<'_>]) -> BTreeSet<(EnterpriseId, AddressId)> {
@@ -199,7 +204,7 @@ impl Directory {
         E: From<StoreError> + From<Contended>,
     {
         let records = Records::read(matters, loaded)?;
-        let draft = self.decide_all(matters, &records, decide).await?;
+        let draft = self.decide_all(matters, &records, loaded, decide).await?;
         let plans: Vec<&Plan> = draft.settled.iter().map(|settled| &settled.plan).collect();
         let beside = beside(&plans)?;
         let Some(first) = matters.first() else { return Ok(Some(vec![])) };
@@ -267,17 +272,36 @@ impl Directory {
         loaded(matters, self.get_all(first.now, gets(matters)).await?)
     }
 
+    /// The same with the record of an organization that the plans are going to need, in one round trip.
+    pub(super) async fn load_all_with(
+        &self,
+        matters: &[Matter<'_>],
+        organization: &OrganizationSlug,
+    ) -> Result<Loaded, StoreError> {
+        let Some(first) = matters.first() else { return Ok(Loaded::default()) };
+        let id = OrganizationId::of(first.enterprise.id, organization);
+        let mut ops = gets(matters);
+        ops.push(Op::Get(Key::Organization(first.enterprise.id, id)));
+        let mut replies = self.get_all(first.now, ops).await?;
+        let record = organization_of(organization, id, replies.pop())?;
+        let mut loaded = loaded(matters, replies)?;
+        loaded.organizations.insert(organization.clone(), record);
+        Ok(loaded)
+    }
+
     /// Asks until the plans need no record that they have not seen.
     async fn decide_all<E>(
         &self,
         matters: &[Matter<'_>],
         records: &Records,
+        loaded: &Loaded,
         decide: &impl Fn(usize, &View<'_>) -> Result<Decision, E>,
     ) -> Result<Draft, E>
     where
         E: From<StoreError> + From<Contended>,
     {
         let mut organizations = Organizations::default();
+        organizations.know(loaded.organizations.clone());
         for _ in 0..LOAD_ROUNDS_MAX {
             organizations.after.clone_from(&organizations.before);
             let mut invitees = records.invitees.clone();
@@ -299,12 +323,7 @@ impl Directory {
                 return Ok(Draft { settled, invitees, organizations });
             }
             let Some(first) = matters.first() else { break };
-            for (slug, (revision, record)) in
-                self.load_organizations(first.enterprise.id, missing, first.now).await?
-            {
-                organizations.revisions.insert(slug.clone(), revision);
-                organizations.before.insert(slug, record);
-            }
+            organizations.know(self.load_organizations(first.enterprise.id, missing, first.now).await?);
         }
         Err(Contended.into())
     }

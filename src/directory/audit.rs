@@ -1,10 +1,12 @@
 //! What a change did, as the store's audit stream and the log tell it.
 use crate::{
-    domain::{AccessToken, GroupClaim, MembershipSource, OrganizationSlug, Person, PersonId, PinReason},
+    domain::{
+        AccessToken, GroupClaim, MembershipSource, OrganizationSlug, Person, PersonId, PinReason, Role,
+    },
     provisioning::{Change, Plan},
     saml::VerifiedAssertion,
     store::{Key, Op, Write},
-    telemetry::{AuditAction, AuditEvent, AuditLine, MembershipState, Trigger},
+    telemetry::{AuditAction, AuditEvent, AuditLine, AuditPerson, MembershipState, Trigger},
 };
 
 use super::{Enterprise, amend::Matter};
@@ -44,13 +46,18 @@ impl<'a> Cause<'a> {
     }
 }
 
+/// A change that was carried out on somebody, to be told.
+#[derive(Clone, Copy)]
+pub(super) struct Done<'d> {
+    pub matter: &'d Matter<'d>,
+    pub plan: &'d Plan,
+    pub before: Option<&'d Person>,
+    pub person: &'d Person,
+}
+
 /// One event for a new person, one for each change.
-pub(super) fn changes(
-    matter: &Matter<'_>,
-    plan: &Plan,
-    before: Option<&Person>,
-    person: &Person,
-) -> Vec<AuditLine> {
+pub(super) fn changes(done: &Done<'_>) -> Vec<AuditLine> {
+    let Done { matter, plan, before, person } = *done;
     let id = person.id.to_string();
     let actor_id = matter.cause.actor.map(|(id, _)| id.to_string());
     let event = |action| AuditEvent {
@@ -63,37 +70,75 @@ pub(super) fn changes(
     let new = is_new.then(|| AuditLine::of(&event(AuditAction::ProvisionIdentity)));
     let act =
         matter.cause.act.map(|act| AuditLine::of(&AuditEvent { reason: matter.cause.rule, ..event(act) }));
-    let told = plan.changes.iter().map(|change| {
-        let (action, rule) = names(change, matter.source);
-        let invitation = match change {
-            Change::CancelInvitation { invitation, .. } | Change::AcceptInvitation { invitation, .. } => {
-                Some(invitation.to_string())
-            }
-            Change::Invite { invitation } => Some(invitation.id.to_string()),
-            _ => None,
-        };
-        let email = match change {
-            Change::Invite { invitation } => Some(invitation.email.as_str()),
-            _ => None,
-        };
-        let offered = match change {
-            Change::Invite { invitation } => Some(invitation.role),
-            _ => change.role(),
-        };
-        AuditLine::of(&AuditEvent {
-            organization: Some(change.organization().as_str()),
-            role: offered.map(|role| role.as_str()),
-            before: before.and_then(|person| state(person, change)),
-            after: state(person, change),
-            invitation_id: invitation.as_deref(),
-            invitee_email: email,
-            reason: Some(matter.cause.rule.unwrap_or(rule)),
-            batch: matches!(change, Change::Leave { .. } | Change::Hold { .. })
-                .then_some(matter.batch.as_str()),
-            ..event(action)
-        })
+    let told = plan.changes.iter().flat_map(|change| {
+        AuditLine::about(&of_change(matter, change, actor_id.as_deref()), &[whose(done, change)])
     });
     new.into_iter().chain(act).chain(told).collect()
+}
+
+/// The same of everybody whom one commit concerns. What SCIM does to several people is told by one event for each sort of change
+/// of each organization, with all whom it is about: the cost of a call is not that of as many calls.
+pub(super) fn changes_of_all(all: &[Done<'_>]) -> Vec<AuditLine> {
+    let is_shared = |done: &Done<'_>| {
+        done.matter.cause.trigger == Trigger::Scim
+            && done.matter.cause.actor.is_none()
+            && done.matter.cause.act.is_none()
+    };
+    if all.len() < 2 || !all.iter().all(is_shared) {
+        return all.iter().flat_map(changes).collect();
+    }
+    let mut sorts: Vec<(AuditEvent<'_>, Vec<AuditPerson>)> = vec![];
+    for done in all {
+        for change in &done.plan.changes {
+            let event = of_change(done.matter, change, None);
+            let whose = whose(done, change);
+            let is_same = |(known, _): &(AuditEvent<'_>, _)| {
+                (known.action, known.organization, known.reason)
+                    == (event.action, event.organization, event.reason)
+            };
+            match sorts.iter().position(is_same).and_then(|at| sorts.get_mut(at)) {
+                Some((_, people)) => people.push(whose),
+                None => sorts.push((event, vec![whose])),
+            }
+        }
+    }
+    sorts.iter().flat_map(|(event, people)| AuditLine::about(event, people)).collect()
+}
+
+/// What a change's event says of whomever it is about.
+fn of_change<'a>(matter: &'a Matter<'_>, change: &'a Change, actor_id: Option<&'a str>) -> AuditEvent<'a> {
+    let (action, rule) = names(change, matter.source);
+    AuditEvent {
+        actor_id,
+        organization: Some(change.organization().as_str()),
+        reason: Some(matter.cause.rule.unwrap_or(rule)),
+        batch: matches!(change, Change::Leave { .. } | Change::Hold { .. }).then_some(matter.batch.as_str()),
+        person: None,
+        ..event(matter, "", action)
+    }
+}
+
+/// Whom a change is about, and what is theirs alone.
+fn whose(done: &Done<'_>, change: &Change) -> AuditPerson {
+    let (invitation_id, invitee_email, role) = match change {
+        Change::Invite { invitation } => {
+            (Some(invitation.id), Some(invitation.email.clone()), Some(invitation.role))
+        }
+        Change::CancelInvitation { invitation, .. } | Change::AcceptInvitation { invitation, .. } => {
+            (Some(*invitation), None, change.role())
+        }
+        _ => (None, None, change.role()),
+    };
+    AuditPerson {
+        person: Some(done.person.id.to_string()),
+        user: Some(done.person.profile.user.clone()),
+        scim_user_id: None,
+        role: role.map(Role::as_str),
+        before: done.before.and_then(|person| state(person, change)),
+        after: state(done.person, change),
+        invitation_id: invitation_id.map(|id| id.to_string()),
+        invitee_email,
+    }
 }
 
 /// One event for each change that a dry run would have made: `reason` is the change.

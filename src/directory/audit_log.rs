@@ -18,7 +18,7 @@ const CLOCKS_DIFFER_SECONDS_MAX: i64 = 300;
 pub struct AuditFilter {
     /// `org.add_member`; `org.*` for all that begin so.
     pub action: Option<String>,
-    /// The person whom it is about, by user or id.
+    /// The person whom it is about, or one of several, by user or id.
     pub user: Option<String>,
     /// Who did it, by user or id.
     pub actor: Option<String>,
@@ -65,13 +65,14 @@ impl AuditFilter {
         let one_of = |wanted: &Option<String>, names: &[&str]| {
             wanted.as_ref().is_none_or(|wanted| names.iter().any(|name| text(name) == wanted))
         };
+        let is_about = |wanted: &String| subjects(event).any(|one| is_called(one, wanted));
         let action = self.action.as_ref().is_none_or(|wanted| match wanted.strip_suffix('*') {
             Some(beginning) => text("action").starts_with(beginning),
             None => text("action") == wanted,
         });
         let at = time_of(event);
         action
-            && one_of(&self.user, &["user", "user_id"])
+            && self.user.as_ref().is_none_or(is_about)
             && one_of(&self.actor, &["actor", "actor_id"])
             && one_of(&self.organization, &["org", "org_id"])
             && one_of(&self.trigger, &["trigger"])
@@ -219,6 +220,17 @@ async fn first_since(store: &dyn Store, stream: Key, since: Timestamp) -> Result
         if is_before { low = middle + 1 } else { high = middle }
     }
     Ok(low)
+}
+
+/// Whom an event is about: what names them in the event itself, and each of its people, where it has several.
+fn subjects(event: &Map<String, Value>) -> impl Iterator<Item = &Map<String, Value>> {
+    let people = event.get("people").and_then(Value::as_array);
+    std::iter::once(event).chain(people.into_iter().flatten().filter_map(Value::as_object))
+}
+
+/// By user or id.
+fn is_called(one: &Map<String, Value>, wanted: &str) -> bool {
+    ["user", "user_id"].iter().any(|name| one.get(*name).and_then(Value::as_str) == Some(wanted))
 }
 
 fn slackened(at: Timestamp, sign: i64) -> Timestamp {

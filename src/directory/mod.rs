@@ -37,7 +37,6 @@ mod scim_tokens;
 mod sessions;
 mod settings;
 mod sign_in;
-mod tell;
 mod tokens;
 
 use std::sync::{

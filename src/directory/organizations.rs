@@ -21,13 +21,7 @@ impl Directory {
     ) -> Result<(Revision, Organization), StoreError> {
         let id = OrganizationId::of(enterprise, slug);
         let mut replies = self.store.batch(now, vec![Op::Get(Key::Organization(enterprise, id))]).await?;
-        match replies.pop() {
-            Some(Reply::Value(Some(stored))) => {
-                Ok((stored.revision, records::decode_organization(id, &stored.value)?))
-            }
-            Some(Reply::Value(None)) => Ok((0, Organization::new(id, slug.clone()))),
-            _ => Err(unexpected_reply()),
-        }
+        organization_of(slug, id, replies.pop())
     }
 
     /// Several of them.
@@ -41,12 +35,7 @@ impl Directory {
         let gets = slugs.iter().map(|slug| Op::Get(Key::Organization(enterprise, id(slug)))).collect();
         let replies = self.get_all(now, gets).await?;
         let load = |(slug, reply): (OrganizationSlug, Reply)| {
-            let Reply::Value(stored) = reply else { return Err(unexpected_reply()) };
-            let id = id(&slug);
-            let loaded = match stored {
-                Some(Versioned { revision, value }) => (revision, records::decode_organization(id, &value)?),
-                None => (0, Organization::new(id, slug.clone())),
-            };
+            let loaded = organization_of(&slug, id(&slug), Some(reply))?;
             Ok((slug, loaded))
         };
         slugs.into_iter().zip(replies).map(load).collect()
@@ -124,5 +113,20 @@ impl Directory {
             Some(Reply::Value(None)) => Ok(Invitee { address, invitations: vec![] }),
             _ => Err(unexpected_reply()),
         }
+    }
+}
+
+/// From the reply to a [`Op::Get`]; one that was never written has revision 0 and no owners.
+pub(super) fn organization_of(
+    slug: &OrganizationSlug,
+    id: OrganizationId,
+    reply: Option<Reply>,
+) -> Result<(Revision, Organization), StoreError> {
+    match reply {
+        Some(Reply::Value(Some(Versioned { revision, value }))) => {
+            Ok((revision, records::decode_organization(id, &value)?))
+        }
+        Some(Reply::Value(None)) => Ok((0, Organization::new(id, slug.clone()))),
+        _ => Err(unexpected_reply()),
     }
 }

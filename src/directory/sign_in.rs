@@ -118,6 +118,8 @@ impl SignInError {
 struct Incoming<'a> {
     enterprise: &'a Enterprise,
     assertion: &'a VerifiedAssertion,
+    /// When we asked for it; `None` where nobody did.
+    asked_at: Option<Timestamp>,
     person: PersonId,
     profile: Profile,
     claim: GroupClaim,
@@ -184,6 +186,7 @@ impl Directory {
         let incoming = Incoming {
             enterprise,
             assertion: &assertion,
+            asked_at: pending.map(|pending| pending.issued_at),
             person: PersonId::of_stable_id(enterprise.id, assertion.issuer(), assertion.stable_id()),
             profile,
             claim,
@@ -389,9 +392,9 @@ impl<'i> Incoming<'i> {
         if !person.standing.is_active() {
             return Err(SignInError::Deactivated);
         }
-        // The store keeps milliseconds; what was issued within the same one came too early as well.
-        let issued = self.assertion.issue_instant().as_millisecond();
-        let is_stale = person.decided_at.is_some_and(|decided| issued <= decided.as_millisecond());
+        let issued = self.assertion.issue_instant();
+        let is_stale = |decided| provisioning::is_stale(issued, self.asked_at, decided);
+        let is_stale = person.decided_at.is_some_and(is_stale);
         if is_stale && person.linked_at.is_none() {
             return Err(SignInError::Unlinked);
         }

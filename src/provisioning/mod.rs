@@ -3,7 +3,7 @@
 //! `claims` reads groups and profile out of an assertion's attributes, `correspondence` says which organizations those
 //! groups stand for (`dn` and `pattern` help it to read their names), `doubt` says what is made of a claim that may be no
 //! answer, `plan` compares that with what the person has, and `apply` carries the plan out on records. `guard` counts removals,
-//! `allowance` invitations, both within a `window`. `scim` is what a SCIM
+//! `allowance` invitations, both within a `window`. `stale` says which of two facts is the newer one. `scim` is what a SCIM
 //! call means instead. `preview` and `explain` ask `plan` what would be and why it is so.
 mod allowance;
 mod apply;
@@ -17,6 +17,7 @@ mod pattern;
 mod plan;
 mod preview;
 mod scim;
+mod stale;
 mod window;
 
 pub use allowance::{INVITATIONS_PER_DAY_MAX, allows_invitation, count_invitation};
@@ -30,6 +31,7 @@ pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternError};
 pub use plan::{Change, Current, HoldReason, Plan, acceptance, departure, plan};
 pub use preview::{Mover, Movers, Outlook, PREVIEW_NAMES_MAX, Preview, Spared};
 pub use scim::{ScimAddressee, ScimFact, ScimPlan, reconcile};
+pub use stale::is_stale;
 
 use crate::domain::OrganizationSlug;
 

@@ -58,6 +58,8 @@ pub struct Versioned {
 pub enum Op {
     /// Answers [`Reply::Value`].
     Get(Key),
+    /// Up to so many (1 to [`MEMBERS_PER_PAGE_MAX`]) members of a set, the first in byte order. Answers [`Reply::Members`].
+    Members(Key, usize),
     /// Reads and deletes: of several concurrent takers exactly one gets the value. Answers [`Reply::Value`].
     Take(Key),
     /// Writes unless the key is there: of several concurrent writers exactly one made it. A key past its expiry may
@@ -89,6 +91,8 @@ pub enum Op {
 pub enum Reply {
     /// `None` if the key is not there or its expiry lies in the past.
     Value(Option<Versioned>),
+    /// None if there is no such set.
+    Members(Vec<Vec<u8>>),
     Created(bool),
     Done,
 }

@@ -37,7 +37,7 @@ use super::{
     StreamHead, Timestamp, Write, rules,
 };
 use cluster::Cluster;
-use commands::{append_command, command, commit_command, key_of, must_last};
+use commands::{append_command, command, commit_command, key_of, members_command, must_last};
 use ends::{Ends, Guess};
 use errors::{corrupt_reply, store_error};
 use link::{Manner, Place, connection_info, install_crypto_provider};
@@ -266,9 +266,7 @@ impl Store for Redis {
     ) -> BoxFuture<'_, Result<Vec<Vec<u8>>, StoreError>> {
         Box::pin(async move {
             rules::check_members(&set, limit)?;
-            let after = after.map_or_else(|| b"-".to_vec(), |after| [b"(", after.as_slice()].concat());
-            let mut page = cmd("ZRANGEBYLEX");
-            page.arg(set.text()).arg(after).arg("+").arg("LIMIT").arg(0).arg(limit);
+            let page = members_command(&set, after.as_deref(), limit);
             answers::members(self.ask(&set, page).await?)
         })
     }

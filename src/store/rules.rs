@@ -27,6 +27,7 @@ pub(super) fn check_batch(ops: &[Op]) -> Result<(), StoreError> {
             require(key.kind() != Kind::Set, "a set is read by its members")?;
             require(key.kind() != Kind::Stream, "a stream is read by its entries")
         }
+        Op::Members(set, limit) => check_members(set, *limit),
         Op::Take(key) => expiring(key),
         Op::PutOnce { key, value, .. } | Op::Put { key, value, .. } | Op::Replace { key, value, .. } => {
             expiring(key)?;
@@ -102,7 +103,7 @@ pub(super) fn check_numbered(set: &Key) -> Result<(), StoreError> {
 
 /// Whether the step leaves the store as it was.
 pub(super) fn reads_only(op: &Op) -> bool {
-    matches!(op, Op::Get(_))
+    matches!(op, Op::Get(_) | Op::Members(..))
 }
 
 /// All keys of a commit lie on one node of a cluster: in one enterprise, or it is a single key.
@@ -221,6 +222,9 @@ mod tests {
         let put = |key| Op::Put { key, value: vec![], expires_at: at };
         for op in [
             Op::Get(members(e())),
+            Op::Members(person(e()), 1),
+            Op::Members(members(e()), 0),
+            Op::Members(members(e()), MEMBERS_PER_PAGE_MAX + 1),
             Op::Take(person(e())),
             put(person(e())),
             put(members(e())),
@@ -240,6 +244,7 @@ mod tests {
         }
         for op in [
             Op::Get(person(e())),
+            Op::Members(members(e()), 1),
             put(session(1)),
             Op::RemoveBelow(members(e()), vec![1]),
             Op::Expire(members(e()), at),

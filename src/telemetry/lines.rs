@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use super::{
     audit_action::AuditAction,
     audit_line::{MembershipState, Told},
+    audit_people::AuditPerson,
     log::{ACCESS, AUDIT},
     scim_line::ScimRequest,
     trigger::Trigger,
@@ -87,6 +88,9 @@ pub struct AuditEvent<'a> {
     pub groups_state: Option<&'a str>,
     #[serde(flatten)]
     pub scim: Option<ScimRequest<'a>>,
+    /// Of an event about several people: each of them, with what is theirs alone.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub people: &'a [AuditPerson],
     /// What does not fit is counted instead.
     #[serde(skip)]
     pub groups: &'a [String],
@@ -124,6 +128,7 @@ impl<'a> AuditEvent<'a> {
             external_group: None,
             groups_state: None,
             scim: None,
+            people: &[],
             groups: &[],
         }
     }

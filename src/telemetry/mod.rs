@@ -2,6 +2,7 @@
 mod action_names;
 mod audit_action;
 mod audit_line;
+mod audit_people;
 mod histogram;
 mod lines;
 mod log;
@@ -13,6 +14,7 @@ mod trigger;
 
 pub use audit_action::AuditAction;
 pub use audit_line::MembershipState;
+pub use audit_people::{AuditPerson, PEOPLE_BYTES_MAX};
 pub use histogram::DurationHistogram;
 pub use lines::{AccessLine, AuditEvent, AuditLine, access_log, audit};
 pub use log::{InitError, check_level, init};

@@ -96,6 +96,7 @@ fn op(program: u8) -> impl Strategy<Value = Op> {
     let expiry = || (0..100_i64).prop_map(at);
     prop_oneof![
         prop_oneof![records(program), sessions(program), marks(program)].prop_map(Op::Get),
+        (sets(program), 1..4_usize).prop_map(|(set, limit)| Op::Members(set, limit)),
         sessions(program).prop_map(Op::Take),
         (marks(program), small()).prop_map(|(key, value)| Op::PutOnce {
             key,

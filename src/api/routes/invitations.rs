@@ -34,9 +34,12 @@ async fn list(call: &Call<'_>, state: InvitationState) -> Result<Answer, Problem
     let (organization, per_page) = (call.organization()?, call.query.per_page());
     let wanted = InvitationPage { state, after, limit: per_page + 1 };
     let found = call.directory.invitations(call.tenant.id, organization, wanted, call.now);
-    let mut found = found.await?;
-    let more = cut(&mut found, per_page);
-    let next = found.last().filter(|_| more).map(|(reference, _)| reference.to_string());
+    let (mut found, reached) = found.await?;
+    let next = match cut(&mut found, per_page) {
+        true => found.last().map(|(reference, _)| *reference),
+        false => reached,
+    };
+    let next = next.map(|reference| reference.to_string());
     let shown: Vec<InvitationShape> =
         found.iter().map(|(_, invitation)| InvitationShape::of(invitation, call.now)).collect();
     Ok(Answer::page(&shown, next))

@@ -1,6 +1,6 @@
 //! A call whose right was checked, and the way to what answers it.
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, header};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
 use super::{
     Asked, Scim, Settings, Tenant,
@@ -12,7 +12,7 @@ use super::{
     stream::Source,
 };
 use crate::{
-    directory::scim::ScimCall,
+    directory::scim::{ScimCall, ScimCallEvent},
     domain::{ActiveScimToken, ScimId},
     scim::{Etags, Projection, ResourceType, Version},
 };
@@ -30,6 +30,8 @@ pub struct Call<'a> {
     /// What is shown of the resource that the call is about.
     pub projection: Projection,
     pub body: Bytes,
+    /// Of what one commit may carry out.
+    pub event: Option<ScimCallEvent>,
     /// `None`: whatever version there is.
     if_match: Option<Etags>,
 }
@@ -51,7 +53,21 @@ impl<'a> Call<'a> {
         };
         let projection = Projection::parse(get("attributes"), get("excludedAttributes"))?;
         let if_match = etags(asked.fields, &header::IF_MATCH);
-        Ok(Self { scim, tenant, settings, token, base, asked, parameters, projection, body, if_match })
+        let event = None;
+        Ok(Self { scim, tenant, settings, token, base, asked, parameters, projection, body, event, if_match })
+    }
+
+    /// The same with the event that is told of it if all goes well, where it changes one resource.
+    pub fn announced(self, endpoint: Endpoint<'_>, record: &Record) -> Self {
+        let status = match (endpoint, &self.asked.method) {
+            (Endpoint::Users | Endpoint::Groups, &Method::POST) => StatusCode::CREATED,
+            (Endpoint::User(_) | Endpoint::Group(_), &Method::DELETE) => StatusCode::NO_CONTENT,
+            // RFC 7644 3.5.2: with the resource only where parts of it are asked for.
+            (Endpoint::Group(_), &Method::PATCH) if !self.projection.is_said() => StatusCode::NO_CONTENT,
+            (Endpoint::User(_) | Endpoint::Group(_), &Method::PUT | &Method::PATCH) => StatusCode::OK,
+            _ => return self,
+        };
+        Self { event: Some(record.event(self.token.token.id, status.as_u16())), ..self }
     }
 
     pub async fn answer(&self, endpoint: Endpoint<'_>, record: &mut Record) -> Result<Answer, Refusal> {
@@ -93,6 +109,8 @@ impl<'a> Call<'a> {
             parameters: vec![],
             projection: Projection::default(),
             body: Bytes::new(),
+            // That of the request as a whole tells of it.
+            event: None,
             if_match: version.map(Etags::parse),
             ..*self
         }
@@ -105,6 +123,7 @@ impl<'a> Call<'a> {
             settings: &self.settings.directory,
             request_id: self.asked.request_id,
             if_match: self.if_match.as_ref(),
+            event: self.event.as_ref(),
             now: self.asked.now,
         }
     }

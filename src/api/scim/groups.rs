@@ -65,12 +65,13 @@ impl Call<'_> {
     }
 
     pub(super) async fn amend_group(&self, id: ScimId, patch: &Patch) -> Result<ScimGroupView, Refusal> {
+        let named = patch.named_members(id);
         let change = |current: &Resource| {
             let patched = patch.apply(current, id)?;
             let scim::MembersChange { reset, add, remove } = patched.members;
             Ok::<_, Refusal>((patched.resource, MembersChange { reset, add, remove }))
         };
-        self.scim.directory.change_scim_group(&self.directed(), id, change).await
+        self.scim.directory.change_scim_group_of(&self.directed(), id, &named, change).await
     }
 
     /// RFC 7644 3.6

@@ -8,11 +8,12 @@ use super::{
     answer::Answer,
     call::Call,
     place::Base,
+    position::{Place, Position},
     refusal::{Code, Refusal},
     stream::{Piece, Pieces},
 };
 use crate::{
-    directory::scim::{GroupLookup, ScimGroupView, ScimUserView, UserLookup},
+    directory::scim::{GroupLookup, ScimFrom, ScimGroupView, ScimPlace, ScimUserView, UserLookup},
     domain::ScimId,
     scim::{
         Binding, BoundFilter, CursorKey, Document, Key, ListResponse, Lookup, Members, Node, Projection,
@@ -31,9 +32,9 @@ pub enum Kinds {
     All,
 }
 
-/// A resource that was found, with what decides its place in a list.
+/// A resource that was found, with its place among all.
 enum Found {
-    User(Document),
+    User(ScimPlace, Document),
     Group(ScimGroupView, Document),
 }
 
@@ -41,6 +42,8 @@ enum Found {
 struct Part {
     total: usize,
     found: Vec<Found>,
+    /// Where the next page begins, if there is one.
+    next: Option<Position>,
 }
 
 impl Kinds {
@@ -64,17 +67,26 @@ impl Call<'_> {
             }
             false => Search::of_body(&Node::parse_object(&self.body, limits::USER_BODY_BYTES_MAX)?, kinds)?,
         };
-        let (offset, is_by_cursor) = self.offset(&search)?;
-        let count = search.page.count;
-        let Part { total, mut found } = self.part(&search, kinds, offset, count).await?;
-        found.truncate(self.fitting(&found, &search.projection).await?);
-        let next = offset + found.len();
-        let has_more = !found.is_empty() && next < total;
+        let from = self.position(&search)?;
+        let Part { total, mut found, mut next } = self.part(&search, kinds, from).await?;
+        let fitting = self.fitting(&found, &search.projection).await?;
+        if fitting < found.len() {
+            found.truncate(fitting);
+            next = match (&search.sort, from, found.last()) {
+                (None, _, Some(last)) => Some(Position::Behind(last.place())),
+                (_, Position::Number(number), _) => Some(Position::Number(number + fitting)),
+                (_, Position::Behind(_), _) => None,
+            };
+        }
+        let start = match &search.page.start {
+            Start::Index(start) => Some((*start).max(1)),
+            Start::First | Start::Cursor(_) => None,
+        };
         let list = ListResponse {
             total_results: total,
-            start_index: (!is_by_cursor).then_some(offset + 1),
+            start_index: start,
             items_per_page: found.len(),
-            next_cursor: (is_by_cursor && has_more).then(|| self.cursor(&search, next)),
+            next_cursor: next.filter(|_| start.is_none()).map(|next| self.cursor(&search, next)),
             previous_cursor: None,
         };
         let mut pieces = vec![Piece::Bytes(list.open().into())];
@@ -83,7 +95,7 @@ impl Call<'_> {
                 pieces.push(Piece::Bytes(",".into()));
             }
             match found {
-                Found::User(document) => {
+                Found::User(_, document) => {
                     let json = search.projection.apply(document.clone()).to_json();
                     pieces.push(Piece::Bytes(json.into()));
                 }
@@ -94,24 +106,21 @@ impl Call<'_> {
         Ok(Answer::written(StatusCode::OK, Pieces::new(self.source(), pieces).begin().await?))
     }
 
-    /// Where the page begins, counted from 0, and whether the client goes by cursors.
-    fn offset(&self, search: &Search) -> Result<(usize, bool), Refusal> {
+    /// Where the page begins.
+    fn position(&self, search: &Search) -> Result<Position, Refusal> {
         match &search.page.start {
-            Start::Index(start) => Ok((start.saturating_sub(1), false)),
-            Start::First => Ok((0, true)),
+            Start::Index(start) => Ok(Position::Number(start.saturating_sub(1))),
+            Start::First => Ok(Position::Number(0)),
             Start::Cursor(cursor) => {
                 let position =
                     self.bound(search, |key, binding| key.open(binding, cursor, self.asked.now))?;
-                let bytes =
-                    <[u8; 8]>::try_from(position.as_slice()).map_err(|_| Reason::CursorInvalid.bare())?;
-                let offset = usize::try_from(u64::from_be_bytes(bytes));
-                Ok((offset.map_err(|_| Reason::CursorInvalid.bare())?, true))
+                Ok(Position::from_bytes(&position)?)
             }
         }
     }
 
-    fn cursor(&self, search: &Search, offset: usize) -> String {
-        let position = (offset as u64).to_be_bytes();
+    fn cursor(&self, search: &Search, next: Position) -> String {
+        let position = next.to_bytes();
         self.bound(search, |key, binding| key.seal(binding, &position, self.asked.now))
     }
 
@@ -139,15 +148,10 @@ impl Call<'_> {
         Ok(found.len())
     }
 
-    async fn part(
-        &self,
-        search: &Search,
-        kinds: &[ResourceType],
-        offset: usize,
-        count: usize,
-    ) -> Result<Part, Refusal> {
+    async fn part(&self, search: &Search, kinds: &[ResourceType], from: Position) -> Result<Part, Refusal> {
+        let count = search.page.count;
         if let ([kind], None, None) = (kinds, &search.filter, &search.sort) {
-            return self.page(*kind, offset, count).await;
+            return self.page(*kind, from, count).await;
         }
         let mut all = vec![];
         for kind in kinds {
@@ -166,24 +170,39 @@ impl Call<'_> {
             all.sort_by(|one, other| sort.compare(one.document(), other.document()));
         }
         let total = all.len();
-        Ok(Part { total, found: all.into_iter().skip(offset).take(count).collect() })
+        let start = from.index(all.iter().map(Found::place));
+        let found: Vec<Found> = all.into_iter().skip(start).take(count).collect();
+        let end = start.saturating_add(found.len());
+        let next = found.last().filter(|_| end < total).map(|last| match search.sort {
+            None => Position::Behind(last.place()),
+            Some(_) => Position::Number(end),
+        });
+        Ok(Part { total, found, next })
     }
 
     /// A page of everything, in the order of creation.
-    async fn page(&self, kind: ResourceType, offset: usize, count: usize) -> Result<Part, Refusal> {
-        let (directory, call, from) = (&self.scim.directory, self.directed(), offset as u64);
-        Ok(match kind {
+    async fn page(&self, kind: ResourceType, from: Position, count: usize) -> Result<Part, Refusal> {
+        let (directory, call) = (&self.scim.directory, self.directed());
+        let from = match from {
+            Position::Number(number) => ScimFrom::Number(number as u64),
+            // A cursor is bound to its query, and so to the type.
+            Position::Behind(place) => {
+                ScimFrom::Behind(place.within(kind).ok_or_else(|| Reason::CursorInvalid.bare())?)
+            }
+        };
+        let (total, found, next) = match kind {
             ResourceType::User => {
                 let page = directory.scim_users_page(&call, from, count).await?;
-                let found = page.resources.iter().map(|view| self.found_user(view)).collect();
-                Part { total: usize::try_from(page.total).unwrap_or(usize::MAX), found }
+                (page.total, page.resources.iter().map(|view| self.found_user(view)).collect(), page.next)
             }
             ResourceType::Group => {
                 let page = directory.scim_groups_page(&call, from, count).await?;
                 let found = page.resources.into_iter().map(|view| self.found_group(view, &[])).collect();
-                Part { total: usize::try_from(page.total).unwrap_or(usize::MAX), found }
+                (page.total, found, page.next)
             }
-        })
+        };
+        let next = next.map(|place| Position::Behind(Place::new(kind, place)));
+        Ok(Part { total: usize::try_from(total).unwrap_or(usize::MAX), found, next })
     }
 
     /// The users that a filter lets pass, in the order of creation.
@@ -265,7 +284,7 @@ impl Call<'_> {
     }
 
     fn found_user(&self, view: &ScimUserView) -> Found {
-        Found::User(self.user_document(view))
+        Found::User(ScimPlace::of(view.user.created_at, view.user.id), self.user_document(view))
     }
 
     fn found_group(&self, view: ScimGroupView, members: &[ScimId]) -> Found {
@@ -277,7 +296,16 @@ impl Call<'_> {
 impl Found {
     fn document(&self) -> &Document {
         match self {
-            Self::User(document) | Self::Group(_, document) => document,
+            Self::User(_, document) | Self::Group(_, document) => document,
+        }
+    }
+
+    fn place(&self) -> Place {
+        match self {
+            Self::User(place, _) => Place::new(ResourceType::User, *place),
+            Self::Group(view, _) => {
+                Place::new(ResourceType::Group, ScimPlace::of(view.group.created_at, view.group.id))
+            }
         }
     }
 }

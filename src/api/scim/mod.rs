@@ -15,6 +15,7 @@ mod discovery;
 mod groups;
 mod list;
 mod place;
+mod position;
 mod rate;
 mod record;
 mod refusal;
@@ -98,7 +99,8 @@ impl Tenant {
     /// What the directory is told of a call; `None` where SCIM is switched off.
     fn call<'a>(&'a self, request_id: &'a str, now: Timestamp) -> Option<ScimCall<'a>> {
         let settings = &self.settings.as_ref()?.directory;
-        Some(ScimCall { enterprise: &self.enterprise, settings, request_id, if_match: None, now })
+        let enterprise = &self.enterprise;
+        Some(ScimCall { enterprise, settings, request_id, if_match: None, event: None, now })
     }
 }
 
@@ -192,7 +194,10 @@ impl Scim {
             now,
         };
         let call = Call::new(self, &tenant, settings, (&token, base), asked, body)?;
-        call.answer(endpoint, record).await
+        let call = call.announced(endpoint, record);
+        let answered = call.answer(endpoint, record).await;
+        record.is_told(call.event.as_ref());
+        answered
     }
 }
 

@@ -11,9 +11,9 @@ use super::{
     refusal::{Code, Refusal},
 };
 use crate::{
-    domain::{ActiveScimToken, ScimId, Timestamp},
+    directory::scim::{ScimCallEvent, ScimCallFailure},
+    domain::{ActiveScimToken, ScimId, ScimTokenId, Timestamp},
     scim::ResourceType,
-    telemetry::{AuditAction, AuditEvent, ScimRequest, Trigger},
 };
 
 /// What is learned about a call on its way.
@@ -26,6 +26,8 @@ pub struct Record {
     is_search: bool,
     named: Option<(ResourceType, ScimId)>,
     kind: ResourceType,
+    /// Whether the commit that carried it out told of it.
+    is_told: bool,
 }
 
 impl Record {
@@ -39,6 +41,7 @@ impl Record {
             is_search: false,
             named: None,
             kind: ResourceType::User,
+            is_told: false,
         }
     }
 
@@ -67,7 +70,17 @@ impl Record {
         self.named = Some((kind, id));
     }
 
-    pub fn token(&self) -> Option<crate::domain::ScimTokenId> {
+    /// What is told of it.
+    pub fn event(&self, token: ScimTokenId, status: u16) -> ScimCallEvent {
+        ScimCallEvent::new(token, (self.method.as_str(), self.endpoint, &self.path), status, self.kind)
+    }
+
+    /// Whether this was told by a commit.
+    pub fn is_told(&mut self, event: Option<&ScimCallEvent>) {
+        self.is_told = event.is_some_and(ScimCallEvent::is_told);
+    }
+
+    pub fn token(&self) -> Option<ScimTokenId> {
         self.token.as_ref().map(|active| active.token.id)
     }
 
@@ -91,50 +104,26 @@ impl Scim {
         };
         self.metrics.scim_request(active.enterprise.as_str(), record.endpoint, status);
         let Some(tenant) = self.tenants.get(&active.enterprise) else { return };
-        let is_told = match outcome {
-            Ok(_) => !record.is_reading(),
+        let is_due = match outcome {
+            Ok(_) => !record.is_reading() && !record.is_told,
             // Who asks too fast shall not fill the log with that; a store that is down takes nothing.
             Err(refusal) => {
                 refusal.error.code != Code::TooManyRequests.as_str() && !refusal.is_fault_of_ours()
             }
         };
-        if !is_told {
+        if !is_due {
             return;
         }
-        let id = |kind| record.named.filter(|(named, _)| *named == kind).map(|(_, id)| id.to_string());
-        let (user, group) = (id(ResourceType::User), id(ResourceType::Group));
-        let token = active.token.id.to_string();
-        let event = AuditEvent {
-            request_id: Some(request_id),
-            credential_id: Some(&token),
-            reason: outcome.err().map(|refusal| refusal.error.code),
-            scim_user_id: user.as_deref(),
-            scim_group_id: group.as_deref(),
-            scim: Some(ScimRequest {
-                method: record.method.as_str(),
-                route: record.endpoint,
-                path: &record.path,
-                status,
-                message: outcome.err().map(|refusal| refusal.error.detail.as_str()),
-            }),
-            ..AuditEvent::new(
-                now,
-                action(&record, outcome.is_ok()),
-                Trigger::Scim,
-                active.enterprise.as_str(),
-            )
-        };
-        if let Err(error) = self.directory.tell(&tenant.enterprise, &event, now).await {
+        let event = record.event(active.token.id, status);
+        let resource = record.named.filter(|(kind, _)| *kind == record.kind).map(|(_, id)| id);
+        let failure = outcome.err().map(|refusal| ScimCallFailure {
+            code: refusal.error.code,
+            message: refusal.error.detail.as_str(),
+        });
+        let (directory, about) = (&self.directory, (resource, failure));
+        if let Err(error) = directory.tell_scim_call(&tenant.enterprise, request_id, &event, about, now).await
+        {
             tracing::warn!(request_id, %error, "a SCIM call could not be told to the audit log");
         }
-    }
-}
-
-fn action(record: &Record, is_success: bool) -> AuditAction {
-    match (record.kind, is_success) {
-        (ResourceType::User, true) => AuditAction::ScimUserCall,
-        (ResourceType::User, false) => AuditAction::ScimUserCallFailed,
-        (ResourceType::Group, true) => AuditAction::ScimGroupCall,
-        (ResourceType::Group, false) => AuditAction::ScimGroupCallFailed,
     }
 }

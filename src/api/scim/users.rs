@@ -113,7 +113,7 @@ impl Call<'_> {
             }
             let group = format!("{{\"displayName\":\"{organization}\"}}");
             let group = Draft::parse(ResourceType::Group, group.as_bytes())?.create();
-            match directory.create_scim_group(&call, group, vec![]).await {
+            match directory.create_scim_group(&call.untold(), group, vec![]).await {
                 Ok(view) => return Ok(view.group.id),
                 Err(ScimFault::GroupNameTaken) => {}
                 Err(fault) => return Err(fault.into()),

@@ -57,14 +57,12 @@ async fn list(desk: &Desk, slug: &OrganizationSlug, state: InvitationState) -> R
     let (mut shown, mut after) = (vec![], None);
     loop {
         let wanted = InvitationPage { state, after, limit: PAGE };
-        let page = desk.directory.invitations(desk.tenant.id, slug, wanted, desk.now).await?;
+        let (page, next) = desk.directory.invitations(desk.tenant.id, slug, wanted, desk.now).await?;
         shown.extend(page.iter().map(|(_, invitation)| InvitationShape::of(invitation, desk.now)));
-        match page.last() {
-            Some((last, _)) if page.len() == PAGE => after = Some(*last),
-            _ => {
-                let columns = &["id", "email", "role", "source", "created_at", "expires_at", "failed_reason"];
-                return Shown::list(shown, columns);
-            }
+        if next.is_none() {
+            let columns = &["id", "email", "role", "source", "created_at", "expires_at", "failed_reason"];
+            return Shown::list(shown, columns);
         }
+        after = next;
     }
 }

@@ -37,6 +37,16 @@ pub(super) struct Organizations {
     pub revisions: BTreeMap<OrganizationSlug, Revision>,
 }
 
+impl Organizations {
+    /// As they were read.
+    pub fn know(&mut self, read: BTreeMap<OrganizationSlug, (Revision, Organization)>) {
+        for (slug, (revision, record)) in read {
+            self.revisions.insert(slug.clone(), revision);
+            self.before.insert(slug, record);
+        }
+    }
+}
+
 impl Records {
     pub fn read(matters: &[Matter<'_>], loaded: &Loaded) -> Result<Self, StoreError> {
         let person = |(matter, stored): (&Matter<'_>, &Option<Versioned>)| {
@@ -102,10 +112,9 @@ impl Invitees {
             }
         }
         for (address, invitation) in placed {
-            self.of.entry(address).or_default().0.push(invitation);
-        }
-        for (under, _) in self.of.values_mut() {
-            under.sort_by(|a, b| a.organization.cmp(&b.organization));
+            let (under, _) = self.of.entry(address).or_default();
+            let at = under.partition_point(|one| one.organization <= invitation.organization);
+            under.insert(at, invitation);
         }
     }
 
@@ -129,7 +138,8 @@ impl Directory {
         taken: sent::TakenBack,
         beside: Beside,
     ) -> (Commit, Vec<AuditLine>, bool) {
-        let (mut commit, mut told, mut has_notices) = (Commit::default(), vec![], false);
+        let mut told = audit::changes_of_all(&done(matters, records, draft));
+        let (mut commit, mut has_notices) = (Commit::default(), false);
         commit.expect.extend(beside.expect);
         for ((matter, settled), before) in matters.iter().zip(&draft.settled).zip(&records.people) {
             write_person(&mut commit, matter, settled, before);
@@ -140,7 +150,6 @@ impl Directory {
             has_notices |= !notices.is_empty();
             commit.writes.extend(notices);
             let known = before.as_ref().map(|(person, _)| person);
-            told.extend(audit::changes(matter, &settled.plan, known, &settled.person));
             told.extend(audit::plan(matter, &settled.recorded, &settled.person));
             told.extend(audit::tokens(matter, known, &settled.person));
         }
@@ -163,6 +172,20 @@ impl Directory {
         }
         (commit, told, has_notices)
     }
+}
+
+fn done<'d>(matters: &'d [Matter<'d>], records: &'d Records, draft: &'d Draft) -> Vec<audit::Done<'d>> {
+    let all = matters.iter().zip(&draft.settled).zip(&records.people);
+    let done =
+        |((matter, settled), before): ((&'d Matter<'d>, &'d Settled), &'d Option<(Person, Revision)>)| {
+            audit::Done {
+                matter,
+                plan: &settled.plan,
+                before: before.as_ref().map(|(person, _)| person),
+                person: &settled.person,
+            }
+        };
+    all.map(done).collect()
 }
 
 fn write_person(

@@ -55,18 +55,17 @@ impl Directory {
             let mut after = None;
             loop {
                 let page = InvitationPage { state: InvitationState::Failed, after, limit: PAGE_INVITATIONS };
-                let failed = self.invitations(enterprise.id, slug, page, now).await?;
-                after = failed.last().map(|(reference, _)| *reference);
-                let is_last = failed.len() < PAGE_INVITATIONS;
+                let (failed, next) = self.invitations(enterprise.id, slug, page, now).await?;
                 for (reference, invitation) in failed {
                     if is_long_ago(&invitation, before, now) {
                         let gone = self.forget_invitation(enterprise, slug, reference, before, now).await?;
                         purged += u64::from(gone);
                     }
                 }
-                if is_last {
+                if next.is_none() {
                     break;
                 }
+                after = next;
             }
         }
         Ok(purged)

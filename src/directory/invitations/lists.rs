@@ -12,6 +12,9 @@ use crate::{
 
 /// References whose invitations are read at once.
 const PAGE_REFERENCES: usize = 256;
+/// References that one page may look at: an organization with a hundred thousand invitations of which none failed must not hold a
+/// request for as long as it takes to read all of them.
+const SCANNED_REFERENCES_MAX: usize = 16 * PAGE_REFERENCES;
 
 /// Which invitations of an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,19 +36,20 @@ pub struct InvitationPage {
 }
 
 impl Directory {
-    /// Invitations of an organization, in the order of their references.
+    /// Invitations of an organization, in the order of their references; and where to go on, if there may be more. A page may
+    /// have fewer than were asked for, and none at all: it looks at a bounded number of invitations of either state.
     pub async fn invitations(
         &self,
         enterprise: EnterpriseId,
         organization: &OrganizationSlug,
         InvitationPage { state, after, limit }: InvitationPage,
         now: Timestamp,
-    ) -> Result<Vec<(InvitationReference, Invitation)>, StoreError> {
+    ) -> Result<(Vec<(InvitationReference, Invitation)>, Option<InvitationReference>), StoreError> {
         let set = Key::OrganizationInvitations(enterprise, OrganizationId::of(enterprise, organization));
-        let (mut found, mut after) = (vec![], after);
+        let (mut found, mut after, mut scanned) = (vec![], after, 0);
         loop {
             let page = self.references(set, after, PAGE_REFERENCES).await?;
-            let Some(last) = page.last().copied() else { return Ok(found) };
+            let Some(last) = page.last().copied() else { return Ok((found, None)) };
             for (reference, invitation) in self.invitations_of(enterprise, &page, now).await? {
                 let is_failed = !invitation.is_live(now);
                 if invitation.organization == *organization && is_failed == (state == InvitationState::Failed)
@@ -53,11 +57,15 @@ impl Directory {
                     found.push((reference, invitation));
                 }
                 if found.len() >= limit {
-                    return Ok(found);
+                    return Ok((found, Some(reference)));
                 }
             }
             if page.len() < PAGE_REFERENCES {
-                return Ok(found);
+                return Ok((found, None));
+            }
+            scanned += page.len();
+            if scanned >= SCANNED_REFERENCES_MAX {
+                return Ok((found, Some(last)));
             }
             after = Some(last);
         }
@@ -92,10 +100,6 @@ impl Directory {
     ) -> Result<Vec<InvitationReference>, StoreError> {
         let after = after.map(|reference| reference.to_bytes().to_vec());
         let members = self.store.members(set, after, limit).await?;
-        let reference = |member: Vec<u8>| {
-            let bytes = member.try_into().map_err(|_| StoreError::Corrupt("a reference".into()))?;
-            Ok(InvitationReference::from_bytes(bytes))
-        };
         members.into_iter().map(reference).collect()
     }
 
@@ -122,4 +126,10 @@ impl Directory {
         found.sort_by_key(|(reference, _)| *reference);
         Ok(found)
     }
+}
+
+/// A member of a set of invitations.
+pub(super) fn reference(member: Vec<u8>) -> Result<InvitationReference, StoreError> {
+    let bytes = member.try_into().map_err(|_| StoreError::Corrupt("a reference".into()))?;
+    Ok(InvitationReference::from_bytes(bytes))
 }

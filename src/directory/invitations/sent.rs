@@ -1,7 +1,7 @@
 //! Statement 20: who leaves an organization takes along the invitations that they sent for it, in the same commit (V-16).
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::tell;
+use super::{lists::reference, tell};
 use crate::{
     directory::{Cause, Directory, amend::Matter, outbox, unexpected_reply},
     domain::{
@@ -33,26 +33,12 @@ impl Directory {
         matters: &[Matter<'_>],
         settled: &[(&Plan, &Person)],
     ) -> Result<TakenBack, StoreError> {
-        let mut by_address: BTreeMap<AddressId, Vec<InvitationReference>> = BTreeMap::new();
-        let mut leavers = vec![];
-        let own: BTreeSet<AddressId> = matters.iter().flat_map(|matter| &matter.addresses).copied().collect();
-        for (number, (matter, (plan, person))) in matters.iter().zip(settled).enumerate() {
-            let left: Vec<&OrganizationSlug> = plan.changes.iter().filter_map(left).collect();
-            let is_out = !person.standing.is_active();
-            if left.is_empty() && !is_out {
-                continue;
-            }
-            let sent = Key::SentInvitations(matter.enterprise.id, matter.person);
-            // What lies under the matters' own addresses is written with the matters.
-            let references = self.references(sent, None, SENT_MAX).await?;
-            for reference in references.into_iter().filter(|reference| !own.contains(&reference.address)) {
-                by_address.entry(reference.address).or_default().push(reference);
-            }
-            leavers.push(Leaver { number, person: matter.person, left, is_out });
-        }
-        let Some(first) = matters.first().filter(|_| !by_address.is_empty()) else {
+        let leavers = leavers(matters, settled);
+        let Some(first) = matters.first() else { return Ok(TakenBack::default()) };
+        let by_address = self.sent_by(first, matters, &leavers).await?;
+        if by_address.is_empty() {
             return Ok(TakenBack::default());
-        };
+        }
         let enterprise = first.enterprise.id;
         let gets = by_address.keys().map(|address| Op::Get(Key::Invitee(enterprise, *address))).collect();
         let replies = self.get_all(first.now, gets).await?;
@@ -82,6 +68,41 @@ impl Directory {
         }
         Ok(taken)
     }
+
+    /// What the leavers sent, by the addresses that it lies under: one round trip, however many leave.
+    async fn sent_by(
+        &self,
+        first: &Matter<'_>,
+        matters: &[Matter<'_>],
+        leavers: &[Leaver<'_>],
+    ) -> Result<BTreeMap<AddressId, Vec<InvitationReference>>, StoreError> {
+        let sent = |leaver: &Leaver<'_>| Key::SentInvitations(first.enterprise.id, leaver.person);
+        let gets = leavers.iter().map(|leaver| Op::Members(sent(leaver), SENT_MAX)).collect();
+        // What lies under the matters' own addresses is written with the matters.
+        let own: BTreeSet<AddressId> = matters.iter().flat_map(|matter| &matter.addresses).copied().collect();
+        let mut by_address: BTreeMap<AddressId, Vec<InvitationReference>> = BTreeMap::new();
+        for reply in self.get_all(first.now, gets).await? {
+            let Reply::Members(members) = reply else { return Err(unexpected_reply()) };
+            for reference in members.into_iter().map(reference) {
+                let reference = reference?;
+                if !own.contains(&reference.address) {
+                    by_address.entry(reference.address).or_default().push(reference);
+                }
+            }
+        }
+        Ok(by_address)
+    }
+}
+
+/// Who leaves anything, or is put out.
+fn leavers<'p>(matters: &[Matter<'_>], settled: &[(&'p Plan, &Person)]) -> Vec<Leaver<'p>> {
+    let leaver = |(number, (matter, (plan, person))): (usize, (&Matter<'_>, &(&'p Plan, &Person)))| {
+        let plan: &'p Plan = plan;
+        let left: Vec<&OrganizationSlug> = plan.changes.iter().filter_map(left).collect();
+        let is_out = !person.standing.is_active();
+        (is_out || !left.is_empty()).then_some(Leaver { number, person: matter.person, left, is_out })
+    };
+    matters.iter().zip(settled).enumerate().filter_map(leaver).collect()
 }
 
 /// Somebody whose invitations go.

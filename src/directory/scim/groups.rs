@@ -4,7 +4,7 @@ use super::{
     ScimGroupView, UnmatchedGroups, check_match,
     lookup::{GroupRecords, group_external_id_key, group_name_key},
     meaning::Bench,
-    members::Delta,
+    members::{Carried, Delta, Known},
     tell,
     users::cut,
 };
@@ -49,8 +49,9 @@ impl Directory {
         let change = MembersChange { add: members.into_iter().collect(), ..MembersChange::default() };
         for _ in 0..ATTEMPTS_MAX {
             let content = written(call, None, &group, &records);
-            if self.carry_group(&bench, &records, content, &change).await? {
-                return self.scim_group(call, id).await;
+            let carried = self.carry_group(&bench, &records, content, (&change, Known::new())).await?;
+            if let Some(view) = self.view_after(call, &records, carried).await? {
+                return Ok(view);
             }
             if self.stored(call.now, vec![group_name_key(call.enterprise.id, &name)]).await? != [None] {
                 return Err(ScimFault::GroupNameTaken);
@@ -59,9 +60,7 @@ impl Directory {
         Err(Contended.into())
     }
 
-    /// Changes a group's attributes and its members in one step: by PUT or by PATCH. `change` is pure and may be asked again.
-    /// Where nothing changes, nothing is written. Of a change that a commit can hold everything is done or nothing; a larger one
-    /// is checked first, noted, and then done in steps that any gateway finishes.
+    /// [`Directory::change_scim_group_of`] where it is not known before who is concerned.
     pub async fn change_scim_group<E>(
         &self,
         call: &ScimCall<'_>,
@@ -71,14 +70,33 @@ impl Directory {
     where
         E: From<ScimFault>,
     {
+        self.change_scim_group_of(call, id, &[], change).await
+    }
+
+    /// Changes a group's attributes and its members in one step: by PUT or by PATCH. `change` is pure and may be asked again;
+    /// the records of the `named` users are read along with the group's, because it is going to ask for them. Where nothing
+    /// changes, nothing is written. Of a change that a commit can hold everything is done or nothing; a larger one is checked
+    /// first, noted, and then done in steps that any gateway finishes.
+    pub async fn change_scim_group_of<E>(
+        &self,
+        call: &ScimCall<'_>,
+        id: ScimId,
+        named: &[ScimId],
+        change: impl Fn(&Resource) -> Result<(Resource, MembersChange), E>,
+    ) -> Result<ScimGroupView, E>
+    where
+        E: From<ScimFault>,
+    {
         let bench = self.bench(call).await?;
         for _ in 0..ATTEMPTS_MAX {
-            let records = self.group_at_rest(&bench, id).await?;
+            let (records, known) = self.group_at_rest(&bench, id, named).await?;
             let view = records.view().ok_or(ScimFault::NotFound)?;
             check_match(call, &view.version)?;
             let (resource, members) = change(&view.resource)?;
-            if self.change_group(&bench, &records, &view.group, resource, &members).await? {
-                return Ok(self.scim_group(call, id).await?);
+            let changed =
+                self.change_group(&bench, &records, &view.group, resource, (&members, known)).await?;
+            if let Some(view) = changed {
+                return Ok(view);
             }
         }
         Err(ScimFault::from(Contended).into())
@@ -89,18 +107,19 @@ impl Directory {
         let bench = self.bench(call).await?;
         if call.settings.on_group_delete == OnGroupDelete::Remove {
             let emptied = MembersChange { reset: true, ..MembersChange::default() };
-            self.change_scim_group(call, id, |resource: &Resource| {
-                Ok::<_, ScimFault>((resource.clone(), emptied.clone()))
-            })
-            .await?;
+            let change = |resource: &Resource| Ok::<_, ScimFault>((resource.clone(), emptied.clone()));
+            self.change_scim_group(&call.untold(), id, change).await?;
         }
         for _ in 0..ATTEMPTS_MAX {
-            let records = self.group_at_rest(&bench, id).await?;
+            let (records, _) = self.group_at_rest(&bench, id, &[]).await?;
             let view = records.view().ok_or(ScimFault::NotFound)?;
             if call.settings.on_group_delete == OnGroupDelete::Keep {
                 check_match(call, &view.version)?;
             }
-            if self.commit_beside(call, deleted(call, &records, &view)).await? {
+            let mut gone = deleted(call, &records, &view);
+            gone.told.extend(call.own_event(id));
+            if self.commit_beside(call, gone).await? {
+                call.was_told();
                 self.settings.forget(call.enterprise.id);
                 return self.finish_job(&bench, id).await;
             }
@@ -108,16 +127,46 @@ impl Directory {
         Err(Contended.into())
     }
 
-    /// A group's records while nothing is left to do about its members.
-    async fn group_at_rest(&self, bench: &Bench<'_>, id: ScimId) -> Result<GroupRecords, ScimFault> {
+    /// A group's records while nothing is left to do about its members, and those of the `named` users.
+    async fn group_at_rest(
+        &self,
+        bench: &Bench<'_>,
+        id: ScimId,
+        named: &[ScimId],
+    ) -> Result<(GroupRecords, Known), ScimFault> {
+        // More than a commit holds is read step by step.
+        let named = if named.len() > MEMBERS_PER_COMMIT_MAX { &[] } else { named };
         for _ in 0..ATTEMPTS_MAX {
-            let records = self.group_records(bench.call, &[id]).await?.pop().ok_or(ScimFault::NotFound)?;
+            let (records, known) = self.group_and_users(bench.call, id, named).await?;
             if records.job.is_none() {
-                return Ok(records);
+                return Ok((records, known));
             }
             self.finish_job(bench, id).await?;
         }
         Err(Contended.into())
+    }
+
+    /// The group as the attempt left it; `None` if somebody was faster. Read again only where it took several commits: what one
+    /// commit expected and wrote is known. Members that others moved meanwhile make the version an older one, and never one that
+    /// a state has which this client did not see.
+    async fn view_after(
+        &self,
+        call: &ScimCall<'_>,
+        records: &GroupRecords,
+        carried: Carried,
+    ) -> Result<Option<ScimGroupView>, ScimFault> {
+        let mut after = records.clone();
+        match carried {
+            Carried::Late => return Ok(None),
+            Carried::InSteps => return self.scim_group(call, records.id).await.map(Some),
+            Carried::Done { moved: false } => {}
+            Carried::Done { moved: true } => {
+                let (count, latest) = records.touched;
+                let now = cut(call.now);
+                after.touched = (count + 1, Some(latest.map_or(now, |latest| latest.max(now))));
+            }
+        }
+        after.view().ok_or(ScimFault::NotFound).map(Some)
     }
 
     async fn change_group(
@@ -126,13 +175,14 @@ impl Directory {
         records: &GroupRecords,
         before: &ScimGroup,
         resource: Resource,
-        members: &MembersChange,
-    ) -> Result<bool, ScimFault> {
+        members: (&MembersChange, Known),
+    ) -> Result<Option<ScimGroupView>, ScimFault> {
         let call = bench.call;
         let Some((_, known)) = &records.group else { return Err(ScimFault::NotFound) };
         if resource == *known {
             let content = Beside { expect: records.expect(call.enterprise.id).into(), ..Beside::default() };
-            return self.carry_group(bench, records, content, members).await;
+            let carried = self.carry_group(bench, records, content, members).await?;
+            return self.view_after(call, records, carried).await;
         }
         let name = resource.display_name().ok_or(ScimFault::GroupName)?.to_owned();
         let mut organization = before.organization.clone();
@@ -153,38 +203,39 @@ impl Directory {
         };
         let renamed = GroupRecords { group: Some((after.clone(), resource)), ..records.clone() };
         let content = written(call, records.group.as_ref(), &after, &renamed);
-        if self.carry_group(bench, &renamed, content, members).await? {
-            return Ok(true);
+        let carried = self.carry_group(bench, &renamed, content, members).await?;
+        if let Some(view) = self.view_after(call, &renamed, carried).await? {
+            return Ok(Some(view));
         }
         let owner =
             self.stored(call.now, vec![group_name_key(call.enterprise.id, &name)]).await?.pop().flatten();
         let owner = owner.map(|stored| records::decode_scim_id(&stored.value)).transpose()?;
-        if owner.is_some_and(|owner| owner != before.id) { Err(ScimFault::GroupNameTaken) } else { Ok(false) }
+        if owner.is_some_and(|owner| owner != before.id) { Err(ScimFault::GroupNameTaken) } else { Ok(None) }
     }
 
-    /// Carries out what becomes of the group (`content`) and of its members; `false` if anybody was faster.
+    /// Carries out what becomes of the group (`content`) and of its members.
     async fn carry_group(
         &self,
         bench: &Bench<'_>,
         records: &GroupRecords,
         content: Beside,
-        members: &MembersChange,
-    ) -> Result<bool, ScimFault> {
+        (members, known): (&MembersChange, Known),
+    ) -> Result<Carried, ScimFault> {
         let has_content = !content.writes.is_empty();
         let delta = self.delta(bench, records, members).await?;
         let changed = delta.adds.len() + delta.removes.len();
         if changed > MEMBERS_PER_CALL_MAX {
             return Err(ScimFault::TooManyMembers);
         }
-        let done = if changed > MEMBERS_PER_COMMIT_MAX {
+        let carried = if changed > MEMBERS_PER_COMMIT_MAX {
             self.stage(bench, records, content, delta).await?
         } else {
-            self.carry_members(bench, records, content, delta).await?
+            self.carry_members(bench, records, content, (delta, known)).await?
         };
-        if done && has_content {
+        if carried != Carried::Late && has_content {
             self.settings.forget(bench.call.enterprise.id);
         }
-        Ok(done)
+        Ok(carried)
     }
 
     /// Who comes and who goes, as far as it can be said without the users' records.
@@ -265,7 +316,7 @@ fn written(
         Some(_) => AuditAction::UpdateGroup,
     };
     let name = resource.display_name().unwrap_or_default();
-    beside.told.push(tell::group(call, action, (after.id, name), None));
+    beside.told.push(tell::group(call, action, (after.id, name)));
     beside
 }
 
@@ -296,7 +347,7 @@ fn deleted(call: &ScimCall<'_>, records: &GroupRecords, view: &ScimGroupView) ->
         beside.writes.push(Write::Remove(Key::ScimOrganizations(e), managed(e, slug, group.id)));
         beside.writes.push(Write::Notify(Note::Enterprise(e)));
     }
-    beside.told.push(tell::group(call, AuditAction::DeleteGroup, (group.id, name), None));
+    beside.told.push(tell::group(call, AuditAction::DeleteGroup, (group.id, name)));
     beside
 }
 

@@ -7,7 +7,7 @@ use super::{
     ATTEMPTS_MAX, MEMBERS_PER_COMMIT_MAX, ScimCall, ScimFault, ScimSettings,
     lookup::{GroupRecords, UserRecords},
     meaning::{Bench, Way},
-    members::Delta,
+    members::{Carried, Delta, Known},
 };
 use crate::{
     directory::{Contended, Directory, Enterprise, amend::Beside},
@@ -27,7 +27,8 @@ impl Directory {
     ) -> BoxFuture<'a, Result<usize, ScimFault>> {
         Box::pin(async move {
             let left = self.store.members(Key::ScimJobs(enterprise.id), None, MEMBERS_PER_PAGE_MAX).await?;
-            let call = ScimCall { enterprise, settings, request_id: "resumed", if_match: None, now };
+            let call =
+                ScimCall { enterprise, settings, request_id: "resumed", if_match: None, event: None, now };
             for id in &left {
                 let bench = self.bench(&call).await?;
                 match self.finish_job(&bench, records::decode_scim_id(id)?).await {
@@ -40,14 +41,14 @@ impl Directory {
         })
     }
 
-    /// Checks and notes the difference, with what becomes of the group itself, and carries it out; `false` if anybody was faster.
+    /// Checks and notes the difference, with what becomes of the group itself, and carries it out.
     pub(super) async fn stage(
         &self,
         bench: &Bench<'_>,
         group: &GroupRecords,
         content: Beside,
         delta: Delta,
-    ) -> Result<bool, ScimFault> {
+    ) -> Result<Carried, ScimFault> {
         let (call, e) = (bench.call, bench.call.enterprise.id);
         self.survey(bench, group, &delta).await?;
         let job = ScimGroupJob {
@@ -65,9 +66,9 @@ impl Directory {
         beside.writes.push(Write::Put(key, records::encode_scim_group_job(Some(&job))));
         beside.writes.push(Write::Insert(Key::ScimJobs(e), records::encode_scim_id(group.id)));
         if !self.commit_beside(call, beside).await? {
-            return Ok(false);
+            return Ok(Carried::Late);
         }
-        self.finish_job(bench, group.id).await.map(|()| true)
+        self.finish_job(bench, group.id).await.map(|()| Carried::InSteps)
     }
 
     /// Carries out what is left to do about a group's members, if anything is.
@@ -99,7 +100,7 @@ impl Directory {
         for delta in steps(job) {
             let mut done = None;
             for _ in 0..ATTEMPTS_MAX {
-                let movers = self.movers(bench.call, group, &delta, false).await?;
+                let movers = self.movers(bench.call, group, (&delta, Known::new()), false).await?;
                 if movers.adds.is_empty() && movers.removes.is_empty() {
                     done = Some(0);
                     break;
@@ -153,7 +154,7 @@ impl Directory {
         let organization = group.group.as_ref().and_then(|(group, _)| group.organization.clone());
         for ids in delta.adds.chunks(MEMBERS_PER_COMMIT_MAX) {
             let part = Delta { adds: ids.to_vec(), removes: vec![] };
-            let movers = self.movers(bench.call, group, &part, true).await?;
+            let movers = self.movers(bench.call, group, (&part, Known::new()), true).await?;
             let is_unreachable = |user: &UserRecords| user.user.active && !bench.is_reachable(&user.resource);
             if organization.is_some() && movers.adds.iter().any(is_unreachable) {
                 return Err(ScimFault::EmailMissing);
@@ -184,7 +185,7 @@ impl Directory {
         part: &Delta,
     ) -> Result<usize, ScimFault> {
         for _ in 0..ATTEMPTS_MAX {
-            let movers = self.movers(bench.call, group, part, false).await?;
+            let movers = self.movers(bench.call, group, (part, Known::new()), false).await?;
             if movers.removes.is_empty() {
                 return Ok(0);
             }
@@ -207,7 +208,7 @@ impl Directory {
         let break_glass = &bench.settings().break_glass;
         for ids in delta.removes.chunks(MEMBERS_PER_COMMIT_MAX) {
             let part = Delta { adds: vec![], removes: ids.to_vec() };
-            let movers = self.movers(bench.call, group, &part, false).await?;
+            let movers = self.movers(bench.call, group, (&part, Known::new()), false).await?;
             let go = movers.removes.iter().filter(|user| !user.is_in_another(group.id, organization));
             let people: Vec<PersonId> = go.map(|user| user.user.link).collect();
             let people = self.people_of(bench.call.enterprise.id, &people, bench.call.now).await?;

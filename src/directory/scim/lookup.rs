@@ -2,8 +2,8 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    GroupLookup, SCAN_MILLIS_MAX, SCAN_RECORDS_MAX, ScimCall, ScimFault, ScimGroupView, ScimPage,
-    ScimUserView, UserLookup,
+    GroupLookup, SCAN_MILLIS_MAX, SCAN_RECORDS_MAX, ScimCall, ScimFault, ScimFrom, ScimGroupView, ScimPage,
+    ScimPlace, ScimUserView, UserLookup,
 };
 use crate::{
     directory::{Directory, unexpected_reply},
@@ -15,7 +15,7 @@ use crate::{
     store::{Key, MEMBERS_PER_PAGE_MAX, Op, Reply, Revision, StoreError, Versioned, records},
 };
 
-use super::meaning::Subject;
+use super::{meaning::Subject, members::Known};
 
 /// Users of an index that are shown: more have one address or one `externalId` by mistake only, and groups are paged.
 const FOUND_MAX: usize = 1_000;
@@ -113,43 +113,32 @@ impl Directory {
         self.store.count(Key::ScimGroupMembers(call.enterprise.id, id)).await
     }
 
-    /// Up to `limit` (1 to 1,000) users behind the first `offset`, in the order in which they were created.
+    /// Up to `limit` (0 to 1,000) users from there on, in the order in which they were created.
     pub async fn scim_users_page(
         &self,
         call: &ScimCall<'_>,
-        offset: u64,
+        from: ScimFrom,
         limit: usize,
     ) -> Result<ScimPage<ScimUserView>, StoreError> {
         let set = Key::ScimUsers(call.enterprise.id);
-        let total = self.store.count(set).await?;
-        let resources = match limit {
-            0 => vec![],
-            limit => {
-                let ids = self.listed(set, offset, limit).await?;
-                let found = self.user_records(call, &ids).await?;
-                self.user_views(call, found.into_iter().flatten().collect()).await?
-            }
-        };
-        Ok(ScimPage { total, resources })
+        let (total, ids, next) = self.listed_page(set, from, limit).await?;
+        let found = self.user_records(call, &ids).await?;
+        let resources = self.user_views(call, found.into_iter().flatten().collect()).await?;
+        Ok(ScimPage { total, resources, next })
     }
 
     /// The same of groups.
     pub async fn scim_groups_page(
         &self,
         call: &ScimCall<'_>,
-        offset: u64,
+        from: ScimFrom,
         limit: usize,
     ) -> Result<ScimPage<ScimGroupView>, StoreError> {
         let set = Key::ScimGroups(call.enterprise.id);
-        let total = self.store.count(set).await?;
-        let resources = match limit {
-            0 => vec![],
-            limit => {
-                let ids = self.listed(set, offset, limit).await?;
-                self.group_records(call, &ids).await?.iter().filter_map(GroupRecords::view).collect()
-            }
-        };
-        Ok(ScimPage { total, resources })
+        let (total, ids, next) = self.listed_page(set, from, limit).await?;
+        let found = self.group_records(call, &ids).await?;
+        let resources = found.iter().filter_map(GroupRecords::view).collect();
+        Ok(ScimPage { total, resources, next })
     }
 
     /// What an index finds, in the order of ids; a folded text folded again is the same. A look-up that brings too much is
@@ -252,6 +241,27 @@ impl Directory {
         Ok(found)
     }
 
+    /// A group's records and those of users, in one round trip.
+    pub(super) async fn group_and_users(
+        &self,
+        call: &ScimCall<'_>,
+        id: ScimId,
+        users: &[ScimId],
+    ) -> Result<(GroupRecords, Known), StoreError> {
+        let e = call.enterprise.id;
+        let of_users = users.iter().flat_map(|id| [Key::ScimUser(e, *id), Key::ScimUserGroups(e, *id)]);
+        let keys = group_keys(e, id).into_iter().chain(of_users).collect();
+        let mut stored = self.stored(call.now, keys).await?.into_iter();
+        let mut next = || stored.next().flatten();
+        let group = group_records(id, [next(), next(), next()])?;
+        let mut known = Known::new();
+        for id in users {
+            let (user, groups) = (next(), next());
+            known.insert(*id, user.map(|user| user_records(*id, &user, groups.as_ref())).transpose()?);
+        }
+        Ok((group, known))
+    }
+
     /// The groups' records, in the order of the ids.
     pub(super) async fn group_records(
         &self,
@@ -259,9 +269,8 @@ impl Directory {
         ids: &[ScimId],
     ) -> Result<Vec<GroupRecords>, StoreError> {
         let e = call.enterprise.id;
-        let keys =
-            |id: &ScimId| [Key::ScimGroup(e, *id), Key::ScimGroupState(e, *id), Key::ScimGroupJob(e, *id)];
-        let mut stored = self.stored(call.now, ids.iter().flat_map(keys).collect()).await?.into_iter();
+        let keys = ids.iter().flat_map(|id| group_keys(e, *id)).collect();
+        let mut stored = self.stored(call.now, keys).await?.into_iter();
         let mut next = || stored.next().flatten();
         ids.iter().map(|id| group_records(*id, [next(), next(), next()])).collect()
     }
@@ -316,6 +325,29 @@ impl Directory {
     async fn listed(&self, set: Key, offset: u64, limit: usize) -> Result<Vec<ScimId>, StoreError> {
         let page = self.store.page(set, offset, limit.min(MEMBERS_PER_PAGE_MAX)).await?;
         page.iter().map(|member| records::decode_scim_created(member)).collect()
+    }
+
+    /// How many a list has, a page of it, and what the next one comes behind.
+    async fn listed_page(
+        &self,
+        set: Key,
+        from: ScimFrom,
+        limit: usize,
+    ) -> Result<(u64, Vec<ScimId>, Option<ScimPlace>), StoreError> {
+        let total = self.store.count(set).await?;
+        if limit == 0 {
+            return Ok((total, vec![], None));
+        }
+        // One more tells whether there is more.
+        let more = limit.saturating_add(1).min(MEMBERS_PER_PAGE_MAX);
+        let page = match from {
+            ScimFrom::Number(offset) => self.store.page(set, offset, more).await?,
+            ScimFrom::Behind(place) => self.store.members(set, Some(place.as_bytes().to_vec()), more).await?,
+        };
+        let places = page.iter().map(|member| ScimPlace::read(member)).collect::<Result<Vec<_>, _>>()?;
+        let shown = places.get(..limit).unwrap_or(&places);
+        let next = shown.last().copied().filter(|_| places.len() > limit);
+        Ok((total, shown.iter().map(ScimPlace::id).collect::<Result<_, _>>()?, next))
     }
 
     async fn named(&self, call: &ScimCall<'_>, name: Key) -> Result<Vec<ScimId>, StoreError> {
@@ -402,6 +434,10 @@ fn user_records(id: ScimId, user: &Versioned, groups: Option<&Versioned>) -> Res
             .unwrap_or_default(),
         groups_revision: groups.map_or(0, |stored| stored.revision),
     })
+}
+
+fn group_keys(e: EnterpriseId, id: ScimId) -> [Key; 3] {
+    [Key::ScimGroup(e, id), Key::ScimGroupState(e, id), Key::ScimGroupJob(e, id)]
 }
 
 fn group_records(

@@ -25,6 +25,7 @@ use crate::{
 };
 
 /// Ids of who comes and who goes; to come where one is, and to go where one is not, is nothing.
+#[derive(Clone)]
 pub(super) struct Delta {
     pub adds: Vec<ScimId>,
     pub removes: Vec<ScimId>,
@@ -35,6 +36,20 @@ pub(super) struct Delta {
 pub(super) struct Movers {
     pub adds: Vec<UserRecords>,
     pub removes: Vec<UserRecords>,
+}
+
+/// Users whose records were read already; `None` for who is not there.
+pub(super) type Known = BTreeMap<ScimId, Option<UserRecords>>;
+
+/// What became of an attempt at a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carried {
+    /// Somebody was faster: read again, decide again.
+    Late,
+    /// All of it, by one commit or by none; and whether anybody came or went.
+    Done { moved: bool },
+    /// All of it, by several commits.
+    InSteps,
 }
 
 impl Movers {
@@ -49,30 +64,41 @@ impl Movers {
 }
 
 impl Directory {
-    /// Everything in one commit, or nothing but holds (D7); `false` if anybody was faster.
+    /// Everything in one commit, the call's own event with it, or nothing but holds (D7).
     pub(super) async fn carry_members(
         &self,
         bench: &Bench<'_>,
         group: &GroupRecords,
-        content: Beside,
-        delta: Delta,
-    ) -> Result<bool, ScimFault> {
-        let movers = self.movers(bench.call, group, &delta, true).await?;
+        mut content: Beside,
+        (delta, known): (Delta, Known),
+    ) -> Result<Carried, ScimFault> {
+        let call = bench.call;
+        let movers = self.movers(call, group, (&delta, known), true).await?;
         if movers.is_empty() {
-            return if content.writes.is_empty() {
-                Ok(true)
-            } else {
-                self.commit_beside(bench.call, content).await
-            };
+            if content.writes.is_empty() {
+                return Ok(Carried::Done { moved: false });
+            }
+            content.told.extend(call.own_event(group.id));
+            return Ok(match self.commit_beside(call, content).await? {
+                true => {
+                    call.was_told();
+                    Carried::Done { moved: false }
+                }
+                false => Carried::Late,
+            });
         }
         match self.step_members(bench, group, content, &movers, Way::Whole).await {
             Err(ScimFault::Held { organization, .. }) => {
                 match self.hold_members(bench, group, &organization, &movers).await? {
                     Some(removals) => Err(ScimFault::Held { organization, removals }),
-                    None => Ok(false),
+                    None => Ok(Carried::Late),
                 }
             }
-            other => other.map(|done| done.is_some()),
+            Ok(Some(_)) => {
+                call.was_told();
+                Ok(Carried::Done { moved: true })
+            }
+            other => other.map(|_| Carried::Late),
         }
     }
 
@@ -84,7 +110,7 @@ impl Directory {
         organization: &OrganizationSlug,
         movers: &Movers,
     ) -> Result<Option<usize>, ScimFault> {
-        let writes = self.owners_notice(bench.call, organization).await?;
+        let writes = self.owners_notice(bench.call, organization, None).await?;
         let notice = Beside { writes, ..Beside::default() };
         let leavers = Movers { adds: vec![], removes: movers.removes.clone() };
         let held =
@@ -93,17 +119,22 @@ impl Directory {
         held
     }
 
-    /// The users' records of those who really come or go. With `strict`, who comes must be there.
+    /// The users' records of those who really come or go, in one round trip with those who are not known yet. With `strict`, who
+    /// comes must be there.
     pub(super) async fn movers(
         &self,
         call: &ScimCall<'_>,
         group: &GroupRecords,
-        delta: &Delta,
+        (delta, mut known): (&Delta, Known),
         strict: bool,
     ) -> Result<Movers, ScimFault> {
+        let named = delta.adds.iter().chain(&delta.removes);
+        let unknown: Vec<ScimId> = named.filter(|id| !known.contains_key(id)).copied().collect();
+        let read = self.user_records(call, &unknown).await?;
+        known.extend(unknown.into_iter().zip(read));
         let mut movers = Movers::default();
-        for (id, found) in delta.adds.iter().zip(self.user_records(call, &delta.adds).await?) {
-            match found {
+        for id in &delta.adds {
+            match known.remove(id).flatten() {
                 None if strict => return Err(ScimFault::UnknownMember(*id)),
                 Some(user) if !user.is_in(group.id) => {
                     if user.groups.len() >= GROUPS_PER_USER_MAX && strict {
@@ -114,7 +145,7 @@ impl Directory {
                 None | Some(_) => {}
             }
         }
-        let removes = self.user_records(call, &delta.removes).await?.into_iter().flatten();
+        let removes = delta.removes.iter().filter_map(|id| known.remove(id).flatten());
         movers.removes.extend(removes.filter(|user| user.is_in(group.id)));
         Ok(movers)
     }
@@ -135,14 +166,20 @@ impl Directory {
             let beside = step.beside(call, content, &BTreeMap::new())?;
             return Ok(self.commit_beside(call, beside).await?.then_some(0));
         };
+        let all: Vec<(&UserRecords, bool)> = movers.all().collect();
+        let belongs = |user: &UserRecords, comes| comes || user.is_in_another(group.id, &organization);
         let matters: Vec<Matter<'_>> =
-            movers.all().map(|(user, _)| bench.matter(user.user.link, &user.resource, &[])).collect();
-        let loaded = self.load_all(&matters).await?;
+            all.iter().map(|(user, _)| bench.matter(user.user.link, &user.resource, &[])).collect();
+        // Whoever leaves is counted by the guard: only they wait for each other.
+        let loaded = match all.iter().all(|(user, comes)| belongs(user, *comes)) {
+            true => self.load_all(&matters).await?,
+            false => self.load_all_with(&matters, &organization).await?,
+        };
         let waits = Mutex::new(BTreeMap::new());
         let decide = |number: usize, view: &View<'_>| {
-            let Some((user, comes)) = movers.all().nth(number) else { return Err(ScimFault::NotFound) };
+            let Some((user, comes)) = all.get(number).copied() else { return Err(ScimFault::NotFound) };
             let person = bench.person(view, user.subject())?;
-            let belongs = comes || user.is_in_another(group.id, &organization);
+            let belongs = belongs(user, comes);
             let is_out = !user.user.active || !person.standing.is_active();
             // Who is out is invited to nothing, until they are let in again.
             let facts: &[(OrganizationSlug, bool)] =
@@ -200,31 +237,33 @@ impl Step<'_> {
         if self.way == Way::HoldsOnly {
             return Ok(beside);
         }
-        let name = resource.display_name().unwrap_or_default();
-        let mut has_moved = false;
+        let (mut came, mut went) = (vec![], vec![]);
         for (number, (user, comes)) in self.movers.all().enumerate() {
             if waits.get(&number).copied().unwrap_or(false) {
                 continue;
             }
-            has_moved = true;
-            let of = ScimMembership { group: id, organization: group.organization.clone() };
             let mut groups = user.groups.clone();
             groups.retain(|of| of.group != id);
             let (members, member) = (Key::ScimGroupMembers(e, id), records::encode_scim_id(user.user.id));
-            let action = if comes {
-                groups.push(of);
+            if comes {
+                groups.push(ScimMembership { group: id, organization: group.organization.clone() });
                 beside.writes.push(Write::Insert(members, member));
-                AuditAction::AddGroupMember
+                came.push(user);
             } else {
                 beside.writes.push(Write::Remove(members, member));
-                AuditAction::RemoveGroupMember
-            };
+                went.push(user);
+            }
             let key = Key::ScimUserGroups(e, user.user.id);
             beside.writes.push(Write::Put(key, records::encode_scim_user_groups(&groups)));
-            beside.told.push(tell::group(call, action, (id, name), Some(user.user.id)));
         }
-        if has_moved {
+        if !came.is_empty() || !went.is_empty() {
             beside.writes.push(Write::Touch(Key::ScimGroupState(e, id), call.now));
+        }
+        let group = (id, resource.display_name().unwrap_or_default());
+        beside.told.extend(tell::members(call, AuditAction::AddGroupMember, group, &came));
+        beside.told.extend(tell::members(call, AuditAction::RemoveGroupMember, group, &went));
+        if self.way == Way::Whole {
+            beside.told.extend(call.own_event(id));
         }
         Ok(beside)
     }

@@ -10,6 +10,7 @@ mod job;
 mod lookup;
 mod meaning;
 mod members;
+mod place;
 mod tell;
 mod users;
 
@@ -20,6 +21,10 @@ use crate::{
     scim::{Etags, Resource, Version},
 };
 
+pub use self::{
+    place::{SCIM_PLACE_BYTES, ScimPlace},
+    tell::{ScimCallEvent, ScimCallFailure},
+};
 pub use crate::scim::MembersChange;
 
 /// How long a provider waits before it asks again for what waits for an owner, in seconds.
@@ -89,6 +94,8 @@ pub struct ScimCall<'a> {
     pub request_id: &'a str,
     /// What the resource must be still (RFC 7644 3.14).
     pub if_match: Option<&'a Etags>,
+    /// What is told of the call itself: by the commit that carries it out, where one commit does.
+    pub event: Option<&'a ScimCallEvent>,
     pub now: Timestamp,
 }
 
@@ -118,6 +125,17 @@ pub struct ScimGroupView {
 pub struct ScimPage<T> {
     pub total: u64,
     pub resources: Vec<T>,
+    /// Where the next page goes on, if there is more behind this one.
+    pub next: Option<ScimPlace>,
+}
+
+/// Where a page of a list in the order of creation begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScimFrom {
+    /// Behind so many.
+    Number(u64),
+    /// Behind this one, which may be gone by now.
+    Behind(ScimPlace),
 }
 
 /// What an index finds.

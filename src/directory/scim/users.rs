@@ -1,7 +1,10 @@
 //! Users: created, changed, deleted. `step` is what one of these is made of.
 mod step;
 
-use std::{collections::BTreeSet, sync::Mutex};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+};
 
 use step::{Turn, UserStep, membership};
 pub(super) use step::{cut, locked};
@@ -9,16 +12,28 @@ pub(super) use step::{cut, locked};
 use super::{
     ATTEMPTS_MAX, GROUPS_PER_USER_MAX, ScimCall, ScimFault, ScimUserView, check_match,
     lookup::{UserRecords, user_name_key},
-    meaning::{Bench, Way},
+    meaning::Bench,
 };
 use crate::{
     directory::{Cause, Contended, Directory, amend::View},
-    domain::{AccountName, Person, PersonId, ScimId, ScimMembership, ScimUser},
+    domain::{AccountName, OrganizationSlug, Person, PersonId, ScimId, ScimMembership, ScimUser},
     provisioning::Plan,
     scim::Resource,
     store::{Key, Op, Revision, StoreError, Write, records},
     telemetry::Trigger,
 };
+
+/// The mails that tell owners of what waits for them, by organization.
+type Notices = BTreeMap<OrganizationSlug, Vec<Write>>;
+
+/// What became of an attempt at a user.
+enum Attempt {
+    Done,
+    /// Somebody was faster.
+    Late,
+    /// The removal guard stopped something in these organizations, and nobody is told yet.
+    Waits(BTreeSet<OrganizationSlug>),
+}
 
 impl Directory {
     /// Creates a user who is in `groups` from the start. Whoever signed in before as whom the user describes is adopted: keeps
@@ -86,8 +101,13 @@ impl Directory {
             let mut resource = change(&before.resource)?;
             let active = resource.active().unwrap_or(true);
             resource.set_active(active);
-            if resource == before.resource || self.change_user(&bench, &before, &resource, active).await? {
-                return Ok(self.scim_user(call, id).await?);
+            let after = match resource == before.resource {
+                true => Some(before),
+                false => self.change_user(&bench, before, resource, active).await?,
+            };
+            if let Some(after) = after {
+                let views = self.user_views(call, vec![after]).await.map_err(ScimFault::from)?;
+                return Ok(views.into_iter().next().ok_or(ScimFault::NotFound)?);
             }
         }
         Err(ScimFault::from(Contended).into())
@@ -115,16 +135,17 @@ impl Directory {
         Err(Contended.into())
     }
 
+    /// The records as the attempt left them; `None` if anybody was faster.
     async fn change_user(
         &self,
         bench: &Bench<'_>,
-        before: &UserRecords,
-        resource: &Resource,
+        before: UserRecords,
+        resource: Resource,
         active: bool,
-    ) -> Result<bool, ScimFault> {
+    ) -> Result<Option<UserRecords>, ScimFault> {
         let call = bench.call;
         AccountName::parse(resource.user_name()).map_err(|_| ScimFault::UserName)?;
-        let (_, link) = bench.link(resource)?;
+        let (_, link) = bench.link(&resource)?;
         let after = ScimUser {
             attributes: resource.to_stored(),
             active,
@@ -139,75 +160,95 @@ impl Directory {
             (true, true) => Turn::Profile,
         };
         let groups = before.groups.clone();
-        let step = UserStep { turn, before: Some(before), after, resource, groups, expect: vec![] };
+        let step =
+            UserStep { turn, before: Some(&before), after, resource: &resource, groups, expect: vec![] };
         if self.carry_user(bench, &step).await? {
-            return Ok(true);
+            let user = step.after;
+            return Ok(Some(UserRecords { user, resource, revision: before.revision + 1, ..before }));
         }
         // Perhaps it was no other change, but a name that somebody else has.
-        self.check_free(call, resource, link, Some(before.user.id)).await?;
-        Ok(false)
+        self.check_free(call, &resource, link, Some(before.user.id)).await?;
+        Ok(None)
     }
 
     /// One attempt; `false` if anybody was faster.
+    ///
+    /// D2: whoever is put out has nothing open any more, whatever the guard says. What it stops is the end of memberships: they
+    /// wait for the owners, who are told by mail, and open nothing meanwhile. So the call is done, and nobody asks again.
     async fn carry_user(&self, bench: &Bench<'_>, step: &UserStep<'_>) -> Result<bool, ScimFault> {
-        match self.attempt_user(bench, step, Way::Whole, vec![]).await {
-            Err(ScimFault::Held { organization, .. }) => {
-                let notice = self.owners_notice(bench.call, &organization).await?;
-                let strict = bench.without_allowance();
-                let held = self.attempt_user(&strict, step, Way::HoldsOnly, notice).await?;
-                self.wake_outbox();
-                match held {
-                    Some(removals) => Err(ScimFault::Held { organization, removals }),
-                    None => Ok(false),
+        let mut notices = Notices::new();
+        // The guard may stop more the second time; then somebody else removed people meanwhile.
+        for _ in 0..2 {
+            match self.attempt_user(bench, step, &notices).await? {
+                Attempt::Done => {
+                    bench.call.was_told();
+                    if !notices.is_empty() {
+                        self.wake_outbox();
+                    }
+                    return Ok(true);
+                }
+                Attempt::Late => return Ok(false),
+                Attempt::Waits(organizations) => {
+                    for organization in organizations {
+                        let leaver = Some(step.after.link);
+                        let notice = self.owners_notice(bench.call, &organization, leaver).await?;
+                        notices.insert(organization, notice);
+                    }
                 }
             }
-            other => other.map(|done| done.is_some()),
         }
+        Ok(false)
     }
 
-    /// Decides and commits; how many memberships wait for an owner, or `None` if anybody was faster.
+    /// Decides and commits. Where owners have to decide first, nothing is done before the mails are there that tell them.
     async fn attempt_user(
         &self,
         bench: &Bench<'_>,
         step: &UserStep<'_>,
-        way: Way,
-        notice: Vec<Write>,
-    ) -> Result<Option<usize>, ScimFault> {
+        notices: &Notices,
+    ) -> Result<Attempt, ScimFault> {
         let call = bench.call;
         // What the people's own records say of their addresses matters only where invitations are taken back.
-        let known = match (step.turn, step.before) {
-            (Turn::In, None) => vec![],
-            _ => self.people_of(call.enterprise.id, &step.people(), call.now).await?,
+        let known = match step.takes_back() {
+            true => self.people_of(call.enterprise.id, &step.people(), call.now).await?,
+            false => vec![],
         };
         let matters = step.matters(bench, &known);
         let loaded = self.load_all(&matters).await?;
-        let (waits, carried) = (Mutex::new(0), Mutex::new(vec![]));
+        let (waits, carried) = (Mutex::new(BTreeMap::new()), Mutex::new(vec![]));
         let decide = |number, view: &View<'_>| {
-            if step.moves() && number == 0 {
-                return step.leave(bench, way, view, &carried);
-            }
-            let meant = step.mean(bench, way, view, &carried)?;
-            *locked(&waits) = meant.waits.len();
+            let meant = match step.moves() && number == 0 {
+                true => step.leave(bench, view, &carried)?,
+                false => step.mean(bench, view, &carried)?,
+            };
+            locked(&waits).insert(number, meant.waits);
             Ok(meant.decision)
         };
         let beside = |plans: &[&Plan]| {
-            let mut beside = match way {
-                Way::HoldsOnly => step.expectations(call.enterprise.id),
-                Way::Whole | Way::Partial => step.beside(call),
-            };
-            beside.writes.extend(bench.mails(plans).into_iter().chain(notice));
+            let mut beside = step.beside(call);
+            beside.told.extend(call.own_event(step.after.id));
+            beside.writes.extend(bench.mails(plans));
+            for organization in locked(&waits).values().flatten().collect::<BTreeSet<_>>() {
+                // Nothing is committed without the mail.
+                let notice = notices.get(organization);
+                let held = || ScimFault::Held { organization: organization.clone(), removals: 1 };
+                beside.writes.extend(notice.ok_or_else(held)?.iter().cloned());
+            }
             Ok(beside)
         };
-        let Some(amended) = self.attempt(&matters, &loaded, &decide, beside).await? else { return Ok(None) };
-        if way == Way::Whole {
-            for amended in &amended {
-                if !amended.person.standing.is_active() {
-                    self.close_scim(call, amended.person.id, &known).await;
-                }
+        let amended = match self.attempt(&matters, &loaded, &decide, beside).await {
+            Err(ScimFault::Held { .. }) => {
+                let waits = locked(&waits).values().flatten().cloned().collect();
+                return Ok(Attempt::Waits(waits));
             }
+            Ok(None) => return Ok(Attempt::Late),
+            Ok(Some(amended)) => amended,
+            Err(error) => return Err(error),
+        };
+        for amended in amended.iter().filter(|amended| !amended.person.standing.is_active()) {
+            self.close_scim(call, amended.person.id, &known).await;
         }
-        let waits = *locked(&waits);
-        Ok(Some(waits))
+        Ok(Attempt::Done)
     }
 
     /// Takes away what a person has open. None of it opens anything any more, by the person's record.

@@ -62,6 +62,22 @@ impl Patch {
         self.kind
     }
 
+    /// The members that a PATCH of the group with this id names, whoever is in it; none where it takes looking.
+    pub fn named_members(&self, id: ScimId) -> Vec<ScimId> {
+        let mut work = apply::Work {
+            resource: Resource::from_map(self.kind, serde_json::Map::new()),
+            members: MembersChange::default(),
+            id,
+        };
+        // What is refused is found out again, on the resource itself.
+        let is_fine = self.operations.iter().all(|operation| work.carry_out(operation).is_ok());
+        let MembersChange { reset, add, remove } = work.members;
+        match is_fine && !reset {
+            true => add.into_iter().chain(remove).collect(),
+            false => vec![],
+        }
+    }
+
     /// Carries all operations out, in order. Fails as a whole (RFC 7644 3.5.2: atomic).
     pub fn apply(&self, resource: &Resource, id: ScimId) -> Result<Patched, ScimError> {
         let mut work = apply::Work { resource: resource.clone(), members: MembersChange::default(), id };

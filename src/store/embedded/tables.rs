@@ -63,6 +63,7 @@ pub(super) fn read(at: &ReadTransaction, now: Timestamp, ops: &[Op]) -> Result<V
             let (_, rows) = last.insert((room, rows));
             live(rows, &key.bytes(), now).map(Reply::Value)
         }
+        Op::Members(set, limit) => members(at, set, None, *limit).map(Reply::Members),
         _ => Err(StoreError::Misuse("a step that writes in a batch that reads")),
     };
     ops.iter().map(&mut read).collect()
@@ -75,8 +76,17 @@ pub(super) fn members(
     after: Option<&[u8]>,
     limit: usize,
 ) -> Result<Vec<Vec<u8>>, StoreError> {
+    page(&Room::of(set).read(at)?, set, after, limit)
+}
+
+fn page(
+    rows: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    set: &Key,
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<Vec<u8>>, StoreError> {
     use std::ops::Bound::{Excluded, Included};
-    let (bytes, rows) = (set.bytes(), Room::of(set).read(at)?);
+    let bytes = set.bytes();
     let (first, end) = (rooms::member_row(&bytes, after.unwrap_or_default()), rooms::members_end(&bytes));
     let start = if after.is_some() { Excluded(&first[..]) } else { Included(&first[..]) };
     let page = rows.range::<&[u8]>((start, Excluded(&end[..]))).map_err(unavailable)?;
@@ -115,6 +125,7 @@ impl<'t> Tables<'t> {
     pub fn step(&mut self, now: Timestamp, op: Op) -> Result<Reply, StoreError> {
         Ok(match op {
             Op::Get(key) => Reply::Value(self.live(&key, now)?),
+            Op::Members(set, limit) => Reply::Members(page(self.room(Room::of(&set))?, &set, None, limit)?),
             Op::Take(key) => {
                 let taken = self.live(&key, now)?;
                 self.delete_value(&key)?;

@@ -10,6 +10,9 @@ pub(super) fn reply(op: &Op, answer: Result<Value, RedisError>, now: Timestamp) 
     let answer = answer.map_err(|error| store_error(&error))?;
     match (op, answer) {
         (Op::Get(_) | Op::Take(_), answer) => stored(answer, now).map(Reply::Value),
+        (Op::Members(..), answer) => {
+            array(answer)?.into_iter().map(bytes).collect::<Result<_, _>>().map(Reply::Members)
+        }
         (Op::PutOnce { .. }, Value::Okay) | (Op::Replace { .. }, Value::Int(1)) => Ok(Reply::Created(true)),
         (Op::PutOnce { .. }, Value::Nil) | (Op::Replace { .. }, Value::Int(0)) => Ok(Reply::Created(false)),
         (Op::Put { .. }, Value::Okay) => Ok(Reply::Done),

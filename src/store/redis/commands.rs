@@ -44,6 +44,7 @@ pub(super) fn probe_script(key: &str) -> Cmd {
 pub(super) fn key_of(op: &Op) -> Option<&Key> {
     match op {
         Op::Get(key)
+        | Op::Members(key, _)
         | Op::Take(key)
         | Op::PutOnce { key, .. }
         | Op::Put { key, .. }
@@ -71,6 +72,7 @@ pub(super) fn must_last(op: &Op) -> bool {
         // Assertions from before a logout must stay shut out; of everything else that is put, a loss signs people out.
         Op::Put { key, .. } => matches!(key, Key::LoggedOut(_)),
         Op::Get(_)
+        | Op::Members(..)
         | Op::Replace { .. }
         | Op::RemoveBelow(..)
         | Op::Expire(..)
@@ -88,6 +90,7 @@ pub(super) fn command(op: &Op, now: Timestamp) -> Cmd {
     };
     match op {
         Op::Get(key) => with_key("GET", key),
+        Op::Members(set, limit) => members_command(set, None, *limit),
         Op::Take(key) => with_key("GETDEL", key),
         Op::Delete(key) => with_key("UNLINK", key),
         Op::PutOnce { key, value, expires_at } => {
@@ -143,6 +146,14 @@ pub(super) fn command(op: &Op, now: Timestamp) -> Cmd {
             command
         }
     }
+}
+
+/// A page of a set.
+pub(super) fn members_command(set: &Key, after: Option<&[u8]>, limit: usize) -> Cmd {
+    let after = after.map_or_else(|| b"-".to_vec(), |after| [b"(", after].concat());
+    let mut page = cmd("ZRANGEBYLEX");
+    page.arg(set.text()).arg(after).arg("+").arg("LIMIT").arg(0).arg(limit);
+    page
 }
 
 /// Appends one value. See `append.lua`.

@@ -6,8 +6,8 @@ local expectations = tonumber(ARGV[1])
 -- How many keys a write of this kind has.
 local keys = { put = 1, insert = 1, remove = 1, delete = 1, touch = 1, append = 2, note = 0 }
 
-local function revision(key)
-  local head = redis.call('GETRANGE', key, 0, 16)
+-- The digits of a record's revision; nil where it is no record.
+local function digits_of(head)
   if head == '' then
     return '0000000000000000'
   end
@@ -18,14 +18,23 @@ local function revision(key)
   return digits
 end
 
+-- A record that is expected is mostly written too, and a set gets many members: each is looked at once.
+local known, checked = {}, {}
+
 for i = 1, expectations do
-  local found = revision(KEYS[i])
-  if not found then
-    return redis.error_reply('CORRUPT a record without its head')
+  local key, expected = KEYS[i], ARGV[1 + i]
+  local head = redis.call('GETRANGE', key, 0, 16)
+  -- Mostly it is as expected, and needs no closer look.
+  if head ~= 'r' .. expected then
+    local found = digits_of(head)
+    if not found then
+      return redis.error_reply('CORRUPT a record without its head')
+    end
+    if found ~= expected then
+      return 0
+    end
   end
-  if found ~= ARGV[1 + i] then
-    return 0
-  end
+  known[key] = expected
 end
 
 -- What the second pass writes: a record's head or a tally by the index of its key, a stream's head by its name.
@@ -34,13 +43,14 @@ local i = expectations + 1
 for at = 2 + expectations, #ARGV, 2 do
   local kind, key = ARGV[at], KEYS[i]
   if kind == 'put' then
-    local found = revision(key)
+    local found = known[key] or digits_of(redis.call('GETRANGE', key, 0, 16))
     if not found then
       return redis.error_reply('CORRUPT a record without its head')
     end
     heads[i] = string.format('r%016.0f', tonumber(found) + 1)
-  elseif kind == 'insert' or kind == 'remove' then
+  elseif (kind == 'insert' or kind == 'remove') and not checked[key] then
     redis.call('ZCARD', key)
+    checked[key] = true
   elseif kind == 'touch' then
     local stored = redis.call('GET', key) or 't' .. string.rep('0', 32)
     local digits = string.match(stored, '^t(%d+)$')
@@ -84,6 +94,35 @@ for at = 2 + expectations, #ARGV, 2 do
   i = i + keys[kind]
 end
 
+-- A set gets its members many at a time. Whoever comes and goes in one commit does so in the order of the writes.
+local MEMBERS_PER_COMMAND_MAX = 500
+local pending = {}
+
+local function flush(key)
+  local of = pending[key]
+  if of then
+    redis.call(of.command, key, unpack(of))
+    pending[key] = nil
+  end
+end
+
+local function gather(command, key, score, member)
+  local of = pending[key]
+  if of and (of.command ~= command or #of >= MEMBERS_PER_COMMAND_MAX) then
+    flush(key)
+    of = nil
+  end
+  if not of then
+    of = { command = command }
+    pending[key] = of
+  end
+  if score then
+    of[#of + 1] = score
+  end
+  of[#of + 1] = member
+end
+
+local sets, notes = {}, {}
 i = expectations + 1
 for at = 2 + expectations, #ARGV, 2 do
   local kind, key, data = ARGV[at], KEYS[i], ARGV[at + 1]
@@ -92,16 +131,24 @@ for at = 2 + expectations, #ARGV, 2 do
   elseif kind == 'touch' then
     redis.call('SET', key, heads[i])
   elseif kind == 'insert' then
-    redis.call('ZADD', key, 0, data)
+    gather('ZADD', key, '0', data)
+    sets[#sets + 1] = key
   elseif kind == 'remove' then
-    redis.call('ZREM', key, data)
+    gather('ZREM', key, nil, data)
+    sets[#sets + 1] = key
   elseif kind == 'delete' then
     redis.call('UNLINK', key)
   elseif kind == 'note' then
-    -- Everything is written by now: a note that may not be sent is a lost one, and no failure of the commit.
-    redis.pcall('PUBLISH', 'pc:notes', data)
+    notes[#notes + 1] = data
   end
   i = i + keys[kind]
+end
+for at = 1, #sets do
+  flush(sets[at])
+end
+for at = 1, #notes do
+  -- Everything is written by now: a note that may not be sent is a lost one, and no failure of the commit.
+  redis.pcall('PUBLISH', 'pc:notes', notes[at])
 end
 if moved then
   return { 1, string.format('%.0f', moved.last), moved.link }

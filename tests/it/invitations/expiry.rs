@@ -82,7 +82,7 @@ async fn r_07_mails_that_nobody_sends_go_with_their_secrets() {
     assert_eq!(purge(begun + days(MAIL_DAYS + 1)).await, Purged::default());
     assert!(store.members(Key::Outbox(enterprise.id), None, 9).await.unwrap().is_empty());
     let page = InvitationPage { state: InvitationState::Failed, after: None, limit: 9 };
-    let failed = directory.invitations(enterprise.id, &organization, page, begun).await.unwrap();
+    let (failed, _) = directory.invitations(enterprise.id, &organization, page, begun).await.unwrap();
     assert_eq!(failed[0].1.failed_at(begun).unwrap().1, "undeliverable", "its owner can see it");
 }
 

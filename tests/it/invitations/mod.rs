@@ -117,7 +117,7 @@ impl World {
                 now,
             )
             .await;
-        found.unwrap().into_iter().map(|(_, invitation)| invitation).collect()
+        found.unwrap().0.into_iter().map(|(_, invitation)| invitation).collect()
     }
 
     pub async fn pending(&self, organization: &str) -> Vec<Invitation> {

@@ -1,5 +1,6 @@
 //! SAML and SCIM at once (D6): whom SCIM puts out stays out, and what it said last is not undone by what was issued before.
 use portcullis::{
+    config::Overrides,
     demo::browser::Page,
     directory::scim::{
         OnGroupDelete, ScimCall, ScimFault, ScimLink, ScimSettings, ScimUserView, UnmatchedGroups,
@@ -32,7 +33,7 @@ fn resource(kind: ResourceType, json: &serde_json::Value) -> Resource {
 
 fn call<'a>(world: &'a World, settings: &'a ScimSettings) -> ScimCall<'a> {
     let enterprise = &world.enterprise;
-    ScimCall { enterprise, settings, request_id: "scim", if_match: None, now: Timestamp::now() }
+    ScimCall { enterprise, settings, request_id: "scim", if_match: None, event: None, now: Timestamp::now() }
 }
 
 async fn provision(world: &World, user: &str, active: bool) -> ScimUserView {
@@ -135,6 +136,60 @@ async fn who_is_provisioned_first_signs_in_as_the_same_person() {
         let (_, page) = world.sign_in(carol, Groups::These(&["octo-org"])).await;
         assert_eq!(page.status, 403);
         assert_eq!(world.role(carol, "octo-org").await, "none");
+        world.stop().await;
+    }
+}
+
+/// A13: identity providers that write whole seconds issue nothing that looks newer within the second of a reactivation. What answers a
+/// request that was made after it is newer all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn v_15_who_is_let_in_again_may_sign_in_within_the_same_second() {
+    for backend in BACKENDS {
+        let world = world(backend).await;
+        let bob = provision(&world, BOB, true).await;
+        push(&world, "octo-org", vec![bob.user.id]).await;
+        for _ in 0..3 {
+            set_active(&world, bob.user.id, false).await;
+            set_active(&world, bob.user.id, true).await;
+            let signed_in = world.sign_in_with(BOB, Groups::These(&["octo-org"]), |spec| {
+                let second = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+                spec.assertion.insert("IssueInstant", second.to_string());
+            });
+            assert_eq!(signed_in.await.1.status, 200, "{backend:?}");
+        }
+        assert_eq!(world.role(BOB, "octo-org").await, "member");
+        world.stop().await;
+    }
+}
+
+/// D2, V-16: what the removal guard holds is a membership, and never a session.
+#[tokio::test(flavor = "multi_thread")]
+async fn v_16_whom_the_guard_keeps_in_a_list_is_signed_out_all_the_same() {
+    for backend in BACKENDS {
+        let nobody = |overrides: Overrides| overrides.set("enterprise.example.max_removals", "0");
+        let world = World::new(backend, nobody).await;
+        for (user, is_deleted) in [(BOB, false), ("carol@example.com", true)] {
+            let mut browser = world.enter(user, &["octo-org"]).await;
+            let provisioned = provision(&world, user, true).await.user;
+            assert!(world.idp.gateway.identity(&mut browser).await.is_some(), "{backend:?} {user}");
+            let settings = settings();
+            match is_deleted {
+                true => {
+                    world
+                        .directory()
+                        .delete_scim_user(&call(&world, &settings), provisioned.id)
+                        .await
+                        .unwrap();
+                }
+                false => set_active(&world, provisioned.id, false).await,
+            }
+            assert!(world.idp.gateway.identity(&mut browser).await.is_none(), "{backend:?} {user}");
+            let open = world.directory().sessions_of(world.enterprise.id, provisioned.link, Timestamp::now());
+            assert!(open.await.unwrap().is_empty(), "{backend:?} {user}");
+            let person = world.person(user).await.unwrap();
+            assert!(!person.standing.is_active() && person.memberships[0].held.is_some(), "{person:?}");
+            assert_eq!(sign_in_as_of(&world, user, &["octo-org"], Timestamp::now()).await.status, 403);
+        }
         world.stop().await;
     }
 }

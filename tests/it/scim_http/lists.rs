@@ -9,11 +9,11 @@ use super::{
 };
 use crate::support::gateway::{BACKENDS, Backend};
 
-async fn found(client: &Client, query: &str) -> Value {
+pub async fn found(client: &Client, query: &str) -> Value {
     client.get(query).await.is(200).json()
 }
 
-fn names(list: &Value) -> Vec<String> {
+pub fn names(list: &Value) -> Vec<String> {
     let resources = list["Resources"].as_array().unwrap();
     let name = |resource: &Value| {
         resource["userName"].as_str().or(resource["displayName"].as_str()).unwrap().to_owned()

@@ -1,5 +1,7 @@
 //! SCIM over HTTP, through whole gateways.
 mod client;
+mod cursors;
+mod decisions;
 mod dialects;
 mod differential;
 mod held;

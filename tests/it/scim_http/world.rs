@@ -115,7 +115,8 @@ impl World {
     pub async fn invited_to(&self, enterprise: &str, organization: &str) -> Vec<String> {
         let page = InvitationPage { state: InvitationState::Pending, after: None, limit: 1_000 };
         let (tenant, slug) = (self.tenant(enterprise), OrganizationSlug::parse(organization).unwrap());
-        let found = self.directory().invitations(tenant.id, &slug, page, Timestamp::now()).await.unwrap();
+        let (found, _) =
+            self.directory().invitations(tenant.id, &slug, page, Timestamp::now()).await.unwrap();
         let mut emails: Vec<String> = found.into_iter().map(|(_, invitation)| invitation.email).collect();
         emails.sort();
         emails

@@ -275,11 +275,12 @@ async fn invited(
     let (mut emails, mut after) = (BTreeSet::new(), None);
     loop {
         let page = InvitationPage { state: InvitationState::Pending, after, limit: MEMBERS_PER_PAGE };
-        let found = directory.invitations(enterprise.id, organization, page, Timestamp::now()).await.unwrap();
-        after = found.last().map(|(reference, _)| *reference);
-        if after.is_none() {
+        let (found, next) =
+            directory.invitations(enterprise.id, organization, page, Timestamp::now()).await.unwrap();
+        emails.extend(found.into_iter().map(|(_, invitation)| invitation.email));
+        if next.is_none() {
             return emails;
         }
-        emails.extend(found.into_iter().map(|(_, invitation)| invitation.email));
+        after = next;
     }
 }

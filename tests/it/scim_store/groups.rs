@@ -221,32 +221,6 @@ async fn v_11_statement_19_a_mass_removal_waits_for_an_owner() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn v_11_a_storm_of_deactivations_waits_for_an_owner_too() {
-    for on in BOTH {
-        let world = World::new(on).await;
-        let crowd = crowd(&world, 11, Role::Member).await;
-        for view in &crowd[..10] {
-            world.set_active(view.user.id, false).await.unwrap();
-        }
-        let last = &crowd[10];
-        for _ in 0..2 {
-            let held = world.set_active(last.user.id, false).await;
-            assert!(matches!(held, Err(ScimFault::Held { removals: 1, .. })), "{held:?}");
-            let held = world.directory.delete_scim_user(&world.call(), last.user.id).await;
-            assert!(matches!(held, Err(ScimFault::Held { removals: 1, .. })), "{held:?}");
-        }
-        let user = last.resource.user_name();
-        assert_eq!(world.state(user, "octo-org").await, "member!");
-        assert!(world.person(user).await.unwrap().standing.is_active());
-        // Wanted again, the removal is none any more.
-        let group = world.group("octo-org", &[]).await.group.id;
-        world.add(group, last.user.id).await.unwrap();
-        assert_eq!(world.state(user, "octo-org").await, "member");
-        world.check().await;
-    }
-}
-
 /// A8, V-12
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn v_12_a_protected_last_owner_and_a_break_glass_identity_stay() {

@@ -1,6 +1,6 @@
 //! Lists in the order of creation, and looks through everything.
 use portcullis::{
-    directory::scim::{GroupLookup, ScimFault},
+    directory::scim::{GroupLookup, ScimFault, ScimFrom},
     domain::ScimId,
     scim::ResourceType,
 };
@@ -19,17 +19,21 @@ async fn v_19_pages_come_in_the_order_of_creation() {
         }
         let ids: Vec<ScimId> = created.iter().map(|view| view.user.id).collect();
         for (offset, limit) in [(0, 3), (3, 3), (6, 3), (7, 3), (0, 100), (5, 1), (u64::MAX, 5), (2, 0)] {
-            let page = world.directory.scim_users_page(&world.call(), offset, limit).await.unwrap();
+            let page = world
+                .directory
+                .scim_users_page(&world.call(), ScimFrom::Number(offset), limit)
+                .await
+                .unwrap();
             let from = usize::try_from(offset).unwrap_or(usize::MAX).min(7);
             let expected: Vec<ScimId> = ids[from..].iter().copied().take(limit).collect();
             let found: Vec<ScimId> = page.resources.iter().map(|view| view.user.id).collect();
             assert_eq!((page.total, found), (7, expected), "{on:?} {offset} {limit}");
         }
         world.directory.delete_scim_user(&world.call(), ids[2]).await.unwrap();
-        let page = world.directory.scim_users_page(&world.call(), 2, 2).await.unwrap();
+        let page = world.directory.scim_users_page(&world.call(), ScimFrom::Number(2), 2).await.unwrap();
         assert_eq!((page.total, page.resources[0].user.id), (6, ids[3]));
         world.group("octo-org", &[&created[0]]).await;
-        let groups = world.directory.scim_groups_page(&world.call(), 0, 10).await.unwrap();
+        let groups = world.directory.scim_groups_page(&world.call(), ScimFrom::Number(0), 10).await.unwrap();
         assert_eq!((groups.total, groups.resources.len()), (1, 1));
         world.check().await;
     }

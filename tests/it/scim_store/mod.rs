@@ -1,9 +1,12 @@
 //! SCIM users and groups through the directory, on both stores.
+mod bounds;
 mod concurrent;
+mod cost;
 mod damage;
 mod groups;
 mod large;
 mod lists;
+mod put_out;
 mod table;
 mod users;
 mod world;

@@ -107,6 +107,7 @@ impl World {
             settings: &self.settings,
             request_id: "test",
             if_match: None,
+            event: None,
             now: self.now,
         }
     }
@@ -196,19 +197,24 @@ impl World {
         self.store.members(Key::Outbox(self.enterprise.id), None, 10_000).await.unwrap().len()
     }
 
-    /// The actions of the audit stream from `after` on.
+    /// The actions of the audit stream.
     pub async fn actions(&self) -> Vec<String> {
-        let mut actions = vec![];
+        let action = |event: &serde_json::Value| event["action"].as_str().unwrap().to_owned();
+        self.events().await.iter().map(action).collect()
+    }
+
+    /// The audit stream.
+    pub async fn events(&self) -> Vec<serde_json::Value> {
+        let mut events = vec![];
         loop {
-            let after = actions.len() as u64;
+            let after = events.len() as u64;
             let page = self.store.entries(Key::Audit(self.enterprise.id), after, 1_000).await.unwrap();
             if page.is_empty() {
-                return actions;
+                return events;
             }
-            actions.extend(page.iter().map(|entry| {
-                let line: serde_json::Value = serde_json::from_slice(&entry.value).unwrap();
-                line["action"].as_str().unwrap().to_owned()
-            }));
+            events.extend(
+                page.iter().map(|entry| serde_json::from_slice::<serde_json::Value>(&entry.value).unwrap()),
+            );
         }
     }
 

@@ -53,6 +53,29 @@ impl UserStep<'_> {
         self.turn != Turn::Deleted && self.before.is_some_and(|before| before.user.link != self.after.link)
     }
 
+    /// What happens where the removal guard stops something: who is put out is out, and the memberships wait (D2, D7).
+    fn way(&self) -> Way {
+        match self.turn {
+            Turn::Out | Turn::Deleted => Way::Partial,
+            Turn::In | Turn::Profile => Way::Whole,
+        }
+    }
+
+    /// Whether invitations of known people are taken back, wherever they lie. Nobody is known under a new name, and a change of the
+    /// profile alone is about no invitation.
+    pub fn takes_back(&self) -> bool {
+        match self.turn {
+            Turn::In => self.before.is_some(),
+            Turn::Profile => self.moves() || !self.has_same_address(),
+            Turn::Out | Turn::Deleted => true,
+        }
+    }
+
+    fn has_same_address(&self) -> bool {
+        let before = self.before.map(|before| before.resource.primary_email());
+        before.is_some_and(|before| before == self.resource.primary_email())
+    }
+
     /// Who was linked, if it is somebody else, and who is linked.
     pub fn people(&self) -> Vec<PersonId> {
         let former = self.before.filter(|_| self.moves()).map(|before| before.user.link);
@@ -81,10 +104,9 @@ impl UserStep<'_> {
     pub fn leave(
         &self,
         bench: &Bench<'_>,
-        way: Way,
         view: &View<'_>,
         carried: &Mutex<Vec<Membership>>,
-    ) -> Result<Decision, ScimFault> {
+    ) -> Result<Meant, ScimFault> {
         let before = self.before.ok_or(ScimFault::NotFound)?;
         let mut person = match view.person {
             Some(person) => person.clone(),
@@ -92,7 +114,7 @@ impl UserStep<'_> {
         };
         if self.turn == Turn::Out {
             set_standing(&mut person, Standing::Deleted { since: bench.call.now }, false);
-            return Ok(bench.mean(way, view, before.subject(), person, ScimFact::Out)?.decision);
+            return bench.mean(self.way(), view, before.subject(), person, ScimFact::Out);
         }
         let cancelled = view.invitations.iter().filter(|i| i.person == Some(person.id));
         let cancelled = cancelled
@@ -104,13 +126,12 @@ impl UserStep<'_> {
         locked(carried).clone_from(&person.memberships);
         person.decided_at = Some(bench.call.now);
         set_standing(&mut person, Standing::Deleted { since: bench.call.now }, false);
-        Ok(Decision { person, plan })
+        Ok(Meant { decision: Decision { person, plan }, waits: vec![] })
     }
 
     pub fn mean(
         &self,
         bench: &Bench<'_>,
-        way: Way,
         view: &View<'_>,
         carried: &Mutex<Vec<Membership>>,
     ) -> Result<Meant, ScimFault> {
@@ -135,7 +156,7 @@ impl UserStep<'_> {
             }
             Turn::Profile => {}
         }
-        let mut meant = bench.mean(way, view, of, person, fact)?;
+        let mut meant = bench.mean(self.way(), view, of, person, fact)?;
         if self.moves() && self.after.active {
             self.take_over(&mut meant.decision, &locked(carried));
         }
@@ -160,10 +181,7 @@ impl UserStep<'_> {
     /// Of which organizations something is said: all that the user's groups stand for, where the user begins, comes back, gets
     /// mail elsewhere or becomes somebody else; and where that is wanted, what the person had before.
     fn facts(&self, bench: &Bench<'_>, person: &Person) -> Vec<(OrganizationSlug, bool)> {
-        let is_same_address = self
-            .before
-            .is_some_and(|before| before.resource.primary_email() == self.resource.primary_email());
-        if self.turn == Turn::Profile && is_same_address && !self.moves() {
+        if self.turn == Turn::Profile && self.has_same_address() && !self.moves() {
             return vec![];
         }
         let mut wanted: BTreeSet<&OrganizationSlug> =
@@ -177,7 +195,7 @@ impl UserStep<'_> {
     }
 
     /// What must still be as it was read.
-    pub fn expectations(&self, e: EnterpriseId) -> Beside {
+    fn expectations(&self, e: EnterpriseId) -> Beside {
         let id = self.after.id;
         let (revision, groups_revision) =
             self.before.map_or((0, 0), |before| (before.revision, before.groups_revision));
