@@ -118,6 +118,13 @@ async fn calls_take_as_few_round_trips_as_they_can() {
         // The people and addresses that are meant; the commit.
         let create = counted.directory.create_scim_user(&call, user_resource("bob"), &[]);
         assert_eq!(counted.trips(create).await.0, 2, "{on:?} create");
+        // And the groups, before.
+        let groups = [plain, octo];
+        let create = counted.directory.create_scim_user(&call, user_resource("carol"), &groups);
+        let (trips, carol) = counted.trips(create).await;
+        let carol = carol.unwrap();
+        assert_eq!((trips, carol.groups.len()), (3, 2), "{on:?} create in groups");
+        assert_eq!(carol, world.directory.scim_user(&call, carol.user.id).await.unwrap());
         // The group with who is named; the commit.
         assert_eq!(counted.patch(plain, adding(&[alice])).await.0, 2, "{on:?} PATCH +1");
         assert_eq!(counted.patch(plain, adding(&[alice])).await.0, 1, "{on:?} nothing to do");
