@@ -18,9 +18,17 @@ const ENTRY_BYTES: usize = 500;
 /// Two reads, as a sign-in takes them.
 const ROUND_TRIPS: f64 = 2.0;
 
-const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
-const SETS: TableDefinition<'_, (&str, &[u8]), ()> = TableDefinition::new("sets");
-const ENTRIES: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("entries");
+/// What redb's tables in the file have in common.
+type Rows = TableDefinition<'static, &'static [u8], &'static [u8]>;
+const RECORDS: Rows = TableDefinition::new("records");
+const SESSIONS: Rows = TableDefinition::new("sessions");
+const MEMBERS: Rows = TableDefinition::new("members");
+const ENTRIES: Rows = TableDefinition::new("stream entries");
+/// How a person's key begins there, and which bytes of it are the person's id.
+const PERSON: &[u8] = b"p:";
+const ID: std::ops::Range<usize> = 2..18;
+/// A session's id takes twice the bytes of a person's.
+const SESSION: &[u8] = b"s:";
 
 /// One store, past the gateway.
 pub enum Bare {
@@ -109,7 +117,7 @@ fn redis_act(connection: &mut Connection, person: &str, set: &str) {
 
 /// All rounds on the files, interleaved; nothing for the others. The files are as they were afterwards.
 pub fn embedded(stores: &mut [Bare], rounds: usize) -> Vec<Vec<Cell>> {
-    let mut open: Vec<(Database, Vec<String>)> = stores
+    let mut open: Vec<(Database, Vec<Vec<u8>>)> = stores
         .iter()
         .filter_map(|store| match store {
             Bare::Embedded(file) => Some(Database::open(file).expect("the embedded store's file")),
@@ -137,11 +145,11 @@ pub fn embedded(stores: &mut [Bare], rounds: usize) -> Vec<Vec<Cell>> {
 }
 
 /// Keys of people from all over the file.
-fn people(database: &Database) -> Vec<String> {
+fn people(database: &Database) -> Vec<Vec<u8>> {
     let read = database.begin_read().expect("a transaction");
-    let values = read.open_table(VALUES).expect("the table of values");
-    let keys = values.iter().expect("rows").flatten().map(|(key, _)| key.value().to_owned());
-    let mut keys: Vec<String> = keys.filter(|key| key.contains(":p:")).collect();
+    let records = read.open_table(RECORDS).expect("the table of records");
+    let keys = records.iter().expect("rows").flatten().map(|(key, _)| key.value().to_vec());
+    let mut keys: Vec<Vec<u8>> = keys.filter(|key| key.starts_with(PERSON)).collect();
     let step = (keys.len() / PEOPLE).max(1);
     keys = keys.into_iter().step_by(step).collect();
     // Neighbours lie in one page; a stride that has no factor in common with the count visits all.
@@ -153,26 +161,29 @@ fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-fn redb_act(database: &Database, person: &str) {
+fn redb_act(database: &Database, person: &[u8]) {
     let record = {
         let read = database.begin_read().expect("a transaction");
-        let values = read.open_table(VALUES).expect("the table of values");
-        let record = values.get(person).expect("a person").expect("a person");
+        let records = read.open_table(RECORDS).expect("the table of records");
+        let record = records.get(person).expect("a person").expect("a person");
         record.value().to_vec()
     };
-    let (session, member) = (format!("{person}:s"), &record[..16.min(record.len())]);
+    let id = &person[ID];
+    let (session, member) = ([SESSION, id, id].concat(), [b"om:", id, id, b"\x01", id].concat());
+    let entry = [b"audit:", id, &1_u64.to_be_bytes()[..]].concat();
     let write = database.begin_write().expect("a transaction");
     {
-        let mut values = write.open_table(VALUES).expect("the table of values");
-        let mut sets = write.open_table(SETS).expect("the table of sets");
+        let mut records = write.open_table(RECORDS).expect("the table of records");
+        let mut sessions = write.open_table(SESSIONS).expect("the table of sessions");
+        let mut members = write.open_table(MEMBERS).expect("the table of members");
         let mut entries = write.open_table(ENTRIES).expect("the table of entries");
-        values.insert(person, record.as_slice()).expect("a write");
-        values.insert(session.as_str(), &vec![b'x'; SESSION_BYTES][..]).expect("a write");
-        sets.insert(("pc:reference", member), ()).expect("a write");
-        entries.insert(("pc:reference", 1), &vec![b'x'; ENTRY_BYTES][..]).expect("a write");
-        values.remove(session.as_str()).expect("a write");
-        sets.remove(("pc:reference", member)).expect("a write");
-        entries.remove(("pc:reference", 1)).expect("a write");
+        records.insert(person, &record[..]).expect("a write");
+        sessions.insert(&session[..], &[b'x'; SESSION_BYTES][..]).expect("a write");
+        members.insert(&member[..], &[][..]).expect("a write");
+        entries.insert(&entry[..], &[b'x'; ENTRY_BYTES][..]).expect("a write");
+        sessions.remove(&session[..]).expect("a write");
+        members.remove(&member[..]).expect("a write");
+        entries.remove(&entry[..]).expect("a write");
     }
     write.commit().expect("a commit");
 }

@@ -6,6 +6,7 @@
 //! flushed state; they come from redb's cache or a few page reads. Calls may come from any runtime that has its timer
 //! enabled.
 mod numbered;
+mod rooms;
 mod streams;
 mod tables;
 mod whole;

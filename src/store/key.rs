@@ -219,50 +219,74 @@ impl Key {
 
     /// The key's text: `pc:{tag}:kind:id`, ASCII, the braces being Redis Cluster's hash tag.
     pub fn text(&self) -> String {
+        let (kind, tag, id) = self.parts();
+        let mut text = format!("pc:{{{}}}:{kind}", hex(tag));
+        if !id.is_empty() {
+            text.push(':');
+            text.push_str(&self.id_text(id));
+        }
+        text
+    }
+
+    /// The sort of key, what its shard is known by, and what tells it from others of its sort there.
+    pub(super) fn parts(&self) -> (&'static str, &[u8], &[u8]) {
         match self {
-            Self::Person(e, id) => format!("pc:{{{e}}}:p:{id}"),
-            Self::Organization(e, id) => format!("pc:{{{e}}}:o:{id}"),
-            Self::OrganizationMembers(e, id) => format!("pc:{{{e}}}:om:{id}"),
-            Self::PersonSessions(e, id) => format!("pc:{{{e}}}:ps:{id}"),
-            Self::People(e) => format!("pc:{{{e}}}:people"),
-            Self::Organizations(e) => format!("pc:{{{e}}}:orgs"),
-            Self::Invitee(e, id) => format!("pc:{{{e}}}:i:{id}"),
-            Self::OrganizationInvitations(e, id) => format!("pc:{{{e}}}:oi:{id}"),
-            Self::SentInvitations(e, id) => format!("pc:{{{e}}}:si:{id}"),
-            Self::HeldRemovals(e) => format!("pc:{{{e}}}:held"),
-            Self::Batch(e, digest) => format!("pc:{{{e}}}:b:{}", hex(digest)),
-            Self::Mail(e, id) => format!("pc:{{{e}}}:m:{id}"),
-            Self::Outbox(e) => format!("pc:{{{e}}}:outbox"),
-            Self::RecoveryCodes(e, id) => format!("pc:{{{e}}}:rc:{id}"),
-            Self::AccessToken(digest) => format!("pc:{{{}}}:t", hex(digest)),
-            Self::ScimTokens(e) => format!("pc:{{{e}}}:scim-tokens"),
-            Self::ScimToken(digest) => format!("pc:{{{}}}:st", hex(digest)),
-            Self::ScimUser(e, id) => format!("pc:{{{e}}}:su:{id}"),
-            Self::ScimUserGroups(e, id) => format!("pc:{{{e}}}:sug:{id}"),
-            Self::ScimUserName(e, digest) => format!("pc:{{{e}}}:sun:{}", hex(digest)),
-            Self::ScimLink(e, id) => format!("pc:{{{e}}}:sl:{id}"),
-            Self::ScimExternalId(e, digest) => format!("pc:{{{e}}}:sux:{}", hex(digest)),
-            Self::ScimEmail(e, digest) => format!("pc:{{{e}}}:sum:{}", hex(digest)),
-            Self::ScimUsers(e) => format!("pc:{{{e}}}:scimusers"),
-            Self::ScimGroup(e, id) => format!("pc:{{{e}}}:sg:{id}"),
-            Self::ScimGroupName(e, digest) => format!("pc:{{{e}}}:sgn:{}", hex(digest)),
-            Self::ScimGroupExternalId(e, digest) => format!("pc:{{{e}}}:sgx:{}", hex(digest)),
-            Self::ScimGroups(e) => format!("pc:{{{e}}}:scimgroups"),
-            Self::ScimGroupMembers(e, id) => format!("pc:{{{e}}}:sgm:{id}"),
-            Self::ScimGroupState(e, id) => format!("pc:{{{e}}}:sgs:{id}"),
-            Self::ScimGroupJob(e, id) => format!("pc:{{{e}}}:sgj:{id}"),
-            Self::ScimJobs(e) => format!("pc:{{{e}}}:scimjobs"),
-            Self::ScimOrganizations(e) => format!("pc:{{{e}}}:scimorgs"),
-            Self::Unowned(e) => format!("pc:{{{e}}}:unowned"),
-            Self::IdpMetadata(e) => format!("pc:{{{e}}}:metadata"),
-            Self::Session(id) => format!("pc:{{{id}}}:s"),
-            Self::PendingSignIn(id) => format!("pc:{{{id}}}:r"),
-            Self::UsedAssertion(digest) => format!("pc:{{{}}}:a", hex(digest)),
-            Self::PendingLogout(id) => format!("pc:{{{id}}}:l"),
-            Self::SubjectSessions(id) => format!("pc:{{{id}}}:ss"),
-            Self::LoggedOut(digest) => format!("pc:{{{}}}:lo", hex(digest)),
-            Self::Audit(e) => format!("pc:{{{e}}}:audit"),
-            Self::WebhookCursor(e, id) => format!("pc:{{{e}}}:wh:{id}"),
+            Self::Person(e, id) => ("p", e.as_bytes(), id.as_bytes()),
+            Self::Organization(e, id) => ("o", e.as_bytes(), id.as_bytes()),
+            Self::OrganizationMembers(e, id) => ("om", e.as_bytes(), id.as_bytes()),
+            Self::PersonSessions(e, id) => ("ps", e.as_bytes(), id.as_bytes()),
+            Self::People(e) => ("people", e.as_bytes(), &[]),
+            Self::Organizations(e) => ("orgs", e.as_bytes(), &[]),
+            Self::Invitee(e, id) => ("i", e.as_bytes(), id.as_bytes()),
+            Self::OrganizationInvitations(e, id) => ("oi", e.as_bytes(), id.as_bytes()),
+            Self::SentInvitations(e, id) => ("si", e.as_bytes(), id.as_bytes()),
+            Self::HeldRemovals(e) => ("held", e.as_bytes(), &[]),
+            Self::Batch(e, digest) => ("b", e.as_bytes(), digest),
+            Self::Mail(e, id) => ("m", e.as_bytes(), id.as_bytes()),
+            Self::Outbox(e) => ("outbox", e.as_bytes(), &[]),
+            Self::RecoveryCodes(e, id) => ("rc", e.as_bytes(), id.as_bytes()),
+            Self::AccessToken(digest) => ("t", digest, &[]),
+            Self::ScimTokens(e) => ("scim-tokens", e.as_bytes(), &[]),
+            Self::ScimToken(digest) => ("st", digest, &[]),
+            Self::ScimUser(e, id) => ("su", e.as_bytes(), id.as_bytes()),
+            Self::ScimUserGroups(e, id) => ("sug", e.as_bytes(), id.as_bytes()),
+            Self::ScimUserName(e, digest) => ("sun", e.as_bytes(), digest),
+            Self::ScimLink(e, id) => ("sl", e.as_bytes(), id.as_bytes()),
+            Self::ScimExternalId(e, digest) => ("sux", e.as_bytes(), digest),
+            Self::ScimEmail(e, digest) => ("sum", e.as_bytes(), digest),
+            Self::ScimUsers(e) => ("scimusers", e.as_bytes(), &[]),
+            Self::ScimGroup(e, id) => ("sg", e.as_bytes(), id.as_bytes()),
+            Self::ScimGroupName(e, digest) => ("sgn", e.as_bytes(), digest),
+            Self::ScimGroupExternalId(e, digest) => ("sgx", e.as_bytes(), digest),
+            Self::ScimGroups(e) => ("scimgroups", e.as_bytes(), &[]),
+            Self::ScimGroupMembers(e, id) => ("sgm", e.as_bytes(), id.as_bytes()),
+            Self::ScimGroupState(e, id) => ("sgs", e.as_bytes(), id.as_bytes()),
+            Self::ScimGroupJob(e, id) => ("sgj", e.as_bytes(), id.as_bytes()),
+            Self::ScimJobs(e) => ("scimjobs", e.as_bytes(), &[]),
+            Self::ScimOrganizations(e) => ("scimorgs", e.as_bytes(), &[]),
+            Self::Unowned(e) => ("unowned", e.as_bytes(), &[]),
+            Self::IdpMetadata(e) => ("metadata", e.as_bytes(), &[]),
+            Self::Session(id) => ("s", id.as_bytes(), &[]),
+            Self::PendingSignIn(id) => ("r", id.as_bytes(), &[]),
+            Self::UsedAssertion(digest) => ("a", digest, &[]),
+            Self::PendingLogout(id) => ("l", id.as_bytes(), &[]),
+            Self::SubjectSessions(id) => ("ss", id.as_bytes(), &[]),
+            Self::LoggedOut(digest) => ("lo", digest, &[]),
+            Self::Audit(e) => ("audit", e.as_bytes(), &[]),
+            Self::WebhookCursor(e, id) => ("wh", e.as_bytes(), id.as_bytes()),
+        }
+    }
+
+    /// Ids of SCIM resources are written as clients see them.
+    fn id_text(&self, id: &[u8]) -> String {
+        match self {
+            Self::ScimUser(_, id)
+            | Self::ScimUserGroups(_, id)
+            | Self::ScimGroup(_, id)
+            | Self::ScimGroupMembers(_, id)
+            | Self::ScimGroupState(_, id)
+            | Self::ScimGroupJob(_, id) => id.to_string(),
+            _ => hex(id),
         }
     }
 

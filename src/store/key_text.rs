@@ -170,6 +170,30 @@ mod tests {
                 assert_ne!(Key::parse(&other), Some(key), "{other}");
             }
         }
+    }
+
+    #[test]
+    fn every_key_is_read_back_from_its_bytes_and_nothing_else_is() {
+        for key in all() {
+            let bytes = key.bytes();
+            assert_eq!(Key::parse_bytes(&bytes), Some(key));
+            assert_eq!(
+                Key::split_bytes(&[&bytes, &b"rest"[..]].concat(), key.kind()),
+                Some((key, &b"rest"[..]))
+            );
+            let longer = [&bytes[..], b"x"].concat();
+            for other in [&bytes[1..], &bytes[..bytes.len() - 1], &longer, &bytes.to_ascii_uppercase()] {
+                assert_ne!(Key::parse_bytes(other), Some(key), "{other:?}");
+            }
+            let begins = |other: &&Key| bytes.starts_with(&other.bytes());
+            assert_eq!(all().iter().filter(begins).count(), 1, "{key:?}");
+        }
+        assert_eq!(Key::parse_bytes(b""), None);
+        assert_eq!(Key::parse_bytes(b":"), None);
+    }
+
+    #[test]
+    fn heads_of_streams_are_read_back() {
         let audit = Key::Audit(Id::from_bytes([1; 16]));
         assert_eq!(Key::parse_head(&audit.head_text()), Some(audit));
         assert_eq!(Key::parse_head(&format!("{}:head", Key::People(Id::from_bytes([1; 16])).text())), None);

@@ -11,6 +11,7 @@ pub mod dump;
 pub mod embedded;
 mod envelope;
 mod key;
+mod key_bytes;
 mod key_text;
 mod note;
 pub mod records;

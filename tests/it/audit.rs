@@ -176,18 +176,20 @@ async fn a_06_a_changed_stream_is_named_by_its_first_wrong_entry() {
 
     let path = gateway.folder().join("store.redb");
     let sound = std::fs::read(&path).unwrap();
-    let entries = redb::TableDefinition::<(&str, u64), &[u8]>::new("entries");
-    let stream = Key::Audit(gateway.enterprise()).text();
+    let entries = redb::TableDefinition::<&[u8], &[u8]>::new("stream entries");
+    let enterprise = gateway.enterprise();
+    let row_of = |sequence: u64| [&b"audit:"[..], enterprise.as_bytes(), &sequence.to_be_bytes()].concat();
     let tamper = |sequence: u64, change: &dyn Fn(Vec<u8>) -> Option<Vec<u8>>| {
         std::fs::write(&path, &sound).unwrap();
         let database = redb::Database::open(&path).unwrap();
         let transaction = database.begin_write().unwrap();
         {
             let mut table = transaction.open_table(entries).unwrap();
-            let row = table.get((stream.as_str(), sequence)).unwrap().unwrap().value().to_vec();
+            let key = row_of(sequence);
+            let row = table.get(&key[..]).unwrap().unwrap().value().to_vec();
             match change(row) {
-                Some(row) => drop(table.insert((stream.as_str(), sequence), row.as_slice()).unwrap()),
-                None => drop(table.remove((stream.as_str(), sequence)).unwrap()),
+                Some(row) => drop(table.insert(&key[..], &row[..]).unwrap()),
+                None => drop(table.remove(&key[..]).unwrap()),
             }
         }
         transaction.commit().unwrap();

@@ -1,18 +1,16 @@
 //! Numbered sets: how many members they have, and those from a number on.
 //!
 //! redb keeps no ranks. The count stands beside the set, and a page is reached from whichever end is nearer.
-use redb::{ReadTransaction, ReadableTable, TableDefinition};
+use redb::{AccessGuard, ReadTransaction, ReadableTable, StorageError};
 
-use super::tables::{SETS, Tables, bounds, unavailable};
+use super::{
+    rooms::{self, Room},
+    tables::{Tables, unavailable},
+};
 use crate::store::{Key, StoreError};
 
-/// How many members each numbered set has; no row for none.
-pub(super) const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("counts");
-
 pub(super) fn count(at: &ReadTransaction, set: &Key) -> Result<u64, StoreError> {
-    let counts = at.open_table(COUNTS).map_err(unavailable)?;
-    let count = counts.get(set.text().as_str()).map_err(unavailable)?.map(|row| row.value());
-    Ok(count.unwrap_or(0))
+    count_in(&Room::Counts.read(at)?, &set.bytes())
 }
 
 /// Up to `limit` members behind the first `offset`.
@@ -23,9 +21,12 @@ pub(super) fn page(
     limit: usize,
 ) -> Result<Vec<Vec<u8>>, StoreError> {
     let behind = count(at, set)?.saturating_sub(offset);
-    let sets = at.open_table(SETS).map_err(unavailable)?;
-    let (text, end) = bounds(set);
-    let rows = sets.range((text.as_str(), &[][..])..(end.as_str(), &[][..])).map_err(unavailable)?;
+    let (bytes, sets) = (set.bytes(), Room::of(set).read(at)?);
+    let (first, end) = (rooms::member_row(&bytes, &[]), rooms::members_end(&bytes));
+    let rows = sets.range(&first[..]..&end[..]).map_err(unavailable)?;
+    let member = |row: Result<Row<'_>, StorageError>| {
+        Ok(rooms::member_of(row.map_err(unavailable)?.0.value(), bytes.len()))
+    };
     let wanted = usize::try_from(behind).unwrap_or(usize::MAX).min(limit);
     if offset <= behind {
         let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
@@ -46,23 +47,26 @@ impl Tables<'_> {
         if !key.is_numbered() {
             return Ok(());
         }
-        let text = key.text();
-        let count = self.counts.get(text.as_str()).map_err(unavailable)?.map_or(0, |row| row.value());
-        self.counts.insert(text.as_str(), count.saturating_add_signed(more)).map_err(unavailable)?;
-        Ok(())
+        let (bytes, counts) = (key.bytes(), self.room(Room::Counts)?);
+        let count = count_in(counts, &bytes)?.saturating_add_signed(more);
+        counts.insert(&bytes[..], &count.to_be_bytes()[..]).map(drop).map_err(unavailable)
     }
 
     /// A set is gone as a whole.
     pub(super) fn forget_count(&mut self, key: &Key) -> Result<(), StoreError> {
         if key.is_numbered() {
-            self.counts.remove(key.text().as_str()).map_err(unavailable)?;
+            self.room(Room::Counts)?.remove(&key.bytes()[..]).map_err(unavailable)?;
         }
         Ok(())
     }
 }
 
-type Row<'r> = (redb::AccessGuard<'r, (&'static str, &'static [u8])>, redb::AccessGuard<'r, ()>);
+type Row<'r> = (AccessGuard<'r, &'static [u8]>, AccessGuard<'r, &'static [u8]>);
 
-fn member(row: Result<Row<'_>, redb::StorageError>) -> Result<Vec<u8>, StoreError> {
-    Ok(row.map_err(unavailable)?.0.value().1.to_vec())
+fn count_in(
+    counts: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    set: &[u8],
+) -> Result<u64, StoreError> {
+    let row = counts.get(set).map_err(unavailable)?;
+    Ok(row.and_then(|row| rooms::number(row.value()).map(|(count, _)| count)).unwrap_or(0))
 }

@@ -1,68 +1,54 @@
 //! Streams in the file: one row for each entry, one for each head.
-use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable};
 
-use super::tables::unavailable;
+use super::{
+    rooms::{self, Room},
+    tables::{Tables, unavailable},
+};
 use crate::store::{Entry, Key, StoreError, StreamHead};
 
-/// A stream's text and a sequence to the link and the value.
-pub(super) const ENTRIES: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("entries");
-/// A stream's text to its head.
-pub(super) const HEADS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("heads");
-
-/// The tables within a write transaction.
-pub(super) struct Streams<'t> {
-    entries: Table<'t, (&'static str, u64), &'static [u8]>,
-    heads: Table<'t, &'static str, &'static [u8]>,
-}
-
-impl<'t> Streams<'t> {
-    pub fn open(transaction: &'t WriteTransaction) -> Result<Self, StoreError> {
-        Ok(Self {
-            entries: transaction.open_table(ENTRIES).map_err(unavailable)?,
-            heads: transaction.open_table(HEADS).map_err(unavailable)?,
-        })
+impl Tables<'_> {
+    pub(super) fn head(&mut self, stream: &Key) -> Result<StreamHead, StoreError> {
+        head_in(self.room(Room::Heads)?, stream)
     }
 
-    pub fn head(&self, stream: &Key) -> Result<StreamHead, StoreError> {
-        head_in(&self.heads, stream)
-    }
-
-    pub fn append(&mut self, stream: &Key, value: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn append(&mut self, stream: &Key, value: &[u8]) -> Result<(), StoreError> {
         let head = self.head(stream)?.appended(value);
-        let text = stream.text();
-        let row = [&head.link, value].concat();
-        self.entries.insert((text.as_str(), head.last), row.as_slice()).map_err(unavailable)?;
-        self.write_head(&text, &head)
+        self.write_entry(stream, head.last, &[&head.link, value].concat())?;
+        self.write_head(stream, &head)
     }
 
-    /// Answers whether anything was forgotten.
-    pub fn trim(&mut self, stream: &Key, upto: u64) -> Result<bool, StoreError> {
+    pub(super) fn trim(&mut self, stream: &Key, upto: u64) -> Result<(), StoreError> {
         let head = self.head(stream)?;
         let upto = upto.min(head.last);
         if upto < head.first {
-            return Ok(false);
+            return Ok(());
         }
-        let text = stream.text();
-        let last = self.entries.get((text.as_str(), upto)).map_err(unavailable)?;
-        let last = last.ok_or_else(|| StoreError::Corrupt("a stream lacks an entry".into()))?;
-        let link_before_first = entry(upto, last.value())?.link;
-        drop(last);
-        let forgotten = (text.as_str(), head.first)..=(text.as_str(), upto);
-        self.entries.retain_in(forgotten, |_, _| false).map_err(unavailable)?;
-        self.write_head(&text, &StreamHead { first: upto + 1, link_before_first, ..head })?;
-        Ok(true)
+        let bytes = stream.bytes();
+        let (first, last) = (rooms::entry_row(&bytes, head.first), rooms::entry_row(&bytes, upto));
+        let entries = self.room(Room::Entries)?;
+        let row = entries.get(&last[..]).map_err(unavailable)?;
+        let row = row.ok_or_else(|| StoreError::Corrupt("a stream lacks an entry".into()))?;
+        let link_before_first = entry(upto, row.value())?.link;
+        drop(row);
+        entries.retain_in(&first[..]..=&last[..], |_, _| false).map_err(unavailable)?;
+        self.write_head(stream, &StreamHead { first: upto + 1, link_before_first, ..head })
     }
 
     /// For an import.
-    pub fn write_entry(&mut self, text: &str, entry: &Entry) -> Result<(), StoreError> {
-        let row = [&entry.link[..], &entry.value].concat();
-        self.entries.insert((text, entry.sequence), row.as_slice()).map_err(unavailable)?;
-        Ok(())
+    pub(super) fn restore_entry(&mut self, stream: &Key, entry: &Entry) -> Result<(), StoreError> {
+        self.write_entry(stream, entry.sequence, &[&entry.link[..], &entry.value].concat())
     }
 
-    pub fn write_head(&mut self, text: &str, head: &StreamHead) -> Result<(), StoreError> {
-        self.heads.insert(text, head.encode().as_slice()).map_err(unavailable)?;
-        Ok(())
+    fn write_entry(&mut self, stream: &Key, sequence: u64, stored: &[u8]) -> Result<(), StoreError> {
+        let row = rooms::entry_row(&stream.bytes(), sequence);
+        self.room(Room::Entries)?.insert(&row[..], stored).map(drop).map_err(unavailable)
+    }
+
+    pub(super) fn write_head(&mut self, stream: &Key, head: &StreamHead) -> Result<(), StoreError> {
+        self.changed = true;
+        let heads = self.room(Room::Heads)?;
+        heads.insert(&stream.bytes()[..], &head.encode()[..]).map(drop).map_err(unavailable)
     }
 }
 
@@ -73,30 +59,34 @@ pub(super) fn entries(
     after: u64,
     limit: usize,
 ) -> Result<Vec<Entry>, StoreError> {
-    let table = at.open_table(ENTRIES).map_err(unavailable)?;
-    let text = stream.text();
+    let (bytes, rows) = (stream.bytes(), Room::Entries.read(at)?);
     let Some(first) = after.checked_add(1) else { return Ok(vec![]) };
-    let rows = table.range((text.as_str(), first)..=(text.as_str(), u64::MAX)).map_err(unavailable)?;
+    let (first, last) = (rooms::entry_row(&bytes, first), rooms::entry_row(&bytes, u64::MAX));
     let mut page = Vec::new();
-    for row in rows.take(limit) {
-        let (key, value) = row.map_err(unavailable)?;
-        page.push(entry(key.value().1, value.value())?);
+    for row in rows.range(&first[..]..=&last[..]).map_err(unavailable)?.take(limit) {
+        let (row, value) = row.map_err(unavailable)?;
+        page.push(entry(sequence(row.value(), bytes.len())?, value.value())?);
     }
     Ok(page)
 }
 
 pub(super) fn head(at: &ReadTransaction, stream: &Key) -> Result<StreamHead, StoreError> {
-    head_in(&at.open_table(HEADS).map_err(unavailable)?, stream)
+    head_in(&Room::Heads.read(at)?, stream)
 }
 
 fn head_in(
-    heads: &impl ReadableTable<&'static str, &'static [u8]>,
+    heads: &impl ReadableTable<&'static [u8], &'static [u8]>,
     stream: &Key,
 ) -> Result<StreamHead, StoreError> {
-    match heads.get(stream.text().as_str()).map_err(unavailable)? {
+    match heads.get(&stream.bytes()[..]).map_err(unavailable)? {
         Some(stored) => StreamHead::decode(stored.value()),
         None => Ok(StreamHead::EMPTY),
     }
+}
+
+fn sequence(row: &[u8], stream_bytes: usize) -> Result<u64, StoreError> {
+    let sequence = row.get(stream_bytes..).and_then(rooms::number).map(|(sequence, _)| sequence);
+    sequence.ok_or_else(|| StoreError::Corrupt("an entry without its sequence".into()))
 }
 
 pub(super) fn entry(sequence: u64, row: &[u8]) -> Result<Entry, StoreError> {

@@ -79,7 +79,7 @@ fn apply(database: &Database, works: Vec<Work>) -> Result<Applied, StoreError> {
     // Dropped without a commit, a transaction leaves nothing behind.
     let mut transaction = database.begin_write().map_err(unavailable)?;
     transaction.set_durability(Durability::Immediate).map_err(unavailable)?;
-    let mut tables = Tables::open(&transaction)?;
+    let mut tables = Tables::of(&transaction);
     let mut results = Vec::with_capacity(works.len());
     let mut latest = None;
     let mut swept_max = SWEPT_PER_FLUSH_MIN;
@@ -127,7 +127,10 @@ mod tests {
     use super::*;
     use crate::{
         domain::{EnterpriseId, PersonId, SessionId},
-        store::{Key, Write, embedded::tables},
+        store::{
+            Key, Write,
+            embedded::{rooms::Room, tables},
+        },
     };
 
     fn database() -> Database {
@@ -156,8 +159,8 @@ mod tests {
     /// Rows of values and of expiries.
     fn rows(database: &Database) -> (u64, u64) {
         let read = database.begin_read().unwrap();
-        let values = read.open_table(tables::VALUES).unwrap().len().unwrap();
-        (values, read.open_table(tables::EXPIRIES).unwrap().len().unwrap())
+        let rows = |rooms: &[Room]| rooms.iter().map(|room| room.read(&read).unwrap().len().unwrap()).sum();
+        (rows(&Room::VALUES), rows(&[Room::Expiries, Room::PassingExpiries]))
     }
 
     #[test]
@@ -167,11 +170,9 @@ mod tests {
         let commit = |expect, writes| Work::Commit(Commit { expect, writes });
         {
             let transaction = database.begin_write().unwrap();
-            transaction
-                .open_table(tables::VALUES)
-                .unwrap()
-                .insert(person(9).text().as_str(), &b"?"[..])
-                .unwrap();
+            let mut records = transaction.open_table(Room::Records.definition()).unwrap();
+            records.insert(&person(9).bytes()[..], &b"?"[..]).unwrap();
+            drop(records);
             transaction.commit().unwrap();
         }
         let works = vec![
@@ -204,18 +205,35 @@ mod tests {
         )
         .unwrap();
         assert_eq!(rows(&database), (3, 2));
-        // Written anew, taken and deleted values leave no row behind that would sweep a later value.
         apply(&database, vec![put_session(1, 0, 300_000)]).unwrap();
-        assert_eq!(rows(&database), (3, 2));
+        assert_eq!(rows(&database), (3, 2), "what is prolonged is looked at when it was to go before");
         apply(&database, vec![put_session(3, 100_000, 400_000)]).unwrap();
         assert_eq!(rows(&database), (4, 3), "the first expiry of session 1 no longer counts");
         let gone = Work::Batch { now: at(100_000), ops: vec![Op::Take(session(1)), Op::Delete(session(3))] };
         apply(&database, vec![gone]).unwrap();
-        assert_eq!(rows(&database), (2, 1));
+        assert_eq!(rows(&database), (2, 3), "what is taken or deleted leaves its row");
         apply(&database, vec![put_session(4, 260_000, 400_000)]).unwrap();
-        assert_eq!(rows(&database), (3, 2), "not before the margin is over");
+        assert_eq!(rows(&database), (3, 4), "not before the margin is over");
         apply(&database, vec![put_session(4, 260_001, 400_000)]).unwrap();
-        assert_eq!(rows(&database), (2, 1));
+        assert_eq!(rows(&database), (2, 3));
+        apply(&database, vec![put_session(5, 460_001, 900_000)]).unwrap();
+        assert_eq!(rows(&database), (2, 1), "rows of what was taken or deleted go at their time");
+        apply(&database, vec![put_session(5, 460_001, 500_000)]).unwrap();
+        apply(&database, vec![put_session(6, 560_001, 900_000)]).unwrap();
+        assert_eq!(rows(&database), (2, 2), "what is to go earlier than before goes then");
+    }
+
+    /// What a row says of one room is not done to another: marks and sessions are swept side by side.
+    #[test]
+    fn all_rooms_are_swept() {
+        let database = database();
+        let put = |key| Op::Put { key, value: vec![], expires_at: at(1_000) };
+        let token = Key::AccessToken([1; 32]);
+        let keys = [session(1), Key::UsedAssertion([2; 32]), Key::LoggedOut([3; 32]), token];
+        apply(&database, vec![Work::Batch { now: at(0), ops: keys.map(put).to_vec() }]).unwrap();
+        assert_eq!(rows(&database), (4, 4));
+        apply(&database, vec![put_session(9, 61_001, 900_000)]).unwrap();
+        assert_eq!(rows(&database), (1, 1));
     }
 
     #[test]
@@ -235,7 +253,9 @@ mod tests {
                 insert(3),
             ],
         );
-        batch(500, vec![Op::Expire(set(2), at(200_000))]);
+        // Its time lies beside its members, and is none of them.
+        batch(500, vec![Op::Expire(set(2), at(200_000)), Op::RemoveBelow(set(1), vec![1])]);
+        assert_eq!((members(1), members(2)), (1, 1));
         batch(61_001, vec![put_one()]);
         assert_eq!((members(1), members(2), members(3)), (0, 1, 1));
         batch(260_001, vec![put_one()]);
@@ -271,9 +291,10 @@ mod tests {
     fn a_file_of_another_format_is_refused() {
         let database = database();
         tables::prepare(&database).unwrap();
-        let transaction = database.begin_write().unwrap();
-        transaction.open_table(tables::META).unwrap().insert("format", 2).unwrap();
-        transaction.commit().unwrap();
-        assert!(matches!(tables::prepare(&database), Err(StoreError::Corrupt(_))));
+        for other in [1, 3] {
+            tables::set_format(&database, other);
+            let Err(StoreError::Corrupt(why)) = tables::prepare(&database) else { panic!("format {other}") };
+            assert!(why.contains(&format!("format {other}")) && why.contains("`export`"), "{why}");
+        }
     }
 }
