@@ -184,16 +184,11 @@ impl Directory {
             let carried = self.carry_group(bench, records, content, members).await?;
             return self.view_after(call, records, carried).await;
         }
-        let name = resource.display_name().ok_or(ScimFault::GroupName)?.to_owned();
-        let mut organization = before.organization.clone();
-        if resource.display_name() != known.display_name() {
-            let named = corresponding(bench, &name)?;
-            // A7: what a group stands for is pinned while anybody is in it.
-            if named != organization && self.scim_group_size(call, before.id).await? > 0 {
-                return Err(ScimFault::GroupRenamed);
-            }
-            organization = named;
-        }
+        let name = resource.display_name().ok_or(ScimFault::GroupName)?;
+        let organization = match known.display_name() == Some(name) {
+            true => before.organization.clone(),
+            false => corresponding(bench, name)?,
+        };
         let after = ScimGroup {
             attributes: resource.to_stored(),
             organization,
@@ -201,16 +196,42 @@ impl Directory {
             version: before.version + 1,
             ..before.clone()
         };
-        let renamed = GroupRecords { group: Some((after.clone(), resource)), ..records.clone() };
-        let content = written(call, records.group.as_ref(), &after, &renamed);
-        let carried = self.carry_group(bench, &renamed, content, members).await?;
-        if let Some(view) = self.view_after(call, &renamed, carried).await? {
+        if after.organization == before.organization {
+            return self.put_group(bench, records, (after, resource), members).await;
+        }
+        // A7: what a group stands for is pinned while anybody is in it.
+        if self.scim_group_size(call, before.id).await? > 0 {
+            return Err(ScimFault::GroupRenamed);
+        }
+        // Whoever came in a moment ago is seen, and nobody comes in any more.
+        let Some(still) = self.hold_still(call, records).await? else { return Ok(None) };
+        let changed = match self.scim_group_size(call, before.id).await? {
+            0 => self.put_group(bench, &still, (after, resource), members).await,
+            _ => Err(ScimFault::GroupRenamed),
+        };
+        self.finish_job(bench, before.id).await?;
+        changed
+    }
+
+    /// The group as it is from now on, and its members; `None` if anybody was faster.
+    async fn put_group(
+        &self,
+        bench: &Bench<'_>,
+        records: &GroupRecords,
+        (after, resource): (ScimGroup, Resource),
+        members: (&MembersChange, Known),
+    ) -> Result<Option<ScimGroupView>, ScimFault> {
+        let call = bench.call;
+        let name = group_name_key(call.enterprise.id, resource.display_name().unwrap_or_default());
+        let changed = GroupRecords { group: Some((after.clone(), resource)), ..records.clone() };
+        let content = written(call, records.group.as_ref(), &after, &changed);
+        let carried = self.carry_group(bench, &changed, content, members).await?;
+        if let Some(view) = self.view_after(call, &changed, carried).await? {
             return Ok(Some(view));
         }
-        let owner =
-            self.stored(call.now, vec![group_name_key(call.enterprise.id, &name)]).await?.pop().flatten();
+        let owner = self.stored(call.now, vec![name]).await?.pop().flatten();
         let owner = owner.map(|stored| records::decode_scim_id(&stored.value)).transpose()?;
-        if owner.is_some_and(|owner| owner != before.id) { Err(ScimFault::GroupNameTaken) } else { Ok(None) }
+        if owner.is_some_and(|owner| owner != after.id) { Err(ScimFault::GroupNameTaken) } else { Ok(None) }
     }
 
     /// Carries out what becomes of the group (`content`) and of its members.

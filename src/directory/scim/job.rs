@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     directory::{Contended, Directory, Enterprise, amend::Beside},
-    domain::{OrganizationSlug, Person, PersonId, ScimGroupJob, ScimId, Timestamp},
+    domain::{EnterpriseId, OrganizationSlug, Person, PersonId, ScimGroupJob, ScimId, Timestamp},
     provisioning,
     store::{BoxFuture, Key, MEMBERS_PER_PAGE_MAX, Write, records},
 };
@@ -62,13 +62,32 @@ impl Directory {
         if beside.expect.is_empty() {
             beside.expect.extend(group.expect(e));
         }
-        let key = Key::ScimGroupJob(e, group.id);
-        beside.writes.push(Write::Put(key, records::encode_scim_group_job(Some(&job))));
-        beside.writes.push(Write::Insert(Key::ScimJobs(e), records::encode_scim_id(group.id)));
+        beside.writes.extend(noted(e, group.id, &job));
         if !self.commit_beside(call, beside).await? {
             return Ok(Carried::Late);
         }
         self.finish_job(bench, group.id).await.map(|()| Carried::InSteps)
+    }
+
+    /// Keeps everybody else from changing who is in a group, until [`Directory::finish_job`]: a change of nobody is noted, which
+    /// overtakes those who have read the group and makes those who come wait. The group's records then; `None` if anybody was faster.
+    pub(super) async fn hold_still(
+        &self,
+        call: &ScimCall<'_>,
+        group: &GroupRecords,
+    ) -> Result<Option<GroupRecords>, ScimFault> {
+        let e = call.enterprise.id;
+        let job = ScimGroupJob {
+            adds: vec![],
+            removes: vec![],
+            deletes: false,
+            request_id: call.request_id.to_owned(),
+            since: call.now,
+        };
+        let writes = noted(e, group.id, &job).into();
+        let beside = Beside { expect: group.expect(e).into(), writes, ..Beside::default() };
+        let is_still = self.commit_beside(call, beside).await?;
+        Ok(is_still.then(|| GroupRecords { job_revision: group.job_revision + 1, ..group.clone() }))
     }
 
     /// Carries out what is left to do about a group's members, if anything is.
@@ -221,6 +240,14 @@ impl Directory {
         }
         Ok(leaving)
     }
+}
+
+/// What says that there is something to do.
+fn noted(e: EnterpriseId, group: ScimId, job: &ScimGroupJob) -> [Write; 2] {
+    [
+        Write::Put(Key::ScimGroupJob(e, group), records::encode_scim_group_job(Some(job))),
+        Write::Insert(Key::ScimJobs(e), records::encode_scim_id(group)),
+    ]
 }
 
 /// Parts that a commit can hold.

@@ -43,7 +43,7 @@ async fn work(server: Server, group: String, people: Vec<(usize, String)>) {
         for (who, comes) in ROUND {
             let id = &four[who].1;
             let change = match comes {
-                true => json!({ "op": "add", "path": "members", "value": members(&[id.clone()]) }),
+                true => json!({ "op": "add", "path": "members", "value": members(std::slice::from_ref(id)) }),
                 false => json!({ "op": "remove", "path": format!("members[value eq \"{id}\"]") }),
             };
             caller.done("PATCH", &format!("/Groups/{group}"), &operation(change)).await;

@@ -19,6 +19,9 @@ const BY_NAME: &str = "the record of that name or link says it and a SCIM resour
 const NOT_NAMED: &str = "a SCIM resource's name or link says it and the record of that name or link does not";
 const OTHER_LENGTH: &str = "a member of another length";
 
+/// Whether a key is of some kind.
+type IsOne = fn(&Key) -> bool;
+
 /// Alice belongs to octo-org and is in its group, Bob is in none; every index has something in it.
 struct Scene {
     world: World,
@@ -54,7 +57,7 @@ impl Scene {
     }
 
     /// Those of SCIM's keys that are of one kind, in their order.
-    async fn keys(&self, is_one: fn(&Key) -> bool) -> Vec<Key> {
+    async fn keys(&self, is_one: IsOne) -> Vec<Key> {
         let mut keys = vec![];
         let mut visit = |piece| {
             if let Piece::Record { key, .. } | Piece::Members { key, .. } | Piece::Expiring { key, .. } =
@@ -70,7 +73,7 @@ impl Scene {
     }
 
     /// The one set of its kind that has this member.
-    async fn set_with(&self, id: ScimId, is_one: fn(&Key) -> bool) -> Key {
+    async fn set_with(&self, id: ScimId, is_one: IsOne) -> Key {
         for key in self.keys(is_one).await {
             let members = self.world.store.members(key, None, 10).await.unwrap();
             if members.contains(&id.as_bytes().to_vec()) {
@@ -170,7 +173,7 @@ async fn what_lists_repeat_of_scim_is_found_and_mended() {
             let gone = records::encode_scim_created(scene.world.now, stray);
             scene.is_mended("listed and gone", Write::Insert(list, gone), BY_LIST).await;
         }
-        let indexes: [(ScimId, fn(&Key) -> bool); 3] = [
+        let indexes: [(ScimId, IsOne); 3] = [
             (alice, |key| matches!(key, Key::ScimExternalId(..))),
             (alice, |key| matches!(key, Key::ScimEmail(..))),
             (scene.group, |key| matches!(key, Key::ScimGroupExternalId(..))),

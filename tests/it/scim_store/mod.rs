@@ -7,6 +7,7 @@ mod groups;
 mod large;
 mod lists;
 mod put_out;
+mod renamed;
 mod table;
 mod users;
 mod world;

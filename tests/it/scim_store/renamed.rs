@@ -1,0 +1,120 @@
+//! A group is renamed while somebody comes into it: what it stands for and whom it has in it stay one (A7).
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering::SeqCst},
+};
+
+use portcullis::{
+    directory::scim::{MembersChange, ScimFault, ScimGroupView},
+    domain::ScimId,
+    store::{BoxFuture, Commit, Committed, Store, StoreError},
+};
+
+use super::world::{BOTH, On, World, directory, group_resource, slug};
+use crate::support::layer::{Layer, in_front};
+
+/// Keeps the first commit and carries out none.
+struct Keeping {
+    inner: Arc<dyn Store>,
+    kept: Arc<Mutex<Option<Commit>>>,
+}
+
+impl Layer for Keeping {
+    fn inner(&self) -> &Arc<dyn Store> {
+        &self.inner
+    }
+
+    fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
+        self.kept.lock().unwrap().get_or_insert(change);
+        Box::pin(async { Ok(Committed::Conflict) })
+    }
+}
+
+/// Carries out what was kept, right before the commit of that number.
+struct Before {
+    inner: Arc<dyn Store>,
+    commits_left: AtomicUsize,
+    kept: Mutex<Option<Commit>>,
+    became: Arc<Mutex<Option<Committed>>>,
+}
+
+impl Layer for Before {
+    fn inner(&self) -> &Arc<dyn Store> {
+        &self.inner
+    }
+
+    fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
+        let is_now = self.commits_left.fetch_sub(1, SeqCst) == 0;
+        let kept = if is_now { self.kept.lock().unwrap().take() } else { None };
+        Box::pin(async move {
+            if let Some(kept) = kept {
+                let became = self.inner.commit(kept).await?;
+                self.became.lock().unwrap().replace(became);
+            }
+            self.inner.commit(change).await
+        })
+    }
+}
+
+/// What a gateway is about to commit that has read the group and adds a user to it.
+async fn about_to_add(world: &World, group: ScimId, user: ScimId) -> Commit {
+    let kept = Arc::new(Mutex::new(None));
+    let store = in_front(Keeping { inner: world.store.clone(), kept: kept.clone() });
+    let add = MembersChange { add: [user].into(), ..MembersChange::default() };
+    let change =
+        |resource: &_| Ok::<_, ScimFault>((portcullis::scim::Resource::clone(resource), add.clone()));
+    let late = directory(&store).change_scim_group(&world.call(), group, change).await;
+    assert!(matches!(late, Err(ScimFault::Contended(_))), "{late:?}");
+    kept.lock().unwrap().take().unwrap()
+}
+
+async fn rename(world: &World, store: &Arc<dyn Store>, group: ScimId) -> Result<ScimGroupView, ScimFault> {
+    let renamed = group_resource("hubot");
+    let change = |_: &_| Ok::<_, ScimFault>((renamed.clone(), MembersChange::default()));
+    directory(store).change_scim_group(&world.call(), group, change).await
+}
+
+/// The one who adds comes before that commit of the one who renames; whether anybody came at all.
+async fn overtakes(on: On, commit: usize) -> bool {
+    let world = World::new(on).await;
+    let alice = world.create("alice").await.user.id;
+    let group = world.group("octo-org", &[]).await.group.id;
+    let kept = Mutex::new(Some(about_to_add(&world, group, alice).await));
+    let became = Arc::new(Mutex::new(None));
+    let (inner, commits_left) = (world.store.clone(), AtomicUsize::new(commit));
+    let store = in_front(Before { inner, commits_left, kept, became: became.clone() });
+    let renamed = rename(&world, &store, group).await;
+    let became = *became.lock().unwrap();
+    let organization = world.directory.scim_group(&world.call(), group).await.unwrap().group.organization;
+    if became == Some(Committed::Applied) {
+        assert!(
+            matches!(renamed, Err(ScimFault::GroupRenamed)),
+            "{on:?}, before commit {commit}: {renamed:?}"
+        );
+        assert_eq!(organization, Some(slug("octo-org")));
+        assert_eq!(world.members(group).await, [alice].into());
+        assert_eq!(world.state("alice", "octo-org").await, "invited");
+    } else {
+        assert_eq!(renamed.unwrap().group.organization, Some(slug("hubot")));
+        assert_eq!((organization, world.members(group).await), (Some(slug("hubot")), [].into()));
+    }
+    world.check().await;
+    // Nothing is left that others would have to finish.
+    let left = world.directory.resume_scim_jobs(&world.enterprise, &world.settings, world.now).await;
+    assert_eq!(left.unwrap(), 0);
+    world.add(group, alice).await.unwrap();
+    assert_eq!(world.members(group).await, [alice].into());
+    world.check().await;
+    became.is_some()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_comes_into_a_group_while_it_becomes_another_one() {
+    for on in BOTH {
+        let mut commit = 0;
+        while overtakes(on, commit).await {
+            commit += 1;
+        }
+        assert!(commit >= 2, "{on:?}: {commit} commits");
+    }
+}
