@@ -271,6 +271,10 @@ fn text(entry: &AuditEntry) -> String {
             line = format!("{line}  {label}{value}");
         }
     }
+    // Of several people only how many there are: `--format json` names them.
+    if let Some(people) = entry.event.get("people").and_then(serde_json::Value::as_array) {
+        line = format!("{line}  people={}", people.len());
+    }
     let tame = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
     format!("{}\n", line.chars().map(tame).collect::<String>())
 }
@@ -290,4 +294,24 @@ pub(super) async fn open_whole(
     let settings = load(config)?.settings;
     let store = store::open_whole(&settings.store).await.map_err(|error| store_failure(&error, &settings))?;
     Ok((settings, store))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s_97_a_line_is_one_line_whoever_it_is_about() {
+        let shown = |event: serde_json::Value| {
+            let event = event.as_object().unwrap().clone();
+            text(&AuditEntry { sequence: 7, link: [0; 32], event })
+        };
+        let one = shown(
+            serde_json::json!({"action": "org.remove_member", "user": "mallory\n\u{1b}[1m", "org": "octo-org"}),
+        );
+        assert_eq!(one, "     7  org.remove_member  user=mallory\u{fffd}\u{fffd}[1m  org=octo-org\n");
+        let several =
+            shown(serde_json::json!({"action": "org.remove_member", "org": "octo-org", "people": [{}, {}]}));
+        assert_eq!(several, "     7  org.remove_member  org=octo-org  people=2\n");
+    }
 }

@@ -167,11 +167,20 @@ impl Directory {
             write_organizations(&mut commit, enterprise.id, &draft.organizations);
             commit.writes.extend(beside.writes);
             commit.writes.extend(audit::appends(enterprise, &told));
-            let note = |matter: &Matter<'_>| Write::Notify(Note::Person(enterprise.id, matter.person));
-            commit.writes.extend(matters.iter().map(note));
+            let note = |person: PersonId| Write::Notify(Note::Person(enterprise.id, person));
+            let stale = draft.settled.iter().zip(&records.people).filter(|(settled, before)| {
+                makes_stale(before.as_ref().map(|(person, _)| person), &settled.person)
+            });
+            commit.writes.extend(stale.map(|(settled, _)| note(settled.person.id)));
         }
         (commit, told, has_notices)
     }
+}
+
+/// Whether what gateways keep of a person is not true any more. They keep nothing of what was decided last: whoever was invited is
+/// what they were, and of a hundred who were no gateway has to be told.
+fn makes_stale(before: Option<&Person>, after: &Person) -> bool {
+    before.is_none_or(|before| Person { decided_at: before.decided_at, ..after.clone() } != *before)
 }
 
 fn done<'d>(matters: &'d [Matter<'d>], records: &'d Records, draft: &'d Draft) -> Vec<audit::Done<'d>> {

@@ -54,7 +54,8 @@ impl Directory {
         let mut resource = resource;
         resource.set_active(active);
         for _ in 0..ATTEMPTS_MAX {
-            let (groups, expect) = self.groups_to_join(&bench, groups).await?;
+            let (joined, expect) = self.groups_to_join(&bench, groups).await?;
+            let (groups, names): (Vec<_>, Vec<_>) = joined.into_iter().unzip();
             let now = cut(call.now);
             let after = ScimUser {
                 id,
@@ -75,7 +76,9 @@ impl Directory {
                     groups: step.groups,
                     resource,
                 };
-                return self.user_views(call, vec![records]).await?.pop().ok_or(ScimFault::NotFound);
+                let groups = records.groups.iter().map(|of| of.group).zip(names).collect();
+                let (version, UserRecords { user, resource, .. }) = (records.version(), records);
+                return Ok(ScimUserView { user, resource, groups, version });
             }
             self.check_free(call, &resource, link, None).await?;
         }
@@ -264,12 +267,12 @@ impl Directory {
         }
     }
 
-    /// The groups that a new user is to be in, each once, and what must not change of them meanwhile.
+    /// The groups that a new user is to be in, each once with its name, and what must not change of them meanwhile.
     async fn groups_to_join(
         &self,
         bench: &Bench<'_>,
         groups: &[ScimId],
-    ) -> Result<(Vec<ScimMembership>, Vec<(Key, Revision)>), ScimFault> {
+    ) -> Result<(Vec<(ScimMembership, String)>, Vec<(Key, Revision)>), ScimFault> {
         let ids: Vec<ScimId> = groups.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
         if ids.len() > GROUPS_PER_USER_MAX {
             return Err(ScimFault::TooManyGroups);
@@ -281,7 +284,9 @@ impl Directory {
                 records = self.group_records(bench.call, &[records.id]).await?.pop().unwrap_or(records);
             }
             expect.extend(records.expect(bench.call.enterprise.id));
-            joined.push(membership(&records).ok_or(ScimFault::UnknownGroup(records.id))?);
+            let name = records.group.as_ref().and_then(|(_, resource)| resource.display_name());
+            let name = name.unwrap_or_default().to_owned();
+            joined.push((membership(&records).ok_or(ScimFault::UnknownGroup(records.id))?, name));
         }
         Ok((joined, expect))
     }

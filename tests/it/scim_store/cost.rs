@@ -11,7 +11,7 @@ use portcullis::{
     },
     domain::{InvitationSource, Role, ScimId, ScimTokenId, Timestamp},
     scim::{Resource, ResourceType},
-    store::{BoxFuture, Commit, Committed, Key, Op, Reply, Store, StoreError},
+    store::{BoxFuture, Commit, Committed, Key, Note, Op, Reply, Store, StoreError, Write},
     telemetry::{Metrics, PEOPLE_BYTES_MAX, Trigger},
 };
 
@@ -22,6 +22,7 @@ use crate::support::layer::{Layer, in_front};
 struct Counting {
     inner: Arc<dyn Store>,
     calls: Arc<AtomicUsize>,
+    notes: Arc<AtomicUsize>,
 }
 
 impl Layer for Counting {
@@ -36,6 +37,8 @@ impl Layer for Counting {
 
     fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
         self.calls.fetch_add(1, SeqCst);
+        let is_note = |write: &&Write| matches!(write, Write::Notify(Note::Person(..)));
+        self.notes.fetch_add(change.writes.iter().filter(is_note).count(), SeqCst);
         self.inner.commit(change)
     }
 
@@ -48,13 +51,15 @@ struct Counted<'w> {
     world: &'w World,
     directory: Arc<Directory>,
     calls: Arc<AtomicUsize>,
+    /// About people.
+    notes: Arc<AtomicUsize>,
 }
 
 impl<'w> Counted<'w> {
     async fn of(world: &'w World) -> Self {
-        let calls = Arc::<AtomicUsize>::default();
-        let store = in_front(Counting { inner: world.store.clone(), calls: calls.clone() });
-        let counted = Self { world, directory: directory(&store), calls };
+        let (calls, notes) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let counting = Counting { inner: world.store.clone(), calls: calls.clone(), notes: notes.clone() };
+        let counted = Self { world, directory: directory(&in_front(counting)), calls, notes };
         counted.warm().await;
         counted
     }
@@ -118,6 +123,13 @@ async fn calls_take_as_few_round_trips_as_they_can() {
         // The people and addresses that are meant; the commit.
         let create = counted.directory.create_scim_user(&call, user_resource("bob"), &[]);
         assert_eq!(counted.trips(create).await.0, 2, "{on:?} create");
+        // And the groups, before.
+        let groups = [plain, octo];
+        let create = counted.directory.create_scim_user(&call, user_resource("carol"), &groups);
+        let (trips, carol) = counted.trips(create).await;
+        let carol = carol.unwrap();
+        assert_eq!((trips, carol.groups.len()), (3, 2), "{on:?} create in groups");
+        assert_eq!(carol, world.directory.scim_user(&call, carol.user.id).await.unwrap());
         // The group with who is named; the commit.
         assert_eq!(counted.patch(plain, adding(&[alice])).await.0, 2, "{on:?} PATCH +1");
         assert_eq!(counted.patch(plain, adding(&[alice])).await.0, 1, "{on:?} nothing to do");
@@ -345,6 +357,32 @@ async fn v_16_a_hundred_leavers_take_their_invitations_along_at_once() {
             assert_eq!(world.invitations(&format!("guest-{n}@example.com")).await.len(), 0, "{on:?} {n}");
         }
         assert!(world.organization("octo-org").await.unowned_since.is_some());
+        world.check().await;
+    }
+}
+
+/// gateways are told of whom they may know something else, and of nobody besides.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r_14_gateways_hear_of_who_left_and_not_of_who_was_invited() {
+    for on in BOTH {
+        let world = World::new(on).await;
+        let members = crowd(&world, 3, &[("octo-org", Role::Member)]).await;
+        let (octo, hubot) =
+            (world.group("octo-org", &[]).await.group.id, world.group("hubot", &[]).await.group.id);
+        let counted = Counted::of(&world).await;
+        let notes = || counted.notes.swap(0, SeqCst);
+        counted.patch(octo, adding(&members)).await.1.unwrap();
+        counted.patch(hubot, adding(&members)).await.1.unwrap();
+        assert_eq!((notes(), world.mails().await), (0, 3), "{on:?}: invited, and nothing else");
+        counted.patch(octo, removing(&members[..2])).await.1.unwrap();
+        assert_eq!(notes(), 2, "{on:?}");
+        let out = |resource: &Resource| {
+            let mut resource = resource.clone();
+            resource.set_active(false);
+            Ok::<_, ScimFault>(resource)
+        };
+        counted.directory.change_scim_user(&world.call(), members[0], out).await.unwrap();
+        assert_eq!(notes(), 1, "{on:?}");
         world.check().await;
     }
 }
