@@ -147,7 +147,6 @@ reasons! {
     ResourceTooLarge: 400, VALUE, "scim_resource_too_large", "The resource would hold too much.";
     UserNameInvalid: 400, VALUE, "scim_user_name_invalid", "The userName could be mistaken for another one.";
     PrimaryRepeated: 400, VALUE, "scim_primary_repeated", "More than one value of an attribute is primary.";
-    ActiveUnsaid: 400, VALUE, "scim_active_unsaid", "active can be true or false, and not be taken away.";
     GroupNested: 400, VALUE, "scim_group_nested", "A member of the group is a group.";
     MemberInvalid: 400, VALUE, "scim_member_invalid", "A member is named by something else than the id of a user.";
 

@@ -164,7 +164,9 @@ impl Resource {
     }
 
     fn check(&self) -> Result<(), ScimError> {
-        for target in self.kind.attributes().filter(|target| target.attribute.required) {
+        // Where a client does not say `active`, the draft's use decides: see `Draft::create` and `Draft::replace`.
+        let must_be_said = |target: &Target| target.attribute.required && !target.is("active");
+        for target in self.kind.attributes().filter(must_be_said) {
             if self.get(&target).is_none() {
                 return Err(Reason::ValueMissing.error(format!("{} is required.", target.attribute.name)));
             }

@@ -138,9 +138,6 @@ impl Work {
         if target.attribute.required {
             return Err(Reason::RequiredRemoved.error(format!("{} is required.", target.attribute.name)));
         }
-        if target.is("active") {
-            return Err(Reason::ActiveUnsaid.bare());
-        }
         self.resource.set(target, None);
         Ok(())
     }

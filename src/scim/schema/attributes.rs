@@ -64,7 +64,8 @@ static USER_ATTRIBUTES: [Attribute; 20] = [
     string("preferredLanguage", "The languages that the person prefers, as in Accept-Language"),
     string("locale", "How numbers, money and dates are shown to the person, such as \"en-US\""),
     string("timezone", "The person's time zone, by its name in the IANA database"),
-    of("active", Kind::Boolean, "Whether the person may sign in and be a member of anything"),
+    // Every user has one, said by the client or not; taken away it would switch somebody on or off by silence (V-22).
+    of("active", Kind::Boolean, "Whether the person may sign in and be a member of anything").required(),
     complex("emails", "Addresses of the person; invitations go to the primary one", &EMAIL).many(),
     complex("phoneNumbers", "Telephone numbers of the person", &PHONE_NUMBER).many(),
     complex("ims", "Instant messaging addresses of the person", &IM).many(),

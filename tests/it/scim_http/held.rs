@@ -122,7 +122,8 @@ fn says(mail: &Received, organization: &str) {
         for expected in [
             "the identity provider of example asks to remove more people",
             organization,
-            "Nobody was removed.",
+            "Their memberships stay until you decide.",
+            "Whoever was deactivated at the identity provider is kept out all the same.",
             "approve or reject them",
         ] {
             assert!(words.contains(expected), "{expected}: {words}");

@@ -10,8 +10,6 @@ use crate::support::gateway::BACKENDS;
 
 /// `scripts/test` puts it there.
 pub const FOLDER: &str = "target/tools/scim2/bin";
-/// What it finds and we mean: V-22, nobody is switched on or off by an `active` that is taken away (docs/SCIM.md).
-const MEANT: &str = "Failed to remove attribute 'active'";
 /// Of a base with groups, and of one without.
 const CHECKS_MIN: [usize; 2] = [100, 60];
 
@@ -48,11 +46,10 @@ async fn scim2_tester_finds_nothing_on_either_base() {
             let is_failure = |line: &&str| {
                 ["ERROR", "DEVIATION", "CRITICAL"].iter().any(|word| line.contains(&format!("\"{word}\"")))
             };
-            let failed: Vec<&str> =
-                text.lines().filter(is_failure).filter(|line| !line.contains(MEANT)).collect();
+            let failed: Vec<&str> = text.lines().filter(is_failure).collect();
             let errors = String::from_utf8_lossy(&output.stderr);
             assert!(failed.is_empty(), "{base} on {backend:?}:\n{}\n{errors}", failed.join("\n"));
-            assert_eq!(text.matches(MEANT).count(), 1, "{base} on {backend:?}: {text}\n{errors}");
+            assert!(output.status.success(), "{base} on {backend:?}: {text}\n{errors}");
             let checks = text.lines().filter(|line| !line.contains("\"SKIPPED\"")).count();
             assert!(checks >= checks_min, "{base}: only {checks} checks\n{text}");
         }
