@@ -180,6 +180,9 @@ impl World {
         for organization in INVITED {
             for attempt in 1.. {
                 match self.invite_to(store, organization).await {
+                    // What an attempt before this one wrote may lie on the primary alone, and be found there: a write that is
+                    // acknowledged after it tells that it does not.
+                    Ok(_) if attempt > 1 && store.ready().await.is_err() && attempt < ATTEMPTS_MAX => {}
                     Ok(link) => {
                         self.links.insert(organization, link);
                         break;
