@@ -93,18 +93,6 @@ fn removing(ids: &[ScimId]) -> MembersChange {
     MembersChange { remove: ids.iter().copied().collect(), ..MembersChange::default() }
 }
 
-async fn crowd(world: &World, count: usize, memberships: &[(&str, Role)]) -> Vec<ScimId> {
-    let mut crowd = vec![];
-    for n in 0..count {
-        let name = format!("person-{n:04}");
-        if !memberships.is_empty() {
-            world.seed(&name, memberships).await;
-        }
-        crowd.push(world.create(&name).await.user.id);
-    }
-    crowd
-}
-
 fn event(status: u16, kind: ResourceType) -> ScimCallEvent {
     let request = ("PATCH", "/Groups/{id}", "/scim/v2/enterprises/example/Groups/g");
     ScimCallEvent::new(ScimTokenId::from_bytes([7; 16]), request, status, kind)
@@ -153,7 +141,7 @@ async fn a_hundred_members_take_as_many_round_trips_as_one() {
     for on in BOTH {
         let mut world = World::new(on).await;
         world.enterprise.provisioning.max_removals = 1_000;
-        let crowd = crowd(&world, 102, &[("octo-org", Role::Member)]).await;
+        let crowd = world.crowd(102, &[("octo-org", Role::Member)]).await;
         let (octo, hubot) =
             (world.group("octo-org", &[]).await.group.id, world.group("hubot", &[]).await.group.id);
         let counted = Counted::of(&world).await;
@@ -178,7 +166,7 @@ async fn a_hundred_members_take_as_many_round_trips_as_one() {
 async fn the_answer_of_a_change_is_what_is_there() {
     for on in BOTH {
         let world = World::new(on).await;
-        let crowd = crowd(&world, 3, &[]).await;
+        let crowd = world.crowd(3, &[]).await;
         let call = world.call();
         let made = world.directory.create_scim_group(&call, group_resource("octo-org"), crowd[..1].to_vec());
         let made = made.await.unwrap();
@@ -202,7 +190,7 @@ async fn one_entry_names_all_whom_a_call_concerns() {
     for on in BOTH {
         let mut world = World::new(on).await;
         world.enterprise.provisioning.max_removals = 1_000;
-        let crowd = crowd(&world, 120, &[("octo-org", Role::Member)]).await;
+        let crowd = world.crowd(120, &[("octo-org", Role::Member)]).await;
         let (octo, hubot) =
             (world.group("octo-org", &[]).await.group.id, world.group("hubot", &[]).await.group.id);
         world.change(octo, adding(&crowd)).await.unwrap();
@@ -305,7 +293,7 @@ async fn the_commit_tells_of_the_call_itself() {
 async fn no_commit_tells_of_what_is_not_done() {
     for on in BOTH {
         let world = World::new(on).await;
-        let crowd = crowd(&world, 11, &[("octo-org", Role::Member)]).await;
+        let crowd = world.crowd(11, &[("octo-org", Role::Member)]).await;
         let group = world.group("octo-org", &[]).await.group.id;
         world.change(group, adding(&crowd)).await.unwrap();
         let held = event(204, ResourceType::Group);
@@ -331,7 +319,7 @@ async fn v_16_a_hundred_leavers_take_their_invitations_along_at_once() {
     for on in BOTH {
         let mut world = World::new(on).await;
         world.enterprise.provisioning.max_removals = 1_000;
-        let crowd = crowd(&world, LEAVERS, &[("octo-org", Role::Owner)]).await;
+        let crowd = world.crowd(LEAVERS, &[("octo-org", Role::Owner)]).await;
         let group = world.group("octo-org", &[]).await.group.id;
         world.change(group, adding(&crowd)).await.unwrap();
         let sessions = SessionSettings { idle_seconds_max: 60, lifetime_seconds_max: 60 };
@@ -366,7 +354,7 @@ async fn v_16_a_hundred_leavers_take_their_invitations_along_at_once() {
 async fn r_14_gateways_hear_of_who_left_and_not_of_who_was_invited() {
     for on in BOTH {
         let world = World::new(on).await;
-        let members = crowd(&world, 3, &[("octo-org", Role::Member)]).await;
+        let members = world.crowd(3, &[("octo-org", Role::Member)]).await;
         let (octo, hubot) =
             (world.group("octo-org", &[]).await.group.id, world.group("hubot", &[]).await.group.id);
         let counted = Counted::of(&world).await;

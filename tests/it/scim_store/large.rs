@@ -44,18 +44,6 @@ fn dying(world: &World) -> Arc<dyn Store> {
     in_front(Dying { inner: world.store.clone(), commits_left: AtomicI64::new(2) })
 }
 
-async fn crowd(world: &World, memberships: &[(&str, Role)]) -> Vec<ScimId> {
-    let mut ids = vec![];
-    for n in 0..MANY {
-        let user = format!("user{n}");
-        if !memberships.is_empty() {
-            world.seed(&user, memberships).await;
-        }
-        ids.push(world.create(&user).await.user.id);
-    }
-    ids
-}
-
 fn all(ids: &[ScimId]) -> MembersChange {
     MembersChange { reset: true, add: ids.iter().copied().collect(), remove: BTreeSet::new() }
 }
@@ -64,7 +52,7 @@ fn all(ids: &[ScimId]) -> MembersChange {
 async fn a_large_replacement_is_finished_by_whoever_comes_next() {
     for on in BOTH {
         let world = World::new(on).await;
-        let ids = crowd(&world, &[]).await;
+        let ids = world.crowd(MANY, &[]).await;
         let group = world.group("octo-org", &[]).await.group.id;
         // The note, one step, and then it is killed.
         let killed = dying(&world);
@@ -95,7 +83,7 @@ async fn a_large_replacement_is_finished_by_whoever_comes_next() {
 async fn who_comes_in_between_finishes_first() {
     for on in BOTH {
         let world = World::new(on).await;
-        let ids = crowd(&world, &[]).await;
+        let ids = world.crowd(MANY, &[]).await;
         let group = world.group("octo-org", &[]).await.group.id;
         let dying = dying(&world);
         let change = all(&ids);
@@ -113,7 +101,7 @@ async fn who_comes_in_between_finishes_first() {
 async fn v_11_a_large_removal_waits_as_a_whole() {
     for on in BOTH {
         let world = World::new(on).await;
-        let ids = crowd(&world, &[("octo-org", Role::Member)]).await;
+        let ids = world.crowd(MANY, &[("octo-org", Role::Member)]).await;
         let group = world.group("octo-org", &[]).await.group.id;
         world.change(group, all(&ids)).await.unwrap();
         assert_eq!(world.mails().await, 0, "who is in is not invited");
@@ -133,7 +121,7 @@ async fn v_11_a_large_removal_waits_as_a_whole() {
 async fn a_large_group_goes_as_a_whole() {
     for on in BOTH {
         let world = World::new(on).await;
-        let ids = crowd(&world, &[]).await;
+        let ids = world.crowd(MANY, &[]).await;
         let group = world.group("octo-org", &[]).await.group.id;
         world.change(group, all(&ids)).await.unwrap();
         let dying = dying(&world);

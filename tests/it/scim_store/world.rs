@@ -120,6 +120,19 @@ impl World {
         self.directory.create_scim_user(&self.call(), user_resource(user), &[]).await.unwrap()
     }
 
+    /// Users `person-0000` and on, of people who have these memberships where there are any.
+    pub async fn crowd(&self, count: usize, memberships: &[(&str, Role)]) -> Vec<ScimId> {
+        let mut crowd = vec![];
+        for n in 0..count {
+            let name = format!("person-{n:04}");
+            if !memberships.is_empty() {
+                self.seed(&name, memberships).await;
+            }
+            crowd.push(self.create(&name).await.user.id);
+        }
+        crowd
+    }
+
     pub async fn group(&self, name: &str, members: &[&ScimUserView]) -> ScimGroupView {
         let members = members.iter().map(|view| view.user.id).collect();
         self.directory.create_scim_group(&self.call(), group_resource(name), members).await.unwrap()
