@@ -8,6 +8,7 @@ mod large;
 mod lists;
 mod put_out;
 mod renamed;
+mod replicas;
 mod table;
 mod users;
 mod world;

@@ -31,11 +31,11 @@ pub const IDP: &str = "https://idp.example.com";
 /// Where a store lies, as long as it is needed.
 enum Ground {
     Embedded { _folder: tempfile::TempDir },
-    Redis { _server: RedisServer },
+    Redis(RedisServer),
 }
 
 pub struct World {
-    _ground: Ground,
+    ground: Ground,
     pub whole: Arc<dyn Whole>,
     pub store: Arc<dyn Store>,
     pub directory: Arc<Directory>,
@@ -73,7 +73,7 @@ impl World {
             On::Redis => {
                 let server = RedisServer::start();
                 let settings = store::redis::Settings::single(server.url(), PATIENT_MILLIS);
-                (Ground::Redis { _server: server }, store::Settings::Redis(settings))
+                (Ground::Redis(server), store::Settings::Redis(settings))
             }
         };
         let whole = store::open_whole(&settings).await.unwrap();
@@ -95,7 +95,15 @@ impl World {
             reinvite: false,
         };
         let now = Timestamp::from_second(1_800_000_000).unwrap();
-        Self { _ground: ground, directory: directory(&store), whole, store, enterprise, settings, now }
+        Self { ground, directory: directory(&store), whole, store, enterprise, settings, now }
+    }
+
+    /// The server, where there is one.
+    pub fn redis(&self) -> &RedisServer {
+        match &self.ground {
+            Ground::Redis(server) => server,
+            Ground::Embedded { .. } => panic!("a file has no server"),
+        }
     }
 
     /// Everything that lies in the store agrees with itself.
