@@ -21,6 +21,7 @@ pub mod parse;
 pub mod redirect;
 pub mod responses;
 pub mod scim_filter;
+pub mod scim_members;
 pub mod scim_patch;
 pub mod scim_resource;
 pub mod verify;

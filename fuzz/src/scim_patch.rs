@@ -22,9 +22,13 @@ pub fn check(octets: &[u8]) {
         }
         let Ok(patch) = Patch::parse(*kind, octets) else { continue };
         let before = example(*kind);
-        let Ok(patched) = patch.apply(&before, ScimId::from_random([1; 16])) else { continue };
+        let id = ScimId::from_random([1; 16]);
+        let Ok(patched) = patch.apply(&before, id) else { continue };
         let members = &patched.members;
         assert!(members.add.is_disjoint(&members.remove) && (!members.reset || members.remove.is_empty()));
+        if *kind == ResourceType::Group {
+            crate::scim_members::check(octets, &patch, id, members);
+        }
         assert_eq!(patched.changed, patched.resource != before);
         let stored = patched.resource.to_stored();
         let again = Draft::parse(*kind, stored.as_bytes()).expect("what is stored can be sent");

@@ -25,6 +25,7 @@ mod node;
 mod sentinel;
 mod slot;
 mod topology;
+mod unsure;
 mod whole;
 
 use std::sync::Arc;
@@ -44,8 +45,9 @@ use ends::{Ends, Guess};
 use errors::{corrupt_reply, store_error};
 use link::{Manner, Place, connection_info, install_crypto_provider};
 use listener::{Listener, Source};
-use node::{Answers, Deadline, Node};
+use node::{Answers, Deadline, Leg, Node};
 use sentinel::Sentinels;
+use unsure::Touched;
 
 /// The lifetime of the key that [`Store::ready`] writes.
 const READY_MILLIS: u64 = 1_000;
@@ -88,7 +90,8 @@ pub struct Sentinel {
 
 /// What must be on replicas before it counts: what is used once, what is taken away, and every commit.
 ///
-/// A write that too few replicas acknowledge in time fails with [`StoreError::NotReplicated`], although the primary has it. It
+/// A write that too few replicas acknowledge in time fails with [`StoreError::NotReplicated`], although the primary has it. Until
+/// they do, this process's reads of what it wrote wait for them too, and fail likewise. It
 /// makes it unlikely that a failover forgets what was acknowledged; it does not rule it out, because Redis may promote a
 /// replica that does not have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +121,7 @@ pub struct Redis {
     listener: Listener,
     ends: Ends,
     timeout_millis_max: u64,
+    has_replicas: bool,
 }
 
 enum Servers {
@@ -126,12 +130,15 @@ enum Servers {
 }
 
 /// A command on its way.
-pub(super) struct Step {
+#[derive(Clone)]
+struct Step {
     pub command: Cmd,
     /// The text of the key that says on which node of a cluster it runs: only a cluster asks for it.
     pub key: Option<String>,
     /// Whether replicas must have it.
     pub must_last: bool,
+    /// Empty where no replicas are waited for.
+    pub touched: Touched,
 }
 
 impl Redis {
@@ -160,6 +167,7 @@ impl Redis {
                     listener,
                     ends: Ends::default(),
                     timeout_millis_max,
+                    has_replicas: replicas.is_some(),
                 });
             }
         };
@@ -167,17 +175,21 @@ impl Redis {
         let (node, first) = Node::start(Arc::clone(&place), manner, replicas).await;
         first?;
         let listener = Listener::start(Source::Place(place), timeout_millis_max, told).await;
-        Ok(Self { servers: Servers::One(node), listener, ends: Ends::default(), timeout_millis_max })
+        let has_replicas = replicas.is_some();
+        Ok(Self {
+            servers: Servers::One(node),
+            listener,
+            ends: Ends::default(),
+            timeout_millis_max,
+            has_replicas,
+        })
     }
 
     /// Runs steps in order; answers what the servers said to each.
     async fn run(&self, steps: Vec<Step>) -> Result<Answers, StoreError> {
         let deadline = Deadline::within(self.timeout_millis_max);
         match &self.servers {
-            Servers::One(node) => {
-                let must_last = steps.iter().any(|step| step.must_last);
-                node.run(steps.into_iter().map(|step| step.command).collect(), must_last, deadline).await
-            }
+            Servers::One(node) => node.run(Leg::of(steps), &|| Some(READY_KEY.to_owned()), deadline).await,
             Servers::Cluster(cluster) => cluster.run(steps, deadline).await,
         }
     }
@@ -189,19 +201,28 @@ impl Redis {
 
     /// Runs a command that only reads, or whose loss does no harm.
     async fn ask(&self, key: &Key, command: Cmd) -> Result<Result<Value, RedisError>, StoreError> {
-        self.run_one(Step { command, key: self.place(key), must_last: false }).await
+        let touched = self.touched(|| Touched { reads: vec![*key], writes: vec![] });
+        self.run_one(Step { command, key: self.place(key), must_last: false, touched }).await
     }
 
     fn place(&self, key: &Key) -> Option<String> {
         matches!(self.servers, Servers::Cluster(_)).then(|| key.text())
     }
+
+    fn touched(&self, keys: impl FnOnce() -> Touched) -> Touched {
+        if self.has_replicas { keys() } else { Touched::default() }
+    }
 }
 
 /// Writes what nobody reads.
-fn ready_step(key: String) -> Step {
+fn ready_command(key: &str) -> Cmd {
     let mut command = cmd("SET");
-    command.arg(&key).arg(1).arg("PX").arg(READY_MILLIS);
-    Step { command, key: Some(key), must_last: true }
+    command.arg(key).arg(1).arg("PX").arg(READY_MILLIS);
+    command
+}
+
+fn ready_step(key: String) -> Step {
+    Step { command: ready_command(&key), key: Some(key), must_last: true, touched: Touched::default() }
 }
 
 impl Store for Redis {
@@ -213,13 +234,15 @@ impl Store for Redis {
                 return Ok(Vec::new());
             }
             if let (Servers::One(_), Some(gets)) = (&self.servers, gets_command(&ops)) {
-                let answers = self.run_one(Step { command: gets, key: None, must_last: false }).await?;
-                return answers::gets(ops.len(), answers, now);
+                let touched = self.touched(|| Touched::by_ops(&ops));
+                let step = Step { command: gets, key: None, must_last: false, touched };
+                return answers::gets(ops.len(), self.run_one(step).await?, now);
             }
             let step = |op: &Op| Step {
                 command: command(op, now),
                 key: key_of(op).and_then(|key| self.place(key)),
                 must_last: must_last(op),
+                touched: self.touched(|| Touched::by_op(op)),
             };
             let mut steps: Vec<Step> = ops.iter().map(step).collect();
             // As late as can be: who guesses and is overtaken on the way to the connection was wrong.
@@ -247,6 +270,7 @@ impl Store for Redis {
             let key = first.or_else(|| change.writes.iter().find_map(Write::key));
             let key = key.and_then(|key| self.place(key));
             let command = commit_command(&change.expect, &change.writes);
+            let touched = self.touched(|| Touched::by_commit(&change));
             // All appends of a commit go to one stream.
             let appended = change.writes.iter().filter_map(|write| match write {
                 Write::Append(key, value) => Some((*key, &value[..])),
@@ -257,7 +281,7 @@ impl Store for Redis {
                 stream.map(|stream| (stream, self.ends.guess(stream, appended.map(|(_, value)| value))));
             let seals = guess.as_ref().map_or(&[][..], |(_, guess)| &guess.seals);
             let command = sealed(command, seals);
-            let answer = self.run_one(Step { command, key, must_last: true }).await;
+            let answer = self.run_one(Step { command, key, must_last: true, touched }).await;
             if let Some((stream, guess)) = &guess {
                 self.ends.settle(*stream, guess, answer.as_ref().ok());
             }

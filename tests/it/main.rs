@@ -47,6 +47,7 @@ mod store_cluster;
 mod store_embedded;
 mod store_numbered;
 mod store_redis;
+mod store_replicas;
 mod store_sealed;
 mod store_sentinel;
 mod store_streams;

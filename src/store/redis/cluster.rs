@@ -5,7 +5,7 @@
 //! kept, and is an error where later steps have run already: the next call finds the slot in its new place.
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use ::redis::{Cmd, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind, Value, cmd};
+use ::redis::{ConnectionInfo, ErrorKind, RedisError, ServerErrorKind, Value, cmd};
 use arc_swap::ArcSwap;
 use tokio::{
     sync::{Mutex, Notify},
@@ -15,7 +15,7 @@ use tokio::{
 use super::{
     Replicas, Step,
     link::{Manner, Place},
-    node::{Answers, Deadline, Node},
+    node::{Answers, Deadline, Leg, Node},
     sentinel::at,
     slot::{SLOTS, slot},
     topology::{Address, View, ask},
@@ -67,6 +67,12 @@ impl Map {
         let after = self.ranges.partition_point(|(first, _, _)| *first <= slot);
         let (_, last, node) = self.ranges.get(after.checked_sub(1)?)?;
         (slot <= *last).then_some(node)
+    }
+
+    /// A key that is written for nothing but to see that the node takes writes.
+    fn ready_key(&self, node: &Arc<Node>) -> Option<String> {
+        let (first, last, _) = self.ranges.iter().find(|(_, _, of)| Arc::ptr_eq(of, node))?;
+        ready_key(*first, *last)
     }
 
     fn is_complete(&self) -> bool {
@@ -132,7 +138,7 @@ impl Cluster {
             };
             let leg = rest.get(..count).unwrap_or_default();
             let is_asking = asking_of(&map, &node, leg);
-            let said = run_leg(&node, leg, is_asking, deadline).await?;
+            let said = run_leg(&map, &node, leg, is_asking, deadline).await?;
             let Some(moved) = said.iter().position(|answer| redirect(answer).is_some()) else {
                 answers.extend(said);
                 continue;
@@ -192,10 +198,9 @@ impl Cluster {
         let map = self.shared.map.load_full();
         let mut why = StoreError::Unavailable("no node of the cluster is known".into());
         for (first, last, node) in &map.ranges {
-            let mut keys = (0..READY_KEYS_MAX).map(|n| format!("pc:{{ready-{n}}}"));
-            let Some(key) = keys.find(|key| (*first..=*last).contains(&slot(key))) else { continue };
-            let Step { command, must_last, .. } = write(key);
-            match node.run(vec![command], must_last, deadline).await.map(|mut said| said.pop()) {
+            let Some(key) = ready_key(*first, *last) else { continue };
+            let leg = Leg::of([write(key.clone())]);
+            match node.run(leg, &|| Some(key.clone()), deadline).await.map(|mut said| said.pop()) {
                 Ok(Some(Ok(_))) => return Ok(()),
                 Ok(Some(Err(error))) => why = super::errors::store_error(&error),
                 Ok(None) => {}
@@ -318,17 +323,23 @@ fn asking_of(map: &Map, node: &Arc<Node>, leg: &[Step]) -> bool {
     slot_of_first.is_some_and(|slot| !map.node(slot).is_some_and(|owner| Arc::ptr_eq(owner, node)))
 }
 
+fn ready_key(first: u16, last: u16) -> Option<String> {
+    let mut keys = (0..READY_KEYS_MAX).map(|n| format!("pc:{{ready-{n}}}"));
+    keys.find(|key| (first..=last).contains(&slot(key)))
+}
+
 async fn run_leg(
-    node: &Node,
+    map: &Map,
+    node: &Arc<Node>,
     leg: &[Step],
     is_asking: bool,
     deadline: Deadline,
 ) -> Result<Answers, StoreError> {
-    let must_last = leg.iter().any(|step| step.must_last);
-    let asking: Option<Cmd> = is_asking.then(|| cmd("ASKING"));
-    let led = usize::from(is_asking);
-    let commands = asking.into_iter().chain(leg.iter().map(|step| step.command.clone())).collect();
-    let mut answers = node.run(commands, must_last, deadline).await?;
-    answers.drain(..led);
+    let mut leg = Leg::of(leg.iter().cloned());
+    if is_asking {
+        leg.commands.insert(0, cmd("ASKING"));
+    }
+    let mut answers = node.run(leg, &|| map.ready_key(node), deadline).await?;
+    answers.drain(..usize::from(is_asking));
     Ok(answers)
 }

@@ -9,7 +9,8 @@ use super::{
     Redis, Servers, Step, answers,
     commands::{EXPIRY_MARGIN_MILLIS, kept_millis},
     errors::{corrupt_reply, error_or_lack, store_error},
-    node::{Answers, Deadline, Node},
+    node::{Answers, Deadline, Leg, Node},
+    unsure::Touched,
 };
 use crate::{
     domain::{Timestamp, hex},
@@ -99,10 +100,10 @@ impl Redis {
         scan.arg(cursor).arg("MATCH").arg("pc:*").arg("COUNT").arg(KEYS_PER_SCAN);
         let deadline = Deadline::within(self.timeout_millis_max);
         let mut said = match &self.servers {
-            Servers::One(node) => node.run(vec![scan], false, deadline).await?,
+            Servers::One(node) => node.run(Leg::free(scan), &|| None, deadline).await?,
             Servers::Cluster(cluster) => {
                 let node: Arc<Node> = cluster.primaries().get(number).cloned().ok_or_else(corrupt_reply)?;
-                node.run(vec![scan], false, deadline).await?
+                node.run(Leg::free(scan), &|| None, deadline).await?
             }
         };
         let answer = said.pop().ok_or_else(corrupt_reply)?;
@@ -131,7 +132,7 @@ impl Redis {
         let gets = values.iter().map(|key| {
             let mut get = cmd("GET");
             get.arg(key.text());
-            Step { command: get, key: Some(key.text()), must_last: false }
+            Step { command: get, key: Some(key.text()), must_last: false, touched: Touched::default() }
         });
         for (key, said) in values.iter().zip(self.run_all(gets.collect()).await?) {
             match said.map_err(|error| store_error(&error))? {
@@ -247,7 +248,7 @@ fn value(key: Key, stored: &[u8]) -> Piece {
 }
 
 fn step(key: String, command: Cmd) -> Step {
-    Step { command, key: Some(key), must_last: true }
+    Step { command, key: Some(key), must_last: true, touched: Touched::default() }
 }
 
 /// What writes a piece, and its weight in bytes. Done twice, it leaves what it leaves when done once, if a stream is written

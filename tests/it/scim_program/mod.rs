@@ -1,5 +1,6 @@
 //! SCIM through the program as it ships: many clients at two processes, and processes that are killed while they work.
 mod caller;
+mod deletions;
 mod kills;
 mod patches;
 mod world;

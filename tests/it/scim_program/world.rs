@@ -9,11 +9,8 @@ use portcullis::{
         Directory, Enterprise, InvitationPage, InvitationState, NewScimToken, ScimTokenMaker,
         SessionSettings, examine,
     },
-    domain::{
-        Membership, MembershipSource, NameId, OrganizationId, OrganizationSlug, Person, PersonId, Profile,
-        Role, Standing, Timestamp,
-    },
-    store::{self, Commit, Committed, Key, Store, Whole, Write, records},
+    domain::{OrganizationSlug, Person, PersonId, Role, ScimId, Timestamp},
+    store::{self, Commit, Committed, Key, Store, Whole, records},
     telemetry::Metrics,
 };
 use serde_json::{Value, json};
@@ -24,7 +21,7 @@ use crate::{
     store::PATIENT_MILLIS,
     support::{
         gateway::{Backend, Setup, TestGateway},
-        ports,
+        people, ports,
         process::Process,
         redis::RedisServer,
         redis_sets::eventually,
@@ -63,6 +60,11 @@ pub struct AtRest {
 impl World {
     /// Two processes on Redis, one on the embedded store; none of them runs yet.
     pub async fn new(backend: Backend) -> Self {
+        Self::with(backend, |overrides| overrides).await
+    }
+
+    /// The same with further settings.
+    pub async fn with(backend: Backend, change: impl FnOnce(Overrides) -> Overrides + 'static) -> Self {
         let redis = (backend == Backend::Redis).then(RedisServer::start);
         let url = redis.as_ref().map(RedisServer::url);
         let mut setup = Setup::new(backend);
@@ -71,6 +73,7 @@ impl World {
                 .set("enterprise.example.scim.enabled", "true")
                 .set("enterprise.example.scim.requests_per_second_max", "1000000")
                 .set("enterprise.example.max_removals", "1000000");
+            let overrides = change(overrides);
             match url {
                 None => overrides,
                 Some(url) => {
@@ -134,6 +137,20 @@ impl World {
         !jobs.unwrap().is_empty()
     }
 
+    /// The users whom the store lists in a group, whether the group is there or not.
+    pub async fn group_members(&self, group: &str) -> BTreeSet<String> {
+        let set = Key::ScimGroupMembers(self.enterprise.id, ScimId::parse(group).unwrap());
+        let (store, mut ids, mut after) = (self.open().await, BTreeSet::new(), None);
+        loop {
+            let page = store.members(set, after, MEMBERS_PER_PAGE).await.unwrap();
+            after = page.last().cloned();
+            ids.extend(page.iter().map(|id| records::decode_scim_id(id).unwrap().to_string()));
+            if after.is_none() {
+                return ids;
+            }
+        }
+    }
+
     /// What the store says, and that it agrees with itself; while nobody writes.
     pub async fn at_rest(&self) -> AtRest {
         let store = self.open().await;
@@ -168,7 +185,7 @@ impl World {
         let store = self.open().await;
         let known: Vec<usize> = (0..users).filter(|user| is_known(*user)).collect();
         for some in known.chunks(PEOPLE_PER_COMMIT) {
-            let writes = some.iter().flat_map(|user| self.member(*user)).collect();
+            let writes = some.iter().flat_map(|user| people::writes(&self.member(*user))).collect();
             let commit = Commit { expect: vec![], writes };
             assert_eq!(store.commit(commit).await.unwrap(), Committed::Applied);
         }
@@ -189,39 +206,16 @@ impl World {
     }
 
     pub fn person_id(&self, user: usize) -> PersonId {
-        PersonId::of(self.enterprise.id, &self.rig.idp_entity_id, &name(user))
+        self.member(user).id
     }
 
-    fn member(&self, user: usize) -> Vec<Write> {
-        let (e, id, organization) = (self.enterprise.id, self.person_id(user), slug(ORGANIZATION));
-        let long_ago = Timestamp::from_second(1_700_000_000).unwrap();
-        let person = Person {
-            id,
-            enterprise: e,
-            standing: Standing::Active,
-            linked_at: Some(long_ago),
-            issuer: self.rig.idp_entity_id.clone(),
-            name_id: NameId { value: name(user), format: NameId::PERSISTENT.into(), ..NameId::default() },
-            profile: Profile { user: name(user), email: Some(name(user)), ..Profile::default() },
-            memberships: vec![Membership::new(
-                organization.clone(),
-                Role::Member,
-                MembershipSource::Manual,
-                long_ago,
-            )],
-            former: vec![],
-            tokens: vec![],
-            last_groups: None,
-            decided_at: None,
-            created_at: long_ago,
-            last_sign_in_at: long_ago,
-        };
-        let members = Key::OrganizationMembers(e, OrganizationId::of(e, &organization));
-        vec![
-            Write::Insert(Key::People(e), id.as_bytes().to_vec()),
-            Write::Insert(members, id.as_bytes().to_vec()),
-            Write::Put(Key::Person(e, id), records::encode_person(&person)),
-        ]
+    fn member(&self, user: usize) -> Person {
+        people::person(
+            self.enterprise.id,
+            &self.rig.idp_entity_id,
+            &name(user),
+            &[(ORGANIZATION, Role::Member)],
+        )
     }
 }
 

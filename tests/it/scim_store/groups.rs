@@ -12,16 +12,6 @@ use serde_json::json;
 
 use super::world::{BOTH, World, group_resource, resource, slug};
 
-async fn crowd(world: &World, count: usize, role: Role) -> Vec<ScimUserView> {
-    let mut crowd = vec![];
-    for n in 0..count {
-        let user = format!("user{n:02}");
-        world.seed(&user, &[("octo-org", role)]).await;
-        crowd.push(world.create(&user).await);
-    }
-    crowd
-}
-
 /// Statements 2 to 4
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn statements_2_to_4_one_invitation_and_one_mail() {
@@ -184,7 +174,7 @@ async fn who_is_in_another_group_of_the_organization_stays() {
 async fn v_11_statement_19_a_mass_removal_waits_for_an_owner() {
     for on in BOTH {
         let world = World::new(on).await;
-        let crowd = crowd(&world, 12, Role::Member).await;
+        let crowd = world.shown_crowd(12, &[("octo-org", Role::Member)]).await;
         let everybody: Vec<&ScimUserView> = crowd.iter().collect();
         let group = world.group("octo-org", &everybody).await;
         let empty = MembersChange { reset: true, ..MembersChange::default() };

@@ -11,8 +11,7 @@ use portcullis::{
     },
     domain::{
         AddressId, EnterpriseId, EnterpriseSlug, Invitation, InvitationId, InvitationSource, Invitee,
-        Membership, MembershipSource, NameId, Organization, OrganizationId, OrganizationSlug, Person,
-        PersonId, Profile, Role, ScimId, Standing, Timestamp,
+        Organization, OrganizationId, OrganizationSlug, Person, PersonId, Role, ScimId, Timestamp,
     },
     provisioning::{self, AttributeNames, GroupNaming, LastOwner, MissingGroups, Policy},
     saml::SubjectKey,
@@ -21,7 +20,11 @@ use portcullis::{
     telemetry::Metrics,
 };
 
-use crate::{store::PATIENT_MILLIS, support::redis::RedisServer};
+pub use crate::support::people::mail;
+use crate::{
+    store::PATIENT_MILLIS,
+    support::{people, redis::RedisServer},
+};
 
 pub const IDP: &str = "https://idp.example.com";
 
@@ -120,15 +123,20 @@ impl World {
         self.directory.create_scim_user(&self.call(), user_resource(user), &[]).await.unwrap()
     }
 
-    /// Users `person-0000` and on, of people who have these memberships where there are any.
+    /// The ids of a [`World::shown_crowd`].
     pub async fn crowd(&self, count: usize, memberships: &[(&str, Role)]) -> Vec<ScimId> {
+        self.shown_crowd(count, memberships).await.into_iter().map(|view| view.user.id).collect()
+    }
+
+    /// Users `person-0000` and on, of people who have these memberships where there are any.
+    pub async fn shown_crowd(&self, count: usize, memberships: &[(&str, Role)]) -> Vec<ScimUserView> {
         let mut crowd = vec![];
         for n in 0..count {
             let name = format!("person-{n:04}");
             if !memberships.is_empty() {
                 self.seed(&name, memberships).await;
             }
-            crowd.push(self.create(&name).await.user.id);
+            crowd.push(self.create(&name).await);
         }
         crowd
     }
@@ -237,41 +245,15 @@ impl World {
 
     /// Who signed in before, with these memberships.
     pub async fn seed(&self, user: &str, memberships: &[(&str, Role)]) {
-        let (e, id) = (self.enterprise.id, self.person_id(user));
-        let long_ago = Timestamp::from_second(1_700_000_000).unwrap();
-        let mut person = Person {
-            id,
-            enterprise: e,
-            standing: Standing::Active,
-            linked_at: Some(long_ago),
-            issuer: IDP.into(),
-            name_id: NameId { value: user.into(), format: NameId::PERSISTENT.into(), ..NameId::default() },
-            profile: Profile { user: user.into(), email: Some(mail(user)), ..Profile::default() },
-            memberships: vec![],
-            former: vec![],
-            tokens: vec![],
-            last_groups: None,
-            decided_at: None,
-            created_at: long_ago,
-            last_sign_in_at: long_ago,
-        };
-        let mut writes = vec![Write::Insert(Key::People(e), id.as_bytes().to_vec())];
-        let mut sorted = memberships.to_vec();
-        sorted.sort_by_key(|(organization, _)| *organization);
-        for (organization, role) in sorted {
-            let organization = slug(organization);
-            let organization_id = OrganizationId::of(e, &organization);
-            let member = Membership::new(organization.clone(), role, MembershipSource::Manual, long_ago);
-            person.memberships.push(member);
-            writes.push(Write::Insert(Key::OrganizationMembers(e, organization_id), id.as_bytes().to_vec()));
-            if role == Role::Owner {
-                let mut record = self.organization(organization.as_str()).await;
-                record.owners.insert(id);
-                let put = records::encode_organization(&record);
-                writes.push(Write::Put(Key::Organization(e, organization_id), put));
-            }
+        let e = self.enterprise.id;
+        let person = people::person(e, IDP, user, memberships);
+        let mut writes = people::writes(&person);
+        for membership in person.memberships.iter().filter(|membership| membership.role == Role::Owner) {
+            let mut record = self.organization(membership.organization.as_str()).await;
+            record.owners.insert(person.id);
+            let key = Key::Organization(e, OrganizationId::of(e, &membership.organization));
+            writes.push(Write::Put(key, records::encode_organization(&record)));
         }
-        writes.push(Write::Put(Key::Person(e, id), records::encode_person(&person)));
         self.commit(writes).await;
     }
 
@@ -310,10 +292,6 @@ impl World {
     pub async fn groups_of(&self, user: ScimId) -> Vec<ScimGroupView> {
         self.directory.find_scim_groups(&self.call(), GroupLookup::Member(user)).await.unwrap()
     }
-}
-
-pub fn mail(user: &str) -> String {
-    if user.contains('@') { user.to_owned() } else { format!("{user}@example.com") }
 }
 
 pub fn user_resource(user: &str) -> Resource {

@@ -7,6 +7,7 @@ pub mod forged_idp;
 pub mod gateway;
 pub mod layer;
 pub mod mail_server;
+pub mod people;
 pub mod ports;
 pub mod process;
 pub mod pysaml2;

@@ -86,6 +86,20 @@ impl RedisServer {
         self.child.wait().unwrap();
     }
 
+    /// Stops it where it is: it keeps its connections and answers nothing.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    pub fn go_on(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success(), "kill {signal}");
+    }
+
     /// Starts it again, empty, at the same port.
     pub fn start_again(&mut self, arguments: &[&str]) {
         self.folder = tempfile::tempdir().unwrap();
