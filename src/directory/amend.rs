@@ -149,11 +149,9 @@ pub(super) fn loaded(matters: &[Matter<'_>], replies: Vec<Reply>) -> Result<Load
     Ok(Loaded { people, invitees, actors, organizations: BTreeMap::new() })
 }
 
-/// As if nobody were known and nobody invited. Where that is wrong, the commit is refused.
+/// As if nobody were known, for decisions that look at no invitation. Where somebody is, the commit is refused.
 pub(super) fn nobody(matters: &[Matter<'_>]) -> Loaded {
-    let invitees = addresses(matters).into_iter().map(|(_, address)| (address, None)).collect();
-    let actors = actors(matters).into_iter().map(|(_, actor)| (actor, None)).collect();
-    Loaded { people: vec![None; matters.len()], invitees, actors, organizations: BTreeMap::new() }
+    Loaded { people: vec![None; matters.len()], ..Loaded::default() }
 }
 
 fn addresses(matters: &[Matter<'_>]) -> BTreeSet<(EnterpriseId, AddressId)> {

@@ -70,7 +70,7 @@ impl Directory {
                 version: 1,
             };
             let turn = if active { Turn::In } else { Turn::Out };
-            // Of who is in a group or shut out, more has to be known.
+            // Who is in a group has to do with invitations, and who is shut out with what is open.
             let is_guess = attempt == 0 && active && groups.is_empty();
             let step = UserStep { turn, before: None, after, resource: &resource, groups, expect, is_guess };
             if self.carry_user(&bench, &step).await? {

@@ -111,6 +111,11 @@ async fn calls_take_as_few_round_trips_as_they_can() {
         // The commit, which is right if nobody knows bob.
         let create = counted.directory.create_scim_user(&call, user_resource("bob"), &[]);
         assert_eq!(counted.trips(create).await.0, 1, "{on:?} create");
+        // No invitation of an owner's matters to it, and none is lost.
+        world.seed_invitation("dave", "hubot", InvitationSource::Manual).await;
+        let create = counted.directory.create_scim_user(&call, user_resource("dave"), &[]);
+        assert_eq!(counted.trips(create).await.0, 1, "{on:?} create of who is invited");
+        assert_eq!(world.state("dave", "hubot").await, "invited", "{on:?}");
         // Somebody does: then what is in the way is looked for, and the person and the addresses that are meant are read.
         world.seed("mallory", &[("hubot", Role::Member)]).await;
         let create = counted.directory.create_scim_user(&call, user_resource("mallory"), &[]);
