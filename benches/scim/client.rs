@@ -7,6 +7,8 @@ use std::{
     time::Instant,
 };
 
+const PIECE_BYTES: usize = 64 * 1024;
+
 /// Where a server is, and what it wants to be shown.
 #[derive(Debug, Clone)]
 pub struct Server {
@@ -20,6 +22,8 @@ pub struct Server {
 pub struct Client<'s> {
     server: &'s Server,
     stream: Option<TcpStream>,
+    /// What is read into.
+    piece: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -30,7 +34,7 @@ pub struct Answer {
 
 impl<'s> Client<'s> {
     pub fn new(server: &'s Server) -> Self {
-        Self { server, stream: None }
+        Self { server, stream: None, piece: vec![0; PIECE_BYTES] }
     }
 
     /// Sends a request and reads the answer; `body` is empty for none.
@@ -50,7 +54,7 @@ impl<'s> Client<'s> {
             stream
         });
         stream.write_all(request.as_bytes()).expect("the server reads");
-        let (answer, stays) = read(&mut stream);
+        let (answer, stays) = read(&mut stream, &mut self.piece);
         self.stream = stays.then_some(stream);
         answer
     }
@@ -66,10 +70,10 @@ impl<'s> Client<'s> {
 }
 
 /// An answer, and whether the connection stays.
-fn read(stream: &mut TcpStream) -> (Answer, bool) {
-    let (mut seen, mut piece) = (vec![], vec![0; 64 * 1024]);
+fn read(stream: &mut TcpStream, piece: &mut [u8]) -> (Answer, bool) {
+    let mut seen = vec![];
     let mut more = |seen: &mut Vec<u8>| {
-        let count = stream.read(&mut piece).expect("the server answers");
+        let count = stream.read(piece).expect("the server answers");
         seen.extend_from_slice(&piece[..count]);
         count > 0
     };

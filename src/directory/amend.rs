@@ -20,7 +20,7 @@ use crate::{
 use super::{
     Cause, Directory, Enterprise, audit, batches::batch_key, organizations::organization_of, unexpected_reply,
 };
-use commit::{Invitees, Organizations, Records};
+use commit::{Invitees, Organizations, Records, makes_stale};
 
 /// Attempts at one commit; each failed one means that somebody else's succeeded.
 pub(super) const COMMIT_ATTEMPTS_MAX: usize = 16;
@@ -149,6 +149,11 @@ pub(super) fn loaded(matters: &[Matter<'_>], replies: Vec<Reply>) -> Result<Load
     Ok(Loaded { people, invitees, actors, organizations: BTreeMap::new() })
 }
 
+/// As if nobody were known, for decisions that look at no invitation. Where somebody is, the commit is refused.
+pub(super) fn nobody(matters: &[Matter<'_>]) -> Loaded {
+    Loaded { people: vec![None; matters.len()], ..Loaded::default() }
+}
+
 fn addresses(matters: &[Matter<'_>]) -> BTreeSet<(EnterpriseId, AddressId)> {
     let of = |matter: &Matter<'_>| {
         let enterprise = matter.enterprise.id;
@@ -249,7 +254,9 @@ impl Directory {
     ) {
         for ((matter, settled), before) in matters.iter().zip(&draft.settled).zip(&records.people) {
             let before = before.as_ref().map(|(person, _)| person);
-            self.forget_person(matter.person);
+            if makes_stale(before, &settled.person) {
+                self.forget_person(matter.person);
+            }
             self.removals.note_person(matter, before, &settled.person);
             let own = records.invitees.of(&matter.addresses);
             for gone in own.iter().filter(|invitation| settled.cancels(invitation)) {

@@ -76,17 +76,17 @@ impl<Of> Id<Of> {
     }
 }
 
-/// Bytes as lower-case hexadecimal digits. Every key of the store is made of them, so this takes two look-ups a byte and no
-/// formatting.
+/// Bytes as lower-case hexadecimal digits. Every key of the store is made of them, so this takes no formatting.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        text.push(DIGITS[usize::from(byte >> 4)]);
-        text.push(DIGITS[usize::from(byte & 15)]);
-    }
-    text
+    let digits = bytes.iter().copied().flat_map(hex_digits).collect();
+    // Digits are UTF-8.
+    String::from_utf8(digits).unwrap_or_default()
+}
+
+/// The two digits of a byte.
+pub(crate) fn hex_digits(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
 }
 
 /// Bytes written as lower-case hexadecimal digits.

@@ -30,7 +30,7 @@ pub use ids::{
     AddressId, BatchId, EnterpriseId, Id, InvitationId, LogoutHandle, MailId, OrganizationId, PersonId,
     RequestId, ScimTokenId, SessionId, SessionToken, SignInHandle, SubjectId, TokenId, WebhookId,
 };
-pub(crate) use ids::{digest, hex, parse_hex};
+pub(crate) use ids::{digest, hex, hex_digits, parse_hex};
 pub use invitation::{Invitation, InvitationReference, InvitationSecret, InvitationSource, Invitee};
 pub use mail::{MailSubject, QueuedMail};
 pub use membership::{

@@ -1,7 +1,7 @@
 //! Ids of SCIM resources.
 use std::fmt;
 
-use super::parse_hex;
+use super::{hex_digits, parse_hex};
 
 /// A SCIM user or group: 122 random bits, written as a lower-case UUID of version 4. Never reused, and never derived from what
 /// a client said (V-07): an `externalId`, a NameID or another id that looks alike is none.
@@ -39,15 +39,16 @@ impl ScimId {
     }
 }
 
+/// Every link and every key of a SCIM resource is made of it, so nothing is formatted byte by byte.
 impl fmt::Display for ScimId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, byte) in self.0.iter().enumerate() {
-            if [4, 6, 8, 10].contains(&index) {
-                f.write_str("-")?;
-            }
-            write!(f, "{byte:02x}")?;
+        let mut text = [b'-'; TEXT_BYTES];
+        let digits = self.0.iter().copied().flat_map(hex_digits);
+        let places = text.iter_mut().enumerate().filter(|(at, _)| !HYPHENS.contains(at));
+        for ((_, place), digit) in places.zip(digits) {
+            *place = digit;
         }
-        Ok(())
+        f.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

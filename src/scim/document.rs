@@ -1,6 +1,4 @@
 //! A resource with the server's part to it: what is shown, searched and sorted.
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -91,22 +89,20 @@ impl Document {
     /// The beginning of [`Self::to_json`], without the last brace, for a group whose members follow: `,"members":[`, as many
     /// [`super::MemberShape::json`] as there are, with commas between them, and `]}`.
     pub fn open(&self) -> String {
-        let mut names: Vec<&str> = Vec::with_capacity(self.values.len());
+        let (mut json, mut last) = (b"{".to_vec(), "");
         for target in self.kind.attributes() {
             let name = if target.schema.is_extension { target.schema.urn } else { target.attribute.name };
-            if names.last() != Some(&name) && self.values.contains_key(name) {
-                names.push(name);
+            // The attributes of an extension stand together.
+            let Some(value) = self.values.get(name).filter(|_| name != last) else { continue };
+            if !last.is_empty() {
+                json.push(b',');
             }
+            // Names of ours have nothing to escape, and nothing fails that writes to memory.
+            json.extend_from_slice(format!("\"{name}\":").as_bytes());
+            let _ = serde_json::to_writer(&mut json, value);
+            last = name;
         }
-        let mut json = String::from("{");
-        for (index, name) in names.into_iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            if let Some(value) = self.values.get(name) {
-                // Names of ours have nothing to escape, and nothing fails that writes to a text.
-                let _ = write!(json, "{comma}\"{name}\":{value}");
-            }
-        }
-        json
+        String::from_utf8(json).unwrap_or_default()
     }
 
     /// Every value of an attribute, or of its sub-attribute: the values of a multi-valued one, one by one.

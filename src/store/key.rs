@@ -220,12 +220,10 @@ impl Key {
     /// The key's text: `pc:{tag}:kind:id`, ASCII, the braces being Redis Cluster's hash tag.
     pub fn text(&self) -> String {
         let (kind, tag, id) = self.parts();
-        let mut text = format!("pc:{{{}}}:{kind}", hex(tag));
-        if !id.is_empty() {
-            text.push(':');
-            text.push_str(&self.id_text(id));
+        match id {
+            [] => ["pc:{", &hex(tag), "}:", kind].concat(),
+            id => ["pc:{", &hex(tag), "}:", kind, ":", &self.id_text(id)].concat(),
         }
-        text
     }
 
     /// The sort of key, what its shard is known by, and what tells it from others of its sort there.
@@ -292,7 +290,7 @@ impl Key {
 
     /// The text of the key beside a stream that keeps its head.
     pub(super) fn head_text(&self) -> String {
-        format!("{}:head", self.text())
+        self.text() + ":head"
     }
 }
 

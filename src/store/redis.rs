@@ -38,7 +38,9 @@ use super::{
     StreamHead, Timestamp, Write, rules,
 };
 use cluster::Cluster;
-use commands::{append_command, command, commit_command, key_of, members_command, must_last};
+use commands::{
+    append_command, command, commit_command, gets_command, key_of, members_command, must_last, sealed,
+};
 use ends::{Ends, Guess};
 use errors::{corrupt_reply, store_error};
 use link::{Manner, Place, connection_info, install_crypto_provider};
@@ -231,6 +233,11 @@ impl Store for Redis {
             if ops.is_empty() {
                 return Ok(Vec::new());
             }
+            if let (Servers::One(_), Some(gets)) = (&self.servers, gets_command(&ops)) {
+                let touched = self.touched(|| Touched::by_ops(&ops));
+                let step = Step { command: gets, key: None, must_last: false, touched };
+                return answers::gets(ops.len(), self.run_one(step).await?, now);
+            }
             let step = |op: &Op| Step {
                 command: command(op, now),
                 key: key_of(op).and_then(|key| self.place(key)),
@@ -262,6 +269,8 @@ impl Store for Redis {
             let first = change.expect.first().map(|(key, _)| key);
             let key = first.or_else(|| change.writes.iter().find_map(Write::key));
             let key = key.and_then(|key| self.place(key));
+            let command = commit_command(&change.expect, &change.writes);
+            let touched = self.touched(|| Touched::by_commit(&change));
             // All appends of a commit go to one stream.
             let appended = change.writes.iter().filter_map(|write| match write {
                 Write::Append(key, value) => Some((*key, &value[..])),
@@ -271,8 +280,7 @@ impl Store for Redis {
             let guess =
                 stream.map(|stream| (stream, self.ends.guess(stream, appended.map(|(_, value)| value))));
             let seals = guess.as_ref().map_or(&[][..], |(_, guess)| &guess.seals);
-            let command = commit_command(&change.expect, &change.writes, seals);
-            let touched = self.touched(|| Touched::by_commit(&change));
+            let command = sealed(command, seals);
             let answer = self.run_one(Step { command, key, must_last: true, touched }).await;
             if let Some((stream, guess)) = &guess {
                 self.ends.settle(*stream, guess, answer.as_ref().ok());

@@ -90,16 +90,16 @@ impl Call<'_> {
             previous_cursor: None,
         };
         let mut pieces = vec![Piece::Bytes(list.open().into())];
-        for (at, found) in found.iter().enumerate() {
+        for (at, found) in found.into_iter().enumerate() {
             if at > 0 {
                 pieces.push(Piece::Bytes(",".into()));
             }
             match found {
                 Found::User(_, document) => {
-                    let json = search.projection.apply(document.clone()).to_json();
+                    let json = search.projection.apply(document).to_json();
                     pieces.push(Piece::Bytes(json.into()));
                 }
-                Found::Group(view, _) => pieces.extend(self.group_pieces(&search.projection, view)),
+                Found::Group(view, _) => pieces.extend(self.group_pieces(&search.projection, &view)),
             }
         }
         pieces.push(Piece::Bytes("]}".into()));

@@ -177,10 +177,10 @@ impl Directory {
     }
 }
 
-/// Whether what gateways keep of a person is not true any more. They keep nothing of what was decided last: whoever was invited is
-/// what they were, and of a hundred who were no gateway has to be told.
-fn makes_stale(before: Option<&Person>, after: &Person) -> bool {
-    before.is_none_or(|before| Person { decided_at: before.decided_at, ..after.clone() } != *before)
+/// Whether what gateways keep of a person is not true any more. They keep nothing of who was not known, and nothing of what was
+/// decided last: whoever was invited is what they were, and of a hundred who were no gateway has to be told.
+pub(super) fn makes_stale(before: Option<&Person>, after: &Person) -> bool {
+    before.is_some_and(|before| Person { decided_at: before.decided_at, ..after.clone() } != *before)
 }
 
 fn done<'d>(matters: &'d [Matter<'d>], records: &'d Records, draft: &'d Draft) -> Vec<audit::Done<'d>> {

@@ -15,7 +15,10 @@ use super::{
     meaning::Bench,
 };
 use crate::{
-    directory::{Cause, Contended, Directory, amend::View},
+    directory::{
+        Cause, Contended, Directory,
+        amend::{self, View},
+    },
     domain::{AccountName, OrganizationSlug, Person, PersonId, ScimId, ScimMembership, ScimUser},
     provisioning::Plan,
     scim::Resource,
@@ -53,7 +56,7 @@ impl Directory {
         let active = resource.active().unwrap_or(true);
         let mut resource = resource;
         resource.set_active(active);
-        for _ in 0..ATTEMPTS_MAX {
+        for attempt in 0..ATTEMPTS_MAX {
             let (joined, expect) = self.groups_to_join(&bench, groups).await?;
             let (groups, names): (Vec<_>, Vec<_>) = joined.into_iter().unzip();
             let now = cut(call.now);
@@ -67,7 +70,9 @@ impl Directory {
                 version: 1,
             };
             let turn = if active { Turn::In } else { Turn::Out };
-            let step = UserStep { turn, before: None, after, resource: &resource, groups, expect };
+            // Who is in a group has to do with invitations, and who is shut out with what is open.
+            let is_guess = attempt == 0 && active && groups.is_empty();
+            let step = UserStep { turn, before: None, after, resource: &resource, groups, expect, is_guess };
             if self.carry_user(&bench, &step).await? {
                 let records = UserRecords {
                     user: step.after,
@@ -130,6 +135,7 @@ impl Directory {
                 resource: &before.resource,
                 groups: vec![],
                 expect: vec![],
+                is_guess: false,
             };
             if self.carry_user(&bench, &step).await? {
                 return Ok(());
@@ -163,8 +169,15 @@ impl Directory {
             (true, true) => Turn::Profile,
         };
         let groups = before.groups.clone();
-        let step =
-            UserStep { turn, before: Some(&before), after, resource: &resource, groups, expect: vec![] };
+        let step = UserStep {
+            turn,
+            before: Some(&before),
+            after,
+            resource: &resource,
+            groups,
+            expect: vec![],
+            is_guess: false,
+        };
         if self.carry_user(bench, &step).await? {
             let user = step.after;
             return Ok(Some(UserRecords { user, resource, revision: before.revision + 1, ..before }));
@@ -217,7 +230,10 @@ impl Directory {
             false => vec![],
         };
         let matters = step.matters(bench, &known);
-        let loaded = self.load_all(&matters).await?;
+        let loaded = match step.is_guess {
+            true => amend::nobody(&matters),
+            false => self.load_all(&matters).await?,
+        };
         let (waits, carried) = (Mutex::new(BTreeMap::new()), Mutex::new(vec![]));
         let decide = |number, view: &View<'_>| {
             let meant = match step.moves() && number == 0 {

@@ -26,6 +26,19 @@ pub(super) fn reply(op: &Op, answer: Result<Value, RedisError>, now: Timestamp) 
     }
 }
 
+/// Of one command for all steps.
+pub(super) fn gets(
+    steps: usize,
+    answer: Result<Value, RedisError>,
+    now: Timestamp,
+) -> Result<Vec<Reply>, StoreError> {
+    let values = array(answer.map_err(|error| store_error(&error))?)?;
+    if values.len() != steps {
+        return Err(corrupt_reply());
+    }
+    values.into_iter().map(|value| stored(value, now).map(Reply::Value)).collect()
+}
+
 fn stored(answer: Value, now: Timestamp) -> Result<Option<Versioned>, StoreError> {
     match answer {
         Value::Nil => Ok(None),

@@ -7,4 +7,4 @@ head.last = head.last + 1
 head.link = sha256(head.link .. struct.pack('>I8', head.last) .. ARGV[6])
 redis.call('XADD', KEYS[1], id(head.last), 'l', head.link, 'v', ARGV[5])
 write_head(KEYS[2], head)
-return { 1, string.format('%.0f', head.last), head.link }
+return { 1, string.format('%d', head.last), head.link }

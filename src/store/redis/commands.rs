@@ -148,6 +148,17 @@ pub(super) fn command(op: &Op, now: Timestamp) -> Cmd {
     }
 }
 
+/// Steps that only get, as one command: on a server that has all keys. It takes a key of another type for one that is not there.
+pub(super) fn gets_command(ops: &[Op]) -> Option<Cmd> {
+    let [_, _, ..] = ops else { return None };
+    let mut command = cmd("MGET");
+    for op in ops {
+        let Op::Get(key) = op else { return None };
+        command.arg(key.text());
+    }
+    Some(command)
+}
+
 /// A page of a set.
 pub(super) fn members_command(set: &Key, after: Option<&[u8]>, limit: usize) -> Cmd {
     let after = after.map_or_else(|| b"-".to_vec(), |after| [b"(", after].concat());
@@ -177,17 +188,19 @@ pub(super) fn kept_millis(expires_at: Timestamp, now: Timestamp) -> u64 {
     envelope::millis(expires_at).saturating_sub(envelope::millis(now)) + EXPIRY_MARGIN_MILLIS
 }
 
-/// `seals` stand before the values that it appends, one for each.
-pub(super) fn commit_command(expect: &[(Key, Revision)], writes: &[Write], seals: &[Seal]) -> Cmd {
-    let mut seals = seals.iter();
-    let keys: Vec<String> =
-        expect.iter().map(|(key, _)| key.text()).chain(writes.iter().flat_map(keys_of)).collect();
+/// What [`sealed`] makes a whole of.
+pub(super) fn commit_command(expect: &[(Key, Revision)], writes: &[Write]) -> Cmd {
+    let keys: usize = expect.len() + writes.iter().map(keys_count).sum::<usize>();
+    let appends = writes.iter().filter(|write| matches!(write, Write::Append(..))).count();
     let mut command = cmd("EVALSHA");
-    command.arg(COMMIT.get_hash()).arg(keys.len());
-    for key in keys {
-        command.arg(key);
+    command.arg(COMMIT.get_hash()).arg(keys);
+    for (key, _) in expect {
+        command.arg(key.text());
     }
-    command.arg(expect.len());
+    for write in writes {
+        write_keys(&mut command, write);
+    }
+    command.arg(expect.len()).arg(appends);
     for (_, revision) in expect {
         command.arg(envelope::digits(*revision));
     }
@@ -197,10 +210,7 @@ pub(super) fn commit_command(expect: &[(Key, Revision)], writes: &[Write], seals
             Write::Delete(_) => command.arg("delete").arg(""),
             Write::Insert(_, member) => command.arg("insert").arg(member.as_slice()),
             Write::Remove(_, member) => command.arg("remove").arg(member.as_slice()),
-            Write::Append(_, value) => {
-                let prefix = seals.next().map(Seal::prefix).unwrap_or_default();
-                command.arg("append").arg([&prefix[..], value].concat())
-            }
+            Write::Append(_, value) => command.arg("append").arg(value.as_slice()),
             Write::Touch(_, at) => command.arg("touch").arg(envelope::digits(envelope::millis(*at))),
             Write::Notify(note) => command.arg("note").arg(note.encode()),
         };
@@ -208,15 +218,25 @@ pub(super) fn commit_command(expect: &[(Key, Revision)], writes: &[Write], seals
     command
 }
 
+/// A commit with a seal for each value that it appends. They stand last, so that as little as can be lies between the guess and
+/// the connection: who is overtaken there was wrong.
+pub(super) fn sealed(mut commit: Cmd, seals: &[Seal]) -> Cmd {
+    for seal in seals {
+        commit.arg(seal.encode());
+    }
+    commit
+}
+
+/// How many keys [`write_keys`] writes.
+fn keys_count(write: &Write) -> usize {
+    usize::from(write.key().is_some()) + usize::from(matches!(write, Write::Append(..)))
+}
+
 /// The keys that a write names, in the order in which `commit.lua` expects them.
-fn keys_of(write: &Write) -> Vec<String> {
-    match write {
-        Write::Put(key, _)
-        | Write::Delete(key)
-        | Write::Insert(key, _)
-        | Write::Remove(key, _)
-        | Write::Touch(key, _) => vec![key.text()],
-        Write::Append(key, _) => vec![key.text(), key.head_text()],
-        Write::Notify(_) => vec![],
+fn write_keys(command: &mut Cmd, write: &Write) {
+    let Some(key) = write.key() else { return };
+    command.arg(key.text());
+    if matches!(write, Write::Append(..)) {
+        command.arg(key.head_text());
     }
 }

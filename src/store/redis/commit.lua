@@ -1,67 +1,78 @@
 -- One atomic change: every expected revision is compared before anything is written.
 -- KEYS: those of the expectations, then one for each write; two for an append, the stream and its head; none for a note.
--- ARGV: the number of expectations, their revisions (16 digits), then for each write its kind and its data.
+-- ARGV: the number of expectations and of appends, the expected revisions (16 digits), then for each write its kind and its data,
+-- then for each append its seal.
 -- A script that fails half-way is not rolled back: so everything that can fail is done before the first write.
-local expectations = tonumber(ARGV[1])
+local call, sub, match, format = redis.call, string.sub, string.match, string.format
+local expectations, appends = tonumber(ARGV[1]), tonumber(ARGV[2])
+local first, last = 3 + expectations, #ARGV - appends
 -- How many keys a write of this kind has.
 local keys = { put = 1, insert = 1, remove = 1, delete = 1, touch = 1, append = 2, note = 0 }
 
--- The digits of a record's revision; nil where it is no record.
-local function digits_of(head)
-  if head == '' then
-    return '0000000000000000'
-  end
-  local digits = string.match(head, '^r(%d+)$')
-  if not digits or #digits ~= 16 then
-    return nil
-  end
-  return digits
-end
-
--- A record that is expected is mostly written too, and a set gets many members: each is looked at once.
+-- A record that is expected is mostly written too, and a set gets many members: each is looked at once, and many in one command.
+local KEYS_PER_COMMAND_MAX = 500
 local known, checked = {}, {}
 
-for i = 1, expectations do
-  local key, expected = KEYS[i], ARGV[1 + i]
-  local head = redis.call('GETRANGE', key, 0, 16)
-  -- Mostly it is as expected, and needs no closer look.
-  if head ~= 'r' .. expected then
-    local found = digits_of(head)
-    if not found then
-      return redis.error_reply('CORRUPT a record without its head')
+-- Learns the revisions of records. MGET has nothing for a key that is no string; then it must not be there at all.
+local function look(names)
+  for from = 1, #names, KEYS_PER_COMMAND_MAX do
+    local upto = math.min(from + KEYS_PER_COMMAND_MAX - 1, #names)
+    local values, absent = call('MGET', unpack(names, from, upto)), {}
+    for n = 1, upto - from + 1 do
+      local value, digits = values[n], '0000000000000000'
+      if value then
+        digits = match(value, '^r(%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d)')
+      else
+        absent[#absent + 1] = names[from + n - 1]
+      end
+      if not digits then
+        return 'CORRUPT a record without its head'
+      end
+      known[names[from + n - 1]] = digits
     end
-    if found ~= expected then
-      return 0
+    if #absent > 0 and call('EXISTS', unpack(absent)) > 0 then
+      return 'CORRUPT a record that is of another type'
     end
   end
-  known[key] = expected
 end
 
--- What the second pass writes: a record's head or a tally by the index of its key, a stream's head by its name.
+local names = {}
+for i = 1, expectations do
+  names[i] = KEYS[i]
+end
+local fault = look(names)
+if fault then
+  return redis.error_reply(fault)
+end
+for i = 1, expectations do
+  if known[KEYS[i]] ~= ARGV[2 + i] then
+    return 0
+  end
+end
+
+-- What the second pass writes: a tally's head by the index of its key, a stream's head by its name.
 local heads, streams = {}, {}
-local i = expectations + 1
-for at = 2 + expectations, #ARGV, 2 do
+local puts, i = {}, expectations + 1
+for at = first, last, 2 do
   local kind, key = ARGV[at], KEYS[i]
   if kind == 'put' then
-    local found = known[key] or digits_of(redis.call('GETRANGE', key, 0, 16))
-    if not found then
-      return redis.error_reply('CORRUPT a record without its head')
+    if not known[key] then
+      puts[#puts + 1] = key
     end
-    heads[i] = string.format('r%016.0f', tonumber(found) + 1)
   elseif (kind == 'insert' or kind == 'remove') and not checked[key] then
-    redis.call('ZCARD', key)
+    call('ZCARD', key)
     checked[key] = true
   elseif kind == 'touch' then
-    local stored = redis.call('GET', key) or 't' .. string.rep('0', 32)
-    local digits = string.match(stored, '^t(%d+)$')
+    local stored = call('GET', key) or 't' .. string.rep('0', 32)
+    local digits = match(stored, '^t(%d+)$')
     if not digits or #digits ~= 32 then
       return redis.error_reply('CORRUPT a tally without its head')
     end
-    local latest = string.sub(digits, 17)
+    local latest = sub(digits, 17)
     if latest < ARGV[at + 1] then
       latest = ARGV[at + 1]
     end
-    heads[i] = string.format('t%016.0f', tonumber(string.sub(digits, 1, 16)) + 1) .. latest
+    heads[i] = format('t%016d', tonumber(sub(digits, 1, 16)) + 1) .. latest
   elseif kind == 'append' and not streams[key] then
     local head = read_head(KEYS[i + 1])
     if not head then
@@ -71,44 +82,66 @@ for at = 2 + expectations, #ARGV, 2 do
   end
   i = i + keys[kind]
 end
+fault = look(puts)
+if fault then
+  return redis.error_reply(fault)
+end
 
 -- Appends come first, and all go to one stream: if its own idea of its end is another, or if it is none, it refuses the first
 -- of them before anything is written.
--- Before a value stand its SHA-256, and a guess: the link before it, its sequence, its link. See ends.rs.
+-- A seal is the value's SHA-256, and a guess: the link before it, its sequence, its link. See ends.rs.
 local moved
+local sealed = last
 i = expectations + 1
-for at = 2 + expectations, #ARGV, 2 do
+for at = first, last, 2 do
   local kind, data = ARGV[at], ARGV[at + 1]
   if kind == 'append' then
     local head = streams[KEYS[i]]
-    head.last = head.last + 1
-    if string.sub(data, 33, 64) == head.link and tonumber(string.sub(data, 65, 80)) == head.last then
-      head.link = string.sub(data, 81, 112)
+    head.last, sealed = head.last + 1, sealed + 1
+    local seal = ARGV[sealed]
+    if sub(seal, 33, 64) == head.link and tonumber(sub(seal, 65, 80)) == head.last then
+      head.link = sub(seal, 81, 112)
     else
-      head.link = sha256(head.link .. struct.pack('>I8', head.last) .. string.sub(data, 1, 32))
+      head.link = sha256(head.link .. struct.pack('>I8', head.last) .. sub(seal, 1, 32))
       moved = head
     end
-    redis.call('XADD', KEYS[i], id(head.last), 'l', head.link, 'v', string.sub(data, 113))
-    write_head(KEYS[i + 1], head)
+    call('XADD', KEYS[i], id(head.last), 'l', head.link, 'v', data)
+    head.key = KEYS[i + 1]
   end
   i = i + keys[kind]
 end
 
--- A set gets its members many at a time. Whoever comes and goes in one commit does so in the order of the writes.
-local MEMBERS_PER_COMMAND_MAX = 500
+-- Values are written many at a time, and so are the members of a set: in the order of the writes, for one that is written twice.
+local values = {}
+
+local function flush_values()
+  if #values > 0 then
+    call('MSET', unpack(values))
+    values = {}
+  end
+end
+
+local function set(key, value)
+  if #values >= 2 * KEYS_PER_COMMAND_MAX then
+    flush_values()
+  end
+  values[#values + 1] = key
+  values[#values + 1] = value
+end
+
 local pending = {}
 
 local function flush(key)
   local of = pending[key]
   if of then
-    redis.call(of.command, key, unpack(of))
+    call(of.command, key, unpack(of))
     pending[key] = nil
   end
 end
 
 local function gather(command, key, score, member)
   local of = pending[key]
-  if of and (of.command ~= command or #of >= MEMBERS_PER_COMMAND_MAX) then
+  if of and (of.command ~= command or #of >= KEYS_PER_COMMAND_MAX) then
     flush(key)
     of = nil
   end
@@ -122,14 +155,17 @@ local function gather(command, key, score, member)
   of[#of + 1] = member
 end
 
+for _, head in pairs(streams) do
+  set(head.key, head_of(head))
+end
 local sets, notes = {}, {}
 i = expectations + 1
-for at = 2 + expectations, #ARGV, 2 do
+for at = first, last, 2 do
   local kind, key, data = ARGV[at], KEYS[i], ARGV[at + 1]
   if kind == 'put' then
-    redis.call('SET', key, heads[i] .. data)
+    set(key, format('r%016d', tonumber(known[key]) + 1) .. data)
   elseif kind == 'touch' then
-    redis.call('SET', key, heads[i])
+    set(key, heads[i])
   elseif kind == 'insert' then
     gather('ZADD', key, '0', data)
     sets[#sets + 1] = key
@@ -137,12 +173,14 @@ for at = 2 + expectations, #ARGV, 2 do
     gather('ZREM', key, nil, data)
     sets[#sets + 1] = key
   elseif kind == 'delete' then
-    redis.call('UNLINK', key)
+    flush_values()
+    call('UNLINK', key)
   elseif kind == 'note' then
     notes[#notes + 1] = data
   end
   i = i + keys[kind]
 end
+flush_values()
 for at = 1, #sets do
   flush(sets[at])
 end
@@ -151,6 +189,6 @@ for at = 1, #notes do
   redis.pcall('PUBLISH', 'pc:notes', notes[at])
 end
 if moved then
-  return { 1, string.format('%.0f', moved.last), moved.link }
+  return { 1, format('%d', moved.last), moved.link }
 end
 return 1

@@ -37,9 +37,9 @@ pub(super) struct Place {
 }
 
 impl Seal {
-    /// What stands before a value in `commit.lua`: its SHA-256, the link before it, its sequence in 16 digits, its link; zeros where
-    /// nothing is known.
-    pub fn prefix(&self) -> Vec<u8> {
+    /// For `commit.lua`: the value's SHA-256, the link before it, its sequence in 16 digits, its link; zeros where nothing is
+    /// known.
+    pub fn encode(&self) -> Vec<u8> {
         match &self.place {
             Some(Place { before, sequence, link }) => {
                 [&self.digest[..], before, format!("{sequence:016}").as_bytes(), link].concat()

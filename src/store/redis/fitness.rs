@@ -115,7 +115,11 @@ fn probes(replicas_min: u32) -> Vec<(&'static str, Cmd)> {
         ("+get", with("GET", &[])),
         ("+getdel", with("GETDEL", &[])),
         ("+getrange", with("GETRANGE", &["0", "0"])),
+        ("+mget", with("MGET", &[])),
+        ("+exists", with("EXISTS", &[])),
         ("+set", with("SET", &["", "PX", "1"])),
+        // One value short: refused after the right was looked at.
+        ("+mset", with("MSET", &["", PROBE_KEY])),
         ("+unlink", with("UNLINK", &[])),
         ("+pexpire", with("PEXPIRE", &["1"])),
         ("+zadd", with("ZADD", &["XX", "0", ""])),

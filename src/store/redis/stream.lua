@@ -54,11 +54,15 @@ local function read_head(key)
   }
 end
 
+-- As it is stored.
+local function head_of(head)
+  return string.format('s%016d', head.last) .. head.link .. string.format('%016d', head.trimmed) .. head.before
+end
+
 local function write_head(key, head)
-  redis.call('SET', key, string.format('s%016.0f', head.last) .. head.link
-    .. string.format('%016.0f', head.trimmed) .. head.before)
+  redis.call('SET', key, head_of(head))
 end
 
 local function id(sequence)
-  return string.format('%.0f-0', sequence)
+  return string.format('%d-0', sequence)
 end

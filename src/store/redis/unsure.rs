@@ -32,6 +32,12 @@ impl Touched {
         Self { reads, writes }
     }
 
+    pub fn by_ops(ops: &[Op]) -> Self {
+        let mut all = Self::default();
+        ops.iter().for_each(|op| all.add(Self::by_op(op)));
+        all
+    }
+
     /// Who meets a conflict loads again, so what a commit expects is not read by it.
     pub fn by_commit(change: &Commit) -> Self {
         let writes = change.writes.iter().filter_map(Write::key).copied().filter(is_marked).collect();

@@ -108,9 +108,20 @@ async fn calls_take_as_few_round_trips_as_they_can() {
             (world.group("plain", &[]).await.group.id, world.group("octo-org", &[]).await.group.id);
         let counted = Counted::of(&world).await;
         let call = world.call();
-        // The people and addresses that are meant; the commit.
+        // The commit, which is right if nobody knows bob.
         let create = counted.directory.create_scim_user(&call, user_resource("bob"), &[]);
-        assert_eq!(counted.trips(create).await.0, 2, "{on:?} create");
+        assert_eq!(counted.trips(create).await.0, 1, "{on:?} create");
+        // No invitation of an owner's matters to it, and none is lost.
+        world.seed_invitation("dave", "hubot", InvitationSource::Manual).await;
+        let create = counted.directory.create_scim_user(&call, user_resource("dave"), &[]);
+        assert_eq!(counted.trips(create).await.0, 1, "{on:?} create of who is invited");
+        assert_eq!(world.state("dave", "hubot").await, "invited", "{on:?}");
+        // Somebody does: then what is in the way is looked for, and the person and the addresses that are meant are read.
+        world.seed("mallory", &[("hubot", Role::Member)]).await;
+        let create = counted.directory.create_scim_user(&call, user_resource("mallory"), &[]);
+        let (trips, adopted) = counted.trips(create).await;
+        assert_eq!((trips, adopted.is_ok()), (4, true), "{on:?} create of who is known");
+        assert_eq!(world.state("mallory", "hubot").await, "member", "{on:?}");
         // And the groups, before.
         let groups = [plain, octo];
         let create = counted.directory.create_scim_user(&call, user_resource("carol"), &groups);
@@ -250,7 +261,7 @@ async fn the_commit_tells_of_the_call_itself() {
         let alice = directory.create_scim_user(&call, user_resource("alice"), &[]);
         let (trips, alice) = counted.trips(alice).await;
         let alice = alice.unwrap().user.id;
-        assert_eq!((trips, made.is_told()), (2, true), "{on:?}");
+        assert_eq!((trips, made.is_told()), (1, true), "{on:?}");
         let told = last().await;
         assert_eq!(told["action"], "external_identity.scim_api_success");
         assert_eq!((&told["status_code"], &told["scim_user_id"]), (&201.into(), &alice.to_string().into()));

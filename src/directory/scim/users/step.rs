@@ -45,6 +45,9 @@ pub(super) struct UserStep<'s> {
     /// Of the user, as they will be.
     pub groups: Vec<ScimMembership>,
     pub expect: Vec<(Key, Revision)>,
+    /// Decided as if the person were not known, without a look. Mostly that is so for a user who is new, and where it is not, the
+    /// commit is refused.
+    pub is_guess: bool,
 }
 
 impl UserStep<'_> {
