@@ -30,6 +30,7 @@ pub use super::ports::free as free_port;
 const START_ATTEMPTS_MAX: usize = 10;
 /// At 10 ms each.
 const ANSWER_ATTEMPTS_MAX: usize = 1_000;
+const COMMAND_DURATION_MAX: Duration = Duration::from_secs(30);
 /// Proves that the server at the port is the one that we started.
 pub const PASSWORD: &str = "the-test-server";
 
@@ -66,13 +67,17 @@ impl RedisServer {
 
     /// Runs a command behind the store's back.
     pub async fn run<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
-        self.try_run(words).await.unwrap()
+        self.try_run(words).await.unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
     /// The same with a server that may cut the line, as one does that changes its role.
     pub async fn try_run<T: redis::FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
         let client = redis::Client::open(self.url())?;
-        let mut connection = client.get_multiplexed_async_connection().await?;
+        // The library's own limits are half a second and one, which a busy machine exceeds.
+        let patient = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(COMMAND_DURATION_MAX))
+            .set_response_timeout(Some(COMMAND_DURATION_MAX));
+        let mut connection = client.get_multiplexed_async_connection_with_config(&patient).await?;
         let mut command = redis::Cmd::new();
         for word in words {
             command.arg(*word);
