@@ -1,10 +1,9 @@
-//! A SCIM client that costs little: one connection, requests written as they are, answers read to their end.
-use std::{
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
-    thread,
-    time::Instant,
+//! A SCIM client that costs little: requests written as they are, answers read to their end, all connections on one thread.
+use std::{cell::Cell, future::poll_fn, net::SocketAddr, task::Poll, time::Instant};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
 };
 
 const PIECE_BYTES: usize = 64 * 1024;
@@ -38,7 +37,7 @@ impl<'s> Client<'s> {
     }
 
     /// Sends a request and reads the answer; `body` is empty for none.
-    pub fn send(&mut self, method: &str, path: &str, body: &str) -> Answer {
+    pub async fn send(&mut self, method: &str, path: &str, body: &str) -> Answer {
         let Server { address, base, token } = self.server;
         let token =
             token.as_ref().map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
@@ -48,20 +47,19 @@ impl<'s> Client<'s> {
             address.port(),
             body.len()
         );
-        let mut stream = self.stream.take().unwrap_or_else(|| {
-            let stream = TcpStream::connect(address).expect("the server accepts");
-            stream.set_nodelay(true).expect("a socket");
-            stream
-        });
-        stream.write_all(request.as_bytes()).expect("the server reads");
-        let (answer, stays) = read(&mut stream, &mut self.piece);
+        let mut stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => connect(*address).await,
+        };
+        stream.write_all(request.as_bytes()).await.expect("the server reads");
+        let (answer, stays) = read(&mut stream, &mut self.piece).await;
         self.stream = stays.then_some(stream);
         answer
     }
 
     /// The same, where only success will do; the answer's `id`, if it has one.
-    pub fn done(&mut self, method: &str, path: &str, body: &str) -> String {
-        let answer = self.send(method, path, body);
+    pub async fn done(&mut self, method: &str, path: &str, body: &str) -> String {
+        let answer = self.send(method, path, body).await;
         let text = String::from_utf8_lossy(&answer.body);
         assert!((200..300).contains(&answer.status), "{method} {path}: {} {text}", answer.status);
         let (_, rest) = text.split_once("\"id\"").unwrap_or_default();
@@ -69,92 +67,123 @@ impl<'s> Client<'s> {
     }
 }
 
-/// An answer, and whether the connection stays.
-fn read(stream: &mut TcpStream, piece: &mut [u8]) -> (Answer, bool) {
-    let mut seen = vec![];
-    let mut more = |seen: &mut Vec<u8>| {
-        let count = stream.read(piece).expect("the server answers");
-        seen.extend_from_slice(&piece[..count]);
+async fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).await.expect("the server accepts");
+    stream.set_nodelay(true).expect("a socket");
+    stream
+}
+
+/// What was read and not looked at yet.
+struct Incoming<'c> {
+    stream: &'c mut TcpStream,
+    piece: &'c mut [u8],
+    seen: Vec<u8>,
+}
+
+impl Incoming<'_> {
+    /// Reads on; `false` at the end.
+    async fn more(&mut self) -> bool {
+        let count = self.stream.read(self.piece).await.expect("the server answers");
+        self.seen.extend_from_slice(&self.piece[..count]);
         count > 0
-    };
-    let head_end = loop {
-        if let Some(at) = seen.windows(4).position(|four| four == b"\r\n\r\n") {
-            break at;
+    }
+
+    /// Where these octets begin, from there on.
+    async fn find(&mut self, wanted: &[u8], from: usize) -> usize {
+        loop {
+            if let Some(at) = self.seen[from..].windows(wanted.len()).position(|some| some == wanted) {
+                return from + at;
+            }
+            assert!(self.more().await, "the server broke its answer off");
         }
-        assert!(more(&mut seen), "the server closed the connection");
-    };
-    let head = String::from_utf8_lossy(&seen[..head_end]).to_ascii_lowercase();
-    let mut rest = seen.split_off(head_end + 4);
+    }
+
+    /// The chunks (RFC 9112 7.1) behind `at`.
+    async fn chunks(&mut self, mut at: usize) -> Vec<u8> {
+        let mut body = vec![];
+        loop {
+            let line_end = self.find(b"\r\n", at).await;
+            let size = str::from_utf8(&self.seen[at..line_end]).expect("digits").trim();
+            let size = usize::from_str_radix(size, 16).expect("a chunk's size");
+            let begin = line_end + 2;
+            while self.seen.len() < begin + size + 2 {
+                assert!(self.more().await, "the server broke its answer off");
+            }
+            if size == 0 {
+                return body;
+            }
+            body.extend_from_slice(&self.seen[begin..begin + size]);
+            at = begin + size + 2;
+        }
+    }
+}
+
+/// An answer, and whether the connection stays.
+async fn read(stream: &mut TcpStream, piece: &mut [u8]) -> (Answer, bool) {
+    let mut incoming = Incoming { stream, piece, seen: vec![] };
+    let head_end = incoming.find(b"\r\n\r\n", 0).await;
+    let head = String::from_utf8_lossy(&incoming.seen[..head_end]).to_ascii_lowercase();
     let status: u16 = head[9..12].parse().expect("a status");
     let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let stays = head.starts_with("http/1.1") && field("connection:") != Some("close");
+    let begin = head_end + 4;
     let body = if status == 204 || status == 304 {
         vec![]
     } else if field("transfer-encoding:") == Some("chunked") {
-        let (mut body, mut at) = (vec![], 0);
-        while let Some(size) = chunk(&mut rest, &mut at, &mut body, &mut more) {
-            if size == 0 {
-                break;
-            }
-        }
-        body
+        incoming.chunks(begin).await
     } else {
-        let length = field("content-length:").and_then(|length| length.parse().ok());
-        while length.is_none_or(|length| rest.len() < length) && more(&mut rest) {}
-        rest
+        let length: Option<usize> = field("content-length:").and_then(|length| length.parse().ok());
+        while length.is_none_or(|length| incoming.seen.len() < begin + length) && incoming.more().await {}
+        incoming.seen.split_off(begin)
     };
     (Answer { status, body }, stays)
 }
 
-/// Appends the chunk at `at` to the body; answers its size.
-fn chunk(
-    raw: &mut Vec<u8>,
-    at: &mut usize,
-    body: &mut Vec<u8>,
-    more: &mut impl FnMut(&mut Vec<u8>) -> bool,
-) -> Option<usize> {
-    let line_end = loop {
-        if let Some(end) = raw[*at..].windows(2).position(|two| two == b"\r\n") {
-            break *at + end;
-        }
-        assert!(more(raw), "the server broke the body off");
-    };
-    let size = usize::from_str_radix(std::str::from_utf8(&raw[*at..line_end]).ok()?.trim(), 16).ok()?;
-    let begin = line_end + 2;
-    while raw.len() < begin + size + 2 {
-        assert!(more(raw), "the server broke the body off");
-    }
-    body.extend_from_slice(&raw[begin..begin + size]);
-    *at = begin + size + 2;
-    Some(size)
+/// Waits on this thread.
+pub fn wait<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+    runtime.block_on(work)
 }
 
-/// So many calls over so many connections; each call's number goes to `call`. Seconds of all, milliseconds of each, sorted.
+/// So many calls over so many connections at once, on this thread; each call's number goes to `call`. Seconds of all, milliseconds
+/// of each, sorted.
 pub fn drive<C>(
     connections: usize,
     count: usize,
-    connect: impl Fn() -> C + Sync,
-    call: impl Fn(usize, &mut C) + Sync,
+    connect: impl Fn() -> C,
+    call: impl AsyncFn(usize, &mut C),
 ) -> (f64, Vec<f64>) {
-    let next = AtomicUsize::new(0);
-    let begun = Instant::now();
-    let work = || {
+    let next = Cell::new(0);
+    let work = async || {
         let (mut client, mut millis) = (connect(), vec![]);
         loop {
-            let n = next.fetch_add(1, Relaxed);
+            let n = next.replace(next.get() + 1);
             if n >= count {
                 return millis;
             }
             let begun = Instant::now();
-            call(n, &mut client);
+            call(n, &mut client).await;
             millis.push(begun.elapsed().as_secs_f64() * 1e3);
         }
     };
-    let mut millis: Vec<f64> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..connections).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("a connection's share")).collect()
-    });
+    let begun = Instant::now();
+    let mut millis = wait(all((0..connections).map(|_| work()).collect())).concat();
     let seconds = begun.elapsed().as_secs_f64();
     millis.sort_by(f64::total_cmp);
     (seconds, millis)
+}
+
+/// What all of them come to, in their order.
+async fn all<F: Future>(work: Vec<F>) -> Vec<F::Output> {
+    let mut work: Vec<_> = work.into_iter().map(|one| (Box::pin(one), None)).collect();
+    let done = poll_fn(|context| {
+        for (one, outcome) in work.iter_mut().filter(|(_, outcome)| outcome.is_none()) {
+            if let Poll::Ready(ready) = one.as_mut().poll(context) {
+                *outcome = Some(ready);
+            }
+        }
+        if work.iter().all(|(_, outcome)| outcome.is_some()) { Poll::Ready(()) } else { Poll::Pending }
+    });
+    done.await;
+    work.into_iter().filter_map(|(_, outcome)| outcome).collect()
 }

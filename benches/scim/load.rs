@@ -1,7 +1,7 @@
 //! What is asked of a SCIM server: the same of ours and of the reference.
-use std::sync::Mutex;
+use std::cell::{Cell, RefCell};
 
-use super::client::{Client, Server, drive};
+use super::client::{Client, Server, drive, wait};
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
@@ -48,96 +48,83 @@ impl Population {
     /// Creates so many more people; with a look for each before, as identity providers do it.
     pub fn create(&mut self, count: usize, looks_first: bool, name: &str) -> Run {
         let first = self.ids.len();
-        let made = Mutex::new(vec![String::new(); count]);
-        let run = drive(
-            self.connections,
-            count,
-            || Client::new(&self.server),
-            |n, client| {
-                if looks_first {
-                    assert_eq!(look_up(client, first + n), 200);
-                }
-                let id = client.done("POST", "/Users", &user(first + n));
-                made.lock().expect("no thread panicked")[n] = id;
-                progress(name, n, count);
-            },
-        );
-        self.ids.extend(made.into_inner().expect("no thread panicked"));
+        let made = RefCell::new(vec![String::new(); count]);
+        let server = &self.server;
+        let create = async |n: usize, client: &mut Client<'_>| {
+            if looks_first {
+                assert_eq!(look_up(client, first + n).await, 200);
+            }
+            let id = client.done("POST", "/Users", &user(first + n)).await;
+            made.borrow_mut()[n] = id;
+            progress(name, n, count);
+        };
+        let run = drive(self.connections, count, || Client::new(server), create);
+        self.ids.extend(made.into_inner());
         Run::of(run)
     }
 
     /// Finds people by user name, from all over.
     pub fn look_up(&self, count: usize) -> Run {
         let people = self.ids.len();
-        Run::of(drive(
-            self.connections,
-            count,
-            || Client::new(&self.server),
-            |n, client| {
-                assert_eq!(look_up(client, n * 7_919 % people), 200);
-            },
-        ))
+        let find = async |n: usize, client: &mut Client<'_>| {
+            assert_eq!(look_up(client, n * 7_919 % people).await, 200);
+        };
+        Run::of(drive(self.connections, count, || Client::new(&self.server), find))
     }
 
     /// A group with the first `members` people.
     pub fn group(&self, name: &str, members: usize) -> String {
-        let mut client = Client::new(&self.server);
-        let id = client.done("POST", "/Groups", &group(name));
-        for some in self.ids[..members].chunks(MEMBERS_PER_PATCH) {
-            client.done("PATCH", &format!("/Groups/{id}"), &adding(some));
-        }
-        id
+        wait(async {
+            let mut client = Client::new(&self.server);
+            let id = client.done("POST", "/Groups", &group(name)).await;
+            for some in self.ids[..members].chunks(MEMBERS_PER_PATCH) {
+                client.done("PATCH", &format!("/Groups/{id}"), &adding(some)).await;
+            }
+            id
+        })
     }
 
     /// PATCHes of `members` each, that add people to a group and take them out again. Each connection has people of its own,
     /// from the end of the list.
     pub fn patch(&self, group: &str, members: usize, count: usize) -> Run {
         let path = format!("/Groups/{group}");
-        let free: Mutex<Vec<&[String]>> =
-            Mutex::new(self.ids.rchunks(members).take(self.connections).collect());
-        let begin =
-            || (Client::new(&self.server), free.lock().expect("no panic").pop().expect("people"), true);
-        Run::of(drive(self.connections, count, begin, |_, (client, people, adds)| {
-            client.done("PATCH", &path, &if *adds { adding(people) } else { removing(people) });
+        let free: RefCell<Vec<&[String]>> =
+            RefCell::new(self.ids.rchunks(members).take(self.connections).collect());
+        let begin = || (Client::new(&self.server), free.borrow_mut().pop().expect("people"), true);
+        let patch = async |_: usize, (client, people, adds): &mut (Client<'_>, &[String], bool)| {
+            client.done("PATCH", &path, &if *adds { adding(people) } else { removing(people) }).await;
             *adds = !*adds;
-        }))
+        };
+        Run::of(drive(self.connections, count, begin, patch))
     }
 
     /// Reads a group as a whole; how many bytes it has.
     pub fn read(&self, group: &str, members: usize, count: usize) -> (Run, usize) {
-        let bytes = Mutex::new(0);
-        let run = drive(
-            1,
-            count,
-            || Client::new(&self.server),
-            |_, client| {
-                let answer = client.send("GET", &format!("/Groups/{group}"), "");
-                assert_eq!(answer.status, 200);
-                let shown = answer.body.windows(7).filter(|seven| seven == b"\"value\"").count();
-                assert!(shown >= members, "{shown} of {members} members");
-                *bytes.lock().expect("no panic") = answer.body.len();
-            },
-        );
-        (Run::of(run), bytes.into_inner().expect("no panic"))
+        let bytes = Cell::new(0);
+        let read = async |_: usize, client: &mut Client<'_>| {
+            let answer = client.send("GET", &format!("/Groups/{group}"), "").await;
+            assert_eq!(answer.status, 200);
+            let shown = answer.body.windows(7).filter(|seven| seven == b"\"value\"").count();
+            assert!(shown >= members, "{shown} of {members} members");
+            bytes.set(answer.body.len());
+        };
+        let run = drive(1, count, || Client::new(&self.server), read);
+        (Run::of(run), bytes.get())
     }
 
     /// So many groups of so many members each: a look, a POST and a PATCH for each.
     pub fn groups(&self, count: usize, members: usize, name: &str) -> Run {
-        Run::of(drive(
-            self.connections,
-            count,
-            || Client::new(&self.server),
-            |n, client| {
-                let filter =
-                    format!("/Groups?excludedAttributes=members&filter=displayName%20eq%20%22group-{n}%22");
-                assert_eq!(client.send("GET", &filter, "").status, 200);
-                let id = client.done("POST", "/Groups", &group(&format!("group-{n}")));
-                let people: Vec<String> =
-                    (0..members).map(|m| self.ids[(n * members + m) % self.ids.len()].clone()).collect();
-                client.done("PATCH", &format!("/Groups/{id}"), &adding(&people));
-                progress(name, n, count);
-            },
-        ))
+        let make = async |n: usize, client: &mut Client<'_>| {
+            let filter =
+                format!("/Groups?excludedAttributes=members&filter=displayName%20eq%20%22group-{n}%22");
+            assert_eq!(client.send("GET", &filter, "").await.status, 200);
+            let id = client.done("POST", "/Groups", &group(&format!("group-{n}"))).await;
+            let people: Vec<String> =
+                (0..members).map(|m| self.ids[(n * members + m) % self.ids.len()].clone()).collect();
+            client.done("PATCH", &format!("/Groups/{id}"), &adding(&people)).await;
+            progress(name, n, count);
+        };
+        Run::of(drive(self.connections, count, || Client::new(&self.server), make))
     }
 }
 
@@ -147,8 +134,8 @@ fn progress(name: &str, n: usize, count: usize) {
     }
 }
 
-fn look_up(client: &mut Client<'_>, n: usize) -> u16 {
-    client.send("GET", &format!("/Users?filter=userName%20eq%20%22u{n}@example.com%22"), "").status
+async fn look_up(client: &mut Client<'_>, n: usize) -> u16 {
+    client.send("GET", &format!("/Users?filter=userName%20eq%20%22u{n}@example.com%22"), "").await.status
 }
 
 fn user(n: usize) -> String {

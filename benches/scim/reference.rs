@@ -3,12 +3,15 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    thread,
+    time::Instant,
 };
 
 use ::redis::{Connection, Value, cmd, pipe};
 
 use super::{
-    client::{Server, drive},
+    client::Server,
     common::{Killed, Place, Store, connect, free, wait_for},
     load::Run,
 };
@@ -123,6 +126,36 @@ impl Bare {
             },
         ))
     }
+}
+
+/// Calls over connections that each have a thread of their own.
+fn drive<C>(
+    connections: usize,
+    count: usize,
+    connect: impl Fn() -> C + Sync,
+    call: impl Fn(usize, &mut C) + Sync,
+) -> (f64, Vec<f64>) {
+    let next = AtomicUsize::new(0);
+    let begun = Instant::now();
+    let work = || {
+        let (mut client, mut millis) = (connect(), vec![]);
+        loop {
+            let n = next.fetch_add(1, Relaxed);
+            if n >= count {
+                return millis;
+            }
+            let begun = Instant::now();
+            call(n, &mut client);
+            millis.push(begun.elapsed().as_secs_f64() * 1e3);
+        }
+    };
+    let mut millis: Vec<f64> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..connections).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("a connection's share")).collect()
+    });
+    let seconds = begun.elapsed().as_secs_f64();
+    millis.sort_by(f64::total_cmp);
+    (seconds, millis)
 }
 
 fn create(connection: &mut Connection, n: usize) {
