@@ -1,8 +1,6 @@
 //! A process is killed (kill -9) while it deletes a large group whose members go with it (`on_group_delete = "remove"`), at one moment after
 //! the other: each member has left wholly or not at all, and whoever deletes the group again ends up where nobody would have been
 //! disturbed.
-//!
-//! `FAULT_RUNS` and `FAULT_SEED` as for `scim_program::kills`.
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
@@ -12,51 +10,30 @@ use serde_json::{Value, json};
 
 use super::{
     caller::{Caller, members},
+    killing::{self, Heir, Victim},
     world::{ORGANIZATION, World, name},
 };
-use crate::{
-    faults::{
-        Dice,
-        runs::{RUNS_VARIABLE, SEED_VARIABLE, number},
-    },
-    support::{gateway::Backend, redis_sets::eventually},
-};
+use crate::support::{gateway::Backend, redis_sets::eventually};
 
-const RUNS: u64 = 3;
-/// Kills that hit nothing do not count, up to so many for one that counts.
-const ATTEMPTS_PER_RUN_MAX: u64 = 6;
 const USERS: usize = 1_680;
 /// Each group is another window on the users: three commits take its members out, and there are the note before, the end behind, and
 /// the two of the group itself.
 const STEP: usize = 420;
 const MEMBERS: usize = 900;
-/// Moments of one DELETE at which it is killed.
-const MOMENTS: u64 = 16;
 
 /// Of any window every other one belongs to the organization before SCIM says so.
 fn is_known(user: usize) -> bool {
     user.is_multiple_of(2)
 }
 
-/// Who asks again after a kill.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heir {
-    /// One who asks the process that was there all along, or where there is none, one that starts.
-    NextCall,
-    /// Nobody asks until the store was looked at and processes have started anew.
-    Newcomer,
-}
-
 struct Stage {
-    world: World,
+    victim: Victim,
     ids: Vec<String>,
     group: String,
     /// The group's window begins at this many steps.
     steps: usize,
     /// Who belongs to the organization while no group says otherwise.
     members: BTreeSet<usize>,
-    /// How long a DELETE takes that nobody disturbs.
-    undisturbed: Duration,
 }
 
 impl Stage {
@@ -67,12 +44,12 @@ impl Stage {
         world.serve().await;
         let ids = world.users(USERS).await;
         let members = (0..USERS).filter(|user| is_known(*user)).collect();
-        let (group, undisturbed) = (String::new(), Duration::ZERO);
-        let mut stage = Self { world, ids, group, steps: 0, members, undisturbed };
+        let victim = Victim { world, undisturbed: Duration::ZERO };
+        let mut stage = Self { victim, ids, group: String::new(), steps: 0, members };
         stage.new_group().await;
         let begun = Instant::now();
         assert_eq!(stage.delete(0).await, 204);
-        stage.undisturbed = begun.elapsed();
+        stage.victim.undisturbed = begun.elapsed();
         stage.judge("undisturbed").await;
         stage
     }
@@ -85,7 +62,7 @@ impl Stage {
     async fn new_group(&mut self) {
         let ids: Vec<String> = self.window().map(|user| self.ids[user].clone()).collect();
         let group = json!({ "displayName": ORGANIZATION, "members": members(&ids) });
-        let made = Caller::new(&self.world.servers()[0]).done("POST", "/Groups", &group).await;
+        let made = Caller::new(&self.victim.world.servers()[0]).done("POST", "/Groups", &group).await;
         made["id"].as_str().unwrap().clone_into(&mut self.group);
     }
 
@@ -94,57 +71,20 @@ impl Stage {
     }
 
     async fn delete(&self, process: usize) -> u16 {
-        let mut caller = Caller::new(&self.world.servers()[process]);
+        let mut caller = Caller::new(&self.victim.world.servers()[process]);
         caller.send("DELETE", &self.path(), &Value::Null).await.expect("an answer").0
-    }
-
-    /// One DELETE, one kill, and one who asks again; whether the kill was in the middle.
-    async fn run(&mut self, after: Duration, heir: Heir, what: &str) -> bool {
-        let servers = self.world.servers();
-        let path = self.path();
-        let mut caller = Caller::new(&servers[0]);
-        let mut call = tokio::spawn(async move { caller.send("DELETE", &path, &Value::Null).await });
-        let begun = Instant::now();
-        let early = tokio::time::timeout(after, &mut call).await;
-        self.world.kill(0);
-        let answer = match early {
-            // The machine has less to do than when it was measured.
-            Ok(answer) => {
-                self.undisturbed = begun.elapsed();
-                answer.unwrap()
-            }
-            Err(_) => call.await.unwrap(),
-        };
-        if heir == Heir::Newcomer {
-            self.world.kill_all();
-        }
-        let is_interrupted = self.world.is_unfinished().await;
-        if let Some((status, answer)) = &answer {
-            assert!(*status == 204 && !is_interrupted, "{what}: {status} {answer}");
-        }
-        if heir == Heir::Newcomer {
-            self.wholly_or_not_at_all(what).await;
-        }
-        if heir == Heir::Newcomer || servers.len() == 1 {
-            self.world.serve().await;
-        }
-        let again = self.delete(servers.len() - 1).await;
-        assert!(again == 404 || answer.is_none() && again == 204, "{what}: {again}");
-        self.world.serve().await;
-        self.judge(&format!("{what}, {heir:?}, interrupted: {is_interrupted}")).await;
-        is_interrupted
     }
 
     /// While nobody works: who is in the group is a member or invited as before, and who is not has neither. Everybody else is as before.
     async fn wholly_or_not_at_all(&self, what: &str) {
-        let listed = self.world.group_members(&self.group).await;
-        let rest = self.world.at_rest().await;
+        let listed = self.victim.world.group_members(&self.group).await;
+        let rest = self.victim.world.at_rest().await;
         let window: BTreeSet<usize> = self.window().collect();
         for user in 0..USERS {
             let (was_member, is_concerned) = (self.members.contains(&user), window.contains(&user));
             let stays = !is_concerned || listed.contains(&self.ids[user]);
             let expected = (stays && was_member, is_concerned && stays && !was_member);
-            let is_member = rest.members.contains(&self.world.person_id(user));
+            let is_member = rest.members.contains(&self.victim.world.person_id(user));
             let found = (is_member, rest.invited.contains(&name(user)));
             assert_eq!(found, expected, "{what}: member and invited, user {user}, in the group: {stays}");
         }
@@ -152,8 +92,8 @@ impl Stage {
 
     /// The group is gone from every record and its members from the organization, their invitations with them; another group then.
     async fn judge(&mut self, what: &str) {
-        let last = self.world.servers().len() - 1;
-        let mut caller = Caller::new(&self.world.servers()[last]);
+        let last = self.victim.world.servers().len() - 1;
+        let mut caller = Caller::new(&self.victim.world.servers()[last]);
         let status = caller.send("GET", &self.path(), &Value::Null).await.expect("an answer").0;
         assert_eq!(status, 404, "{what}");
         assert_eq!(self.delete(last).await, 404, "{what}");
@@ -162,48 +102,55 @@ impl Stage {
             assert!(shown["groups"].as_array().is_none_or(Vec::is_empty), "{what}: {shown}");
         }
         // Two may have been at it, and one is done.
-        eventually(what, async || last == 0 || !self.world.is_unfinished().await).await;
-        self.world.kill_all();
-        assert!(!self.world.is_unfinished().await, "{what}");
-        assert_eq!(self.world.group_members(&self.group).await, [].into(), "{what}");
+        eventually(what, async || last == 0 || !self.victim.world.is_unfinished().await).await;
+        self.victim.world.kill_all();
+        assert!(!self.victim.world.is_unfinished().await, "{what}");
+        assert_eq!(self.victim.world.group_members(&self.group).await, [].into(), "{what}");
         for user in self.window() {
             self.members.remove(&user);
         }
-        let rest = self.world.at_rest().await;
-        let expected = self.members.iter().map(|user| self.world.person_id(*user)).collect();
+        let rest = self.victim.world.at_rest().await;
+        let expected = self.members.iter().map(|user| self.victim.world.person_id(*user)).collect();
         assert_eq!(rest.members, expected, "{what}");
         assert_eq!(rest.invited, [].into(), "{what}");
-        self.world.serve().await;
+        self.victim.world.serve().await;
         self.steps += 1;
         self.new_group().await;
     }
 }
 
+impl killing::Stage for Stage {
+    fn victim(&self) -> &Victim {
+        &self.victim
+    }
+
+    async fn run(&mut self, after: Duration, heir: Heir, what: &str) -> bool {
+        let servers = self.victim.world.servers();
+        let delete = ("DELETE", self.path(), Value::Null);
+        let (answer, is_interrupted) = self.victim.kill_during(after, delete).await;
+        if let Some((status, answer)) = &answer {
+            assert!(*status == 204 && !is_interrupted, "{what}: {status} {answer}");
+        }
+        if heir == Heir::Newcomer {
+            self.victim.world.kill_all();
+            self.wholly_or_not_at_all(what).await;
+        }
+        if heir == Heir::Newcomer || servers.len() == 1 {
+            self.victim.world.serve().await;
+        }
+        let again = self.delete(servers.len() - 1).await;
+        assert!(again == 404 || answer.is_none() && again == 204, "{what}: {again}");
+        self.victim.world.serve().await;
+        self.judge(&format!("{what}, {heir:?}, interrupted: {is_interrupted}")).await;
+        is_interrupted
+    }
+}
+
 async fn killed_and_repeated(backend: Backend) {
     let mut stage = Stage::new(backend).await;
-    let (runs, seed) = (number(RUNS_VARIABLE, RUNS), number(SEED_VARIABLE, 1));
-    let (mut interrupted, mut attempts) = (0, 0);
-    for run in seed..seed + runs {
-        let mut dice = Dice::of(run);
-        for attempt in 0..ATTEMPTS_PER_RUN_MAX {
-            attempts += 1;
-            let moment = u32::try_from(1 + dice.throw(MOMENTS)).unwrap();
-            let after = stage.undisturbed * moment / u32::try_from(MOMENTS).unwrap();
-            let heir = if (run + attempt).is_multiple_of(2) { Heir::NextCall } else { Heir::Newcomer };
-            let what = format!("{backend:?}, run {run}, killed after {after:?}");
-            if stage.run(after, heir, &what).await {
-                interrupted += 1;
-                break;
-            }
-        }
-    }
-    println!(
-        "{backend:?}: {attempts} kills, {interrupted} in the middle of a DELETE of {:?} that is carried out in steps",
-        stage.undisturbed
-    );
-    assert!(interrupted > 0, "no kill was in the middle");
-    stage.world.kill_all();
-    stage.world.check_store();
+    killing::kill(&mut stage, backend).await;
+    stage.victim.world.kill_all();
+    stage.victim.world.check_store();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
