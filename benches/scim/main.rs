@@ -28,7 +28,7 @@ use reference::Bare;
 
 const CONNECTIONS: usize = 8;
 const ROUNDS: usize = 5;
-/// Calls of one kind in one round; large PATCHes are fewer.
+/// Calls of one kind in one round; creates and large PATCHes are fewer, look-ups more.
 const CALLS: usize = 2_000;
 const SMALL: usize = 100;
 const LARGE: usize = 50_000;
@@ -129,8 +129,9 @@ impl World {
         let before = (self.gateway.cpu_nanos(), self.place.cpu_nanos());
         let large = self.large.as_deref();
         let run = match kind {
-            0 => self.people.create((calls / 10).max(CONNECTIONS), false, ""),
-            1 => self.people.look_up(calls),
+            // Few enough that a thousand stay some thousand.
+            0 => self.people.create((calls / 4).max(CONNECTIONS), false, ""),
+            1 => self.people.look_up(5 * calls),
             2 => self.people.patch(&self.small, 1, calls),
             3 => self.people.patch(&self.small, SMALL, (calls / 10).max(CONNECTIONS)),
             4 => self.people.patch(large?, 1, calls),
