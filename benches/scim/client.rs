@@ -89,9 +89,10 @@ impl Incoming<'_> {
     }
 
     /// Where these octets begin, from there on.
-    async fn find(&mut self, wanted: &[u8], from: usize) -> usize {
+    async fn find<const N: usize>(&mut self, wanted: [u8; N], from: usize) -> usize {
         loop {
-            if let Some(at) = self.seen[from..].windows(wanted.len()).position(|some| some == wanted) {
+            let is_there = |some: &[u8]| some.first_chunk() == Some(&wanted);
+            if let Some(at) = self.seen[from..].windows(N).position(is_there) {
                 return from + at;
             }
             assert!(self.more().await, "the server broke its answer off");
@@ -102,7 +103,7 @@ impl Incoming<'_> {
     async fn chunks(&mut self, mut at: usize) -> Vec<u8> {
         let mut body = vec![];
         loop {
-            let line_end = self.find(b"\r\n", at).await;
+            let line_end = self.find(*b"\r\n", at).await;
             let size = str::from_utf8(&self.seen[at..line_end]).expect("digits").trim();
             let size = usize::from_str_radix(size, 16).expect("a chunk's size");
             let begin = line_end + 2;
@@ -121,22 +122,33 @@ impl Incoming<'_> {
 /// An answer, and whether the connection stays.
 async fn read(stream: &mut TcpStream, piece: &mut [u8]) -> (Answer, bool) {
     let mut incoming = Incoming { stream, piece, seen: vec![] };
-    let head_end = incoming.find(b"\r\n\r\n", 0).await;
-    let head = String::from_utf8_lossy(&incoming.seen[..head_end]).to_ascii_lowercase();
-    let status: u16 = head[9..12].parse().expect("a status");
-    let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    let stays = head.starts_with("http/1.1") && field("connection:") != Some("close");
+    let head_end = incoming.find(*b"\r\n\r\n", 0).await;
+    let head = &incoming.seen[..head_end];
+    let status: u16 =
+        str::from_utf8(&head[9..12]).ok().and_then(|digits| digits.parse().ok()).expect("a status");
+    let is_kept = field(head, "connection").map_or(head.starts_with(b"HTTP/1.1"), |said| said != "close");
+    let length: Option<usize> = field(head, "content-length").and_then(|length| length.parse().ok());
+    let is_chunked = field(head, "transfer-encoding") == Some("chunked");
     let begin = head_end + 4;
     let body = if status == 204 || status == 304 {
         vec![]
-    } else if field("transfer-encoding:") == Some("chunked") {
+    } else if is_chunked {
         incoming.chunks(begin).await
     } else {
-        let length: Option<usize> = field("content-length:").and_then(|length| length.parse().ok());
         while length.is_none_or(|length| incoming.seen.len() < begin + length) && incoming.more().await {}
         incoming.seen.split_off(begin)
     };
-    (Answer { status, body }, stays)
+    (Answer { status, body }, is_kept)
+}
+
+/// The value of a field.
+fn field<'h>(head: &'h [u8], name: &str) -> Option<&'h str> {
+    let value = |line: &'h [u8]| {
+        let (found, value) = line.split_at_checked(name.len())?;
+        let value = value.strip_prefix(b":").filter(|_| found.eq_ignore_ascii_case(name.as_bytes()))?;
+        str::from_utf8(value.trim_ascii()).ok()
+    };
+    head.split(|byte| *byte == b'\n').find_map(value)
 }
 
 /// Waits on this thread.
