@@ -85,7 +85,8 @@ impl Directory {
             CallerId::Session(id) => Key::Session(*id),
             CallerId::Token(secret) => Key::AccessToken(*secret),
         };
-        let shown = self.values(ids.iter().map(key), now).await?;
+        // Who was put out is cut off at once, also while replicas are away.
+        let shown = self.read(ids.iter().map(key).map(Op::Peek), now).await?;
         let mut found = vec![];
         for (id, value) in ids.iter().zip(shown) {
             let Some(value) = value else { continue };
@@ -99,7 +100,8 @@ impl Directory {
             });
         }
         let people: Vec<_> = found.iter().map(Found::person).collect();
-        let records = self.values(people.iter().map(|(e, p)| Key::Person(*e, *p)), now).await?;
+        let people = people.iter().map(|(e, p)| Op::Peek(Key::Person(*e, *p)));
+        let records = self.read(people, now).await?;
         for (found, value) in found.into_iter().zip(records) {
             let (enterprise, id) = found.person();
             let person = value.map(|value| records::decode_person(enterprise, id, &value)).transpose()?;
@@ -116,15 +118,23 @@ impl Directory {
         keys: impl Iterator<Item = Key>,
         now: Timestamp,
     ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.read(keys.map(Op::Get), now).await
+    }
+
+    async fn read(
+        &self,
+        ops: impl Iterator<Item = Op>,
+        now: Timestamp,
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         let value = |reply| match reply {
             Reply::Value(stored) => Ok(stored.map(|stored| stored.value)),
             _ => Err(unexpected_reply()),
         };
-        let gets: Vec<Op> = keys.map(Op::Get).collect();
-        if gets.is_empty() {
+        let ops: Vec<Op> = ops.collect();
+        if ops.is_empty() {
             return Ok(vec![]);
         }
-        self.store.batch(now, gets).await?.into_iter().map(value).collect()
+        self.store.batch(now, ops).await?.into_iter().map(value).collect()
     }
 }
 

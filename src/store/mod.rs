@@ -58,6 +58,9 @@ pub struct Versioned {
 pub enum Op {
     /// Answers [`Reply::Value`].
     Get(Key),
+    /// The same for who only ends what is not there any more: it never waits for replicas. Nobody may take anything for done
+    /// because of what it finds.
+    Peek(Key),
     /// Up to so many (1 to [`MEMBERS_PER_PAGE_MAX`]) members of a set, the first in byte order. Answers [`Reply::Members`].
     Members(Key, usize),
     /// Reads and deletes: of several concurrent takers exactly one gets the value. Answers [`Reply::Value`].

@@ -23,7 +23,7 @@ pub const ENTRIES_PER_PAGE_MAX: usize = 1_000;
 pub(super) fn check_batch(ops: &[Op]) -> Result<(), StoreError> {
     require(ops.len() <= BATCH_STEPS_MAX, "too many steps in a batch")?;
     ops.iter().try_for_each(|op| match op {
-        Op::Get(key) => {
+        Op::Get(key) | Op::Peek(key) => {
             require(key.kind() != Kind::Set, "a set is read by its members")?;
             require(key.kind() != Kind::Stream, "a stream is read by its entries")
         }
@@ -103,7 +103,7 @@ pub(super) fn check_numbered(set: &Key) -> Result<(), StoreError> {
 
 /// Whether the step leaves the store as it was.
 pub(super) fn reads_only(op: &Op) -> bool {
-    matches!(op, Op::Get(_) | Op::Members(..))
+    matches!(op, Op::Get(_) | Op::Peek(_) | Op::Members(..))
 }
 
 /// All keys of a commit lie on one node of a cluster: in one enterprise, or it is a single key.

@@ -132,7 +132,7 @@ impl Store for Sealed {
             let mut read = Vec::with_capacity(ops.len());
             for op in &mut ops {
                 read.push(match op {
-                    Op::Get(key) | Op::Take(key) => Some(*key),
+                    Op::Get(key) | Op::Peek(key) | Op::Take(key) => Some(*key),
                     Op::PutOnce { key, value, .. }
                     | Op::Put { key, value, .. }
                     | Op::Replace { key, value, .. } => {

@@ -63,6 +63,9 @@ async fn r_10_who_finds_the_work_of_a_refused_attempt_done_is_refused_until_a_re
         not_replicated(store.batch(at(0), vec![Op::Get(session(1))]).await);
         not_replicated(store.batch(at(0), vec![Op::Members(people, 10)]).await);
     }
+    // Who only ends what is gone need not wait.
+    let gone = store.batch(at(0), vec![Op::Peek(session(1)), Op::Peek(person(2))]).await.unwrap();
+    assert!(matches!(gone.as_slice(), [Reply::Value(None), Reply::Value(Some(_))]), "{gone:?}");
     // Whatever nobody wrote meanwhile is read.
     assert!(get(&store, at(0), person(1)).await.is_some());
     one(&store, at(0), put(session(3), b"x", at(1_000))).await;

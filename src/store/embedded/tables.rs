@@ -54,7 +54,7 @@ pub(super) fn prepare(database: &Database) -> Result<(), StoreError> {
 pub(super) fn read(at: &ReadTransaction, now: Timestamp, ops: &[Op]) -> Result<Vec<Reply>, StoreError> {
     let mut last = None;
     let mut read = |op: &Op| match op {
-        Op::Get(key) => {
+        Op::Get(key) | Op::Peek(key) => {
             let room = Room::of(key);
             let rows = match last.take() {
                 Some((open, rows)) if open == room => rows,
@@ -124,7 +124,7 @@ impl<'t> Tables<'t> {
     /// One step of a batch.
     pub fn step(&mut self, now: Timestamp, op: Op) -> Result<Reply, StoreError> {
         Ok(match op {
-            Op::Get(key) => Reply::Value(self.live(&key, now)?),
+            Op::Get(key) | Op::Peek(key) => Reply::Value(self.live(&key, now)?),
             Op::Members(set, limit) => Reply::Members(page(self.room(Room::of(&set))?, &set, None, limit)?),
             Op::Take(key) => {
                 let taken = self.live(&key, now)?;

@@ -9,7 +9,7 @@ use crate::store::{
 pub(super) fn reply(op: &Op, answer: Result<Value, RedisError>, now: Timestamp) -> Result<Reply, StoreError> {
     let answer = answer.map_err(|error| store_error(&error))?;
     match (op, answer) {
-        (Op::Get(_) | Op::Take(_), answer) => stored(answer, now).map(Reply::Value),
+        (Op::Get(_) | Op::Peek(_) | Op::Take(_), answer) => stored(answer, now).map(Reply::Value),
         (Op::Members(..), answer) => {
             array(answer)?.into_iter().map(bytes).collect::<Result<_, _>>().map(Reply::Members)
         }

@@ -44,6 +44,7 @@ pub(super) fn probe_script(key: &str) -> Cmd {
 pub(super) fn key_of(op: &Op) -> Option<&Key> {
     match op {
         Op::Get(key)
+        | Op::Peek(key)
         | Op::Members(key, _)
         | Op::Take(key)
         | Op::PutOnce { key, .. }
@@ -72,6 +73,7 @@ pub(super) fn must_last(op: &Op) -> bool {
         // Assertions from before a logout must stay shut out; of everything else that is put, a loss signs people out.
         Op::Put { key, .. } => matches!(key, Key::LoggedOut(_)),
         Op::Get(_)
+        | Op::Peek(_)
         | Op::Members(..)
         | Op::Replace { .. }
         | Op::RemoveBelow(..)
@@ -89,7 +91,7 @@ pub(super) fn command(op: &Op, now: Timestamp) -> Cmd {
         command
     };
     match op {
-        Op::Get(key) => with_key("GET", key),
+        Op::Get(key) | Op::Peek(key) => with_key("GET", key),
         Op::Members(set, limit) => members_command(set, None, *limit),
         Op::Take(key) => with_key("GETDEL", key),
         Op::Delete(key) => with_key("UNLINK", key),
@@ -153,7 +155,7 @@ pub(super) fn gets_command(ops: &[Op]) -> Option<Cmd> {
     let [_, _, ..] = ops else { return None };
     let mut command = cmd("MGET");
     for op in ops {
-        let Op::Get(key) = op else { return None };
+        let (Op::Get(key) | Op::Peek(key)) = op else { return None };
         command.arg(key.text());
     }
     Some(command)

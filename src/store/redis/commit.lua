@@ -9,55 +9,55 @@ local first, last = 3 + expectations, #ARGV - appends
 -- How many keys a write of this kind has.
 local keys = { put = 1, insert = 1, remove = 1, delete = 1, touch = 1, append = 2, note = 0 }
 
--- A record that is expected is mostly written too, and a set gets many members: each is looked at once, and many in one command.
+-- A record that is expected is mostly written too, and a set gets many members: each is looked at once, and many in one command
+-- where that takes none of what they hold.
 local KEYS_PER_COMMAND_MAX = 500
+local NEVER_WRITTEN = '0000000000000000'
 local known, checked = {}, {}
 
--- Learns the revisions of records. MGET has nothing for a key that is no string; then it must not be there at all.
-local function look(names)
-  for from = 1, #names, KEYS_PER_COMMAND_MAX do
-    local upto = math.min(from + KEYS_PER_COMMAND_MAX - 1, #names)
-    local values, absent = call('MGET', unpack(names, from, upto)), {}
-    for n = 1, upto - from + 1 do
-      local value, digits = values[n], '0000000000000000'
-      if value then
-        digits = match(value, '^r(%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d)')
-      else
-        absent[#absent + 1] = names[from + n - 1]
-      end
-      if not digits then
-        return 'CORRUPT a record without its head'
-      end
-      known[names[from + n - 1]] = digits
-    end
-    if #absent > 0 and call('EXISTS', unpack(absent)) > 0 then
-      return 'CORRUPT a record that is of another type'
-    end
+-- The digits of a record's revision; nil where it is no record.
+local function revision(key)
+  local head = call('GETRANGE', key, 0, 16)
+  if head == '' then
+    return NEVER_WRITTEN
   end
+  return match(head, '^r(%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d)$')
 end
 
-local names = {}
+-- Those that are expected never to have been written.
+local new, are_new = {}, true
 for i = 1, expectations do
-  names[i] = KEYS[i]
-end
-local fault = look(names)
-if fault then
-  return redis.error_reply(fault)
-end
-for i = 1, expectations do
-  if known[KEYS[i]] ~= ARGV[2 + i] then
-    return 0
+  if ARGV[2 + i] == NEVER_WRITTEN then
+    new[#new + 1] = KEYS[i]
   end
+end
+for from = 1, #new, KEYS_PER_COMMAND_MAX do
+  are_new = are_new and call('EXISTS', unpack(new, from, math.min(from + KEYS_PER_COMMAND_MAX - 1, #new))) == 0
+end
+
+for i = 1, expectations do
+  local key, expected = KEYS[i], ARGV[2 + i]
+  if expected ~= NEVER_WRITTEN or not are_new then
+    local found = revision(key)
+    if not found then
+      return redis.error_reply('CORRUPT a record without its head')
+    end
+    if found ~= expected then
+      return 0
+    end
+  end
+  known[key] = expected
 end
 
 -- What the second pass writes: a tally's head by the index of its key, a stream's head by its name.
 local heads, streams = {}, {}
-local puts, i = {}, expectations + 1
+local i = expectations + 1
 for at = first, last, 2 do
   local kind, key = ARGV[at], KEYS[i]
   if kind == 'put' then
+    known[key] = known[key] or revision(key)
     if not known[key] then
-      puts[#puts + 1] = key
+      return redis.error_reply('CORRUPT a record without its head')
     end
   elseif (kind == 'insert' or kind == 'remove') and not checked[key] then
     call('ZCARD', key)
@@ -81,10 +81,6 @@ for at = first, last, 2 do
     streams[key] = head
   end
   i = i + keys[kind]
-end
-fault = look(puts)
-if fault then
-  return redis.error_reply(fault)
 end
 
 -- Appends come first, and all go to one stream: if its own idea of its end is another, or if it is none, it refuses the first

@@ -13,10 +13,12 @@ use std::{
 };
 
 use super::commands::{key_of, must_last};
-use crate::store::{Commit, Key, Kind, Op, Write};
+use crate::store::{Commit, Key, Kind, Op, Shard, Write};
 
-/// Keys of writes that were refused; with more, every key counts as marked.
+/// Keys of enterprises whose writes were refused; with more, each of them counts as marked.
 const REFUSED_KEYS_MAX: usize = 131_072;
+/// Keys of nobody's, as sessions are; with more, none is marked any more. Strangers can make them, and shall not put everybody out.
+const REFUSED_OWN_KEYS_MAX: usize = 65_536;
 
 /// The keys that steps read, and those that they write and replicas must have.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +29,9 @@ pub(super) struct Touched {
 
 impl Touched {
     pub fn by_op(op: &Op) -> Self {
+        if matches!(op, Op::Peek(_)) {
+            return Self::default();
+        }
         let keys: Vec<Key> = key_of(op).copied().filter(is_marked).into_iter().collect();
         let (reads, writes) = if must_last(op) { (vec![], keys) } else { (keys, vec![]) };
         Self { reads, writes }
@@ -57,6 +62,10 @@ fn is_marked(key: &Key) -> bool {
     !is_once && !matches!(key.kind(), Kind::Stream | Kind::Tally)
 }
 
+fn is_own(key: &Key) -> bool {
+    key.shard() == Shard::Own
+}
+
 /// The marks of one server.
 #[derive(Default)]
 pub(super) struct Unsure {
@@ -73,7 +82,9 @@ struct Marks {
     connections: BTreeMap<u64, usize>,
     /// The number of the last refusal of each key.
     refused: HashMap<Key, u64>,
-    /// The number of the last refusal whose keys found no room.
+    /// How many of those are nobody's.
+    own: usize,
+    /// The number of the last refusal whose keys of an enterprise found no room.
     overflowed: Option<u64>,
 }
 
@@ -112,8 +123,10 @@ impl Unsure {
     /// Whether one of these keys is marked. Asked after they were read: what is not marked then was not written, or is on replicas.
     pub fn has(&self, keys: &[Key]) -> bool {
         let marks = self.marks();
-        let is_marked = |key| marks.flying.contains_key(key) || marks.refused.contains_key(key);
-        keys.iter().any(|key| marks.overflowed.is_some() || is_marked(key))
+        keys.iter().any(|key| {
+            let is_lost = marks.overflowed.is_some() && !is_own(key);
+            is_lost || marks.flying.contains_key(key) || marks.refused.contains_key(key)
+        })
     }
 
     fn marks(&self) -> MutexGuard<'_, Marks> {
@@ -148,7 +161,14 @@ impl Marks {
     fn refuse(&mut self, keys: &[Key]) {
         self.refusals += 1;
         for key in keys {
-            if self.refused.len() < REFUSED_KEYS_MAX || self.refused.contains_key(key) {
+            if let Some(refusal) = self.refused.get_mut(key) {
+                *refusal = self.refusals;
+            } else if is_own(key) {
+                if self.own < REFUSED_OWN_KEYS_MAX {
+                    self.refused.insert(*key, self.refusals);
+                    self.own += 1;
+                }
+            } else if self.refused.len() - self.own < REFUSED_KEYS_MAX {
                 self.refused.insert(*key, self.refusals);
             } else {
                 self.overflowed = Some(self.refusals);
@@ -158,6 +178,7 @@ impl Marks {
 
     fn settle(&mut self, refusals: u64) {
         self.refused.retain(|_, refusal| *refusal > refusals);
+        self.own = self.refused.keys().filter(|key| is_own(key)).count();
         self.overflowed = self.overflowed.filter(|refusal| *refusal > refusals);
     }
 }
@@ -246,19 +267,39 @@ mod tests {
         assert!(unsure.has(&[session(1)]), "it was refused after the other one was sent");
     }
 
+    fn person(n: u32) -> Key {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&n.to_be_bytes());
+        Key::Person(EnterpriseId::from_bytes([1; 16]), Id::from_bytes(bytes))
+    }
+
     #[test]
-    fn r_10_marks_that_find_no_room_mark_everything() {
+    fn r_10_marks_that_find_no_room_mark_everything_of_enterprises() {
         let unsure = Unsure::default();
         let many = u32::try_from(REFUSED_KEYS_MAX).unwrap();
-        drop(unsure.begin((0..many).map(session).collect(), 1));
-        assert!(!unsure.has(&[session(many)]));
-        drop(unsure.begin(vec![session(0)], 1));
-        assert!(!unsure.has(&[session(many)]), "it has its place");
-        drop(unsure.begin(vec![session(many)], 1));
+        drop(unsure.begin((0..many).map(person).collect(), 1));
+        assert!(!unsure.has(&[person(many)]));
+        drop(unsure.begin(vec![person(0)], 1));
+        assert!(!unsure.has(&[person(many)]), "it has its place");
+        drop(unsure.begin(vec![person(many)], 1));
         assert_eq!(unsure.marks().refused.len(), REFUSED_KEYS_MAX);
-        assert!(unsure.has(&[session(many)]) && unsure.has(&[session(many + 1)]));
+        assert!(unsure.has(&[person(many)]) && unsure.has(&[person(many + 1)]));
+        assert!(!unsure.has(&[session(1)]));
         unsure.begin(vec![], 1).acknowledged();
-        assert!(!unsure.has(&[session(0)]) && !unsure.has(&[session(many + 1)]));
+        assert!(!unsure.has(&[person(0)]) && !unsure.has(&[person(many + 1)]));
+    }
+
+    #[test]
+    fn r_10_what_strangers_can_write_takes_no_room_of_others() {
+        let unsure = Unsure::default();
+        let many = u32::try_from(REFUSED_OWN_KEYS_MAX).unwrap();
+        drop(unsure.begin((0..2 * many).map(session).collect(), 1));
+        assert_eq!(unsure.marks().refused.len(), REFUSED_OWN_KEYS_MAX);
+        assert!(unsure.has(&[session(0)]) && !unsure.has(&[session(2 * many)]) && !unsure.has(&[person(1)]));
+        drop(unsure.begin(vec![person(1)], 1));
+        assert!(unsure.has(&[person(1)]) && !unsure.has(&[person(2)]));
+        unsure.begin(vec![], 1).acknowledged();
+        assert_eq!((unsure.marks().refused.len(), unsure.marks().own), (0, 0));
     }
 
     #[test]
@@ -277,6 +318,7 @@ mod tests {
         assert_eq!((touched.reads, touched.writes), (vec![], vec![person, Key::People(e)]));
         for (op, reads, writes) in [
             (Op::Get(person), vec![person], vec![]),
+            (Op::Peek(person), vec![], vec![]),
             (Op::Take(session(1)), vec![], vec![session(1)]),
             (Op::Delete(session(1)), vec![], vec![session(1)]),
             (Op::Append(audit, vec![]), vec![], vec![]),

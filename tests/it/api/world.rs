@@ -49,7 +49,7 @@ impl Layer for Watching {
 
     fn batch(&self, now: Timestamp, ops: Vec<Op>) -> BoxFuture<'_, Result<Vec<Reply>, StoreError>> {
         // Replaced is what notes that it was used: a session, a token. That is owed to whoever they belong to.
-        let changes = ops.iter().filter(|op| !matches!(op, Op::Get(_) | Op::Replace { .. }));
+        let changes = ops.iter().filter(|op| !matches!(op, Op::Get(_) | Op::Peek(_) | Op::Replace { .. }));
         self.changes.lock().unwrap().extend(changes.map(|op| format!("{op:?}")));
         self.inner.batch(now, ops)
     }
