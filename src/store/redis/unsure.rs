@@ -299,7 +299,8 @@ mod tests {
         drop(unsure.begin(vec![person(1)], 1));
         assert!(unsure.has(&[person(1)]) && !unsure.has(&[person(2)]));
         unsure.begin(vec![], 1).acknowledged();
-        assert_eq!((unsure.marks().refused.len(), unsure.marks().own), (0, 0));
+        let marks = unsure.marks();
+        assert_eq!((marks.refused.len(), marks.own), (0, 0));
     }
 
     #[test]
