@@ -20,7 +20,7 @@ use crate::{
 use super::{
     Cause, Directory, Enterprise, audit, batches::batch_key, organizations::organization_of, unexpected_reply,
 };
-use commit::{Invitees, Organizations, Records, makes_stale};
+use commit::{Invitees, Organizations, Records, stale};
 
 /// Attempts at one commit; each failed one means that somebody else's succeeded.
 pub(super) const COMMIT_ATTEMPTS_MAX: usize = 16;
@@ -232,7 +232,8 @@ impl Directory {
                 self.list_in_batch(batch, matter.person, matter.now).await?;
             }
         }
-        let (commit, told, has_notices) = self.commit_of(matters, &records, &draft, taken, beside);
+        let stale = stale(&records, &draft);
+        let (commit, told, has_notices) = self.commit_of(matters, &records, &draft, &stale, taken, beside);
         if self.store.commit(commit).await.map_err(E::from)? == Committed::Conflict {
             return Ok(None);
         }
@@ -240,6 +241,7 @@ impl Directory {
         if has_notices || draft.invites() {
             self.wake_outbox();
         }
+        stale.iter().for_each(|person| self.forget_person(*person));
         self.follow_up(matters, &draft, &records, &withdrawn);
         Ok(Some(draft.amended()))
     }
@@ -254,9 +256,6 @@ impl Directory {
     ) {
         for ((matter, settled), before) in matters.iter().zip(&draft.settled).zip(&records.people) {
             let before = before.as_ref().map(|(person, _)| person);
-            if makes_stale(before, &settled.person) {
-                self.forget_person(matter.person);
-            }
             self.removals.note_person(matter, before, &settled.person);
             let own = records.invitees.of(&matter.addresses);
             for gone in own.iter().filter(|invitation| settled.cancels(invitation)) {

@@ -135,6 +135,7 @@ impl Directory {
         matters: &[Matter<'_>],
         records: &Records,
         draft: &Draft,
+        stale: &[PersonId],
         taken: sent::TakenBack,
         beside: Beside,
     ) -> (Commit, Vec<AuditLine>, bool) {
@@ -167,20 +168,21 @@ impl Directory {
             write_organizations(&mut commit, enterprise.id, &draft.organizations);
             commit.writes.extend(beside.writes);
             commit.writes.extend(audit::appends(enterprise, &told));
-            let note = |person: PersonId| Write::Notify(Note::Person(enterprise.id, person));
-            let stale = draft.settled.iter().zip(&records.people).filter(|(settled, before)| {
-                makes_stale(before.as_ref().map(|(person, _)| person), &settled.person)
-            });
-            commit.writes.extend(stale.map(|(settled, _)| note(settled.person.id)));
+            commit.writes.extend(stale.iter().map(|id| Write::Notify(Note::Person(enterprise.id, *id))));
         }
         (commit, told, has_notices)
     }
 }
 
-/// Whether what gateways keep of a person is not true any more. They keep nothing of who was not known, and nothing of what was
-/// decided last: whoever was invited is what they were, and of a hundred who were no gateway has to be told.
-pub(super) fn makes_stale(before: Option<&Person>, after: &Person) -> bool {
-    before.is_some_and(|before| Person { decided_at: before.decided_at, ..after.clone() } != *before)
+/// Of whom what gateways keep is not true any more. They keep nothing of who was not known, and nothing of what was decided last:
+/// whoever was invited is what they were, and of a hundred who were no gateway has to be told.
+pub(super) fn stale(records: &Records, draft: &Draft) -> Vec<PersonId> {
+    let is_stale = |(before, settled): &(&Option<(Person, Revision)>, &Settled)| {
+        let Some((before, _)) = before else { return false };
+        Person { decided_at: before.decided_at, ..settled.person.clone() } != *before
+    };
+    let all = records.people.iter().zip(&draft.settled).filter(is_stale);
+    all.map(|(_, settled)| settled.person.id).collect()
 }
 
 fn done<'d>(matters: &'d [Matter<'d>], records: &'d Records, draft: &'d Draft) -> Vec<audit::Done<'d>> {

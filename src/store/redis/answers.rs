@@ -118,3 +118,17 @@ pub(super) fn array(answer: Value) -> Result<Vec<Value>, StoreError> {
         _ => Err(corrupt_reply()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r_13_one_answer_for_all_has_as_many_values_as_were_asked_for() {
+        let answer = |values: Vec<Value>| gets(2, Ok(Value::Array(values)), Timestamp::UNIX_EPOCH);
+        assert!(matches!(answer(vec![Value::Nil, Value::Nil]).as_deref(), Ok([Reply::Value(None), _])));
+        for wrong in [vec![], vec![Value::Nil], vec![Value::Nil; 3], vec![Value::Nil, Value::Int(1)]] {
+            assert!(matches!(answer(wrong), Err(StoreError::Corrupt(_) | StoreError::Unavailable(_))));
+        }
+    }
+}

@@ -5,8 +5,9 @@
 //! write is sent until replicas have it, and what is read of a marked key counts only after a `WAIT` that covers it. The same holds
 //! for a call that timed out, whose connection broke, or that nobody waited for to the end.
 //!
-//! Keys are marked one by one, so that while replicas are away whatever was not touched is still read. What it does not see:
-//! writes of other processes, and one that a broken network hands over to the server after a later `WAIT` was answered.
+//! Keys are marked one by one, so that while replicas are away whatever was not touched is still read; and [`Op::Peek`] reads what is
+//! marked too. What it does not see: writes of other processes, one that a server or a broken network carries out after a later
+//! `WAIT` was answered, and what a slot of a cluster that moved brings along.
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},

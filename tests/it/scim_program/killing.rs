@@ -62,14 +62,14 @@ impl Victim {
 
 /// What a test makes of it.
 pub trait Stage {
-    fn victim(&self) -> &Victim;
+    fn victim(&mut self) -> &mut Victim;
 
     /// One call, one kill, and one who goes on; whether the kill was in the middle.
     async fn run(&mut self, after: Duration, heir: Heir, what: &str) -> bool;
 }
 
-/// Kills until each run had a kill in the middle, or was tried often enough.
-pub async fn kill(stage: &mut impl Stage, backend: Backend) {
+/// Kills until each run had a kill in the middle, or was tried often enough; then looks at the whole store.
+pub async fn kill(mut stage: impl Stage, backend: Backend) {
     let (runs, seed) = (number(RUNS_VARIABLE, RUNS), number(SEED_VARIABLE, 1));
     let (mut interrupted, mut attempts) = (0, 0);
     for run in seed..seed + runs {
@@ -91,4 +91,7 @@ pub async fn kill(stage: &mut impl Stage, backend: Backend) {
         stage.victim().undisturbed
     );
     assert!(interrupted > 0, "no kill was in the middle");
+    let world = &mut stage.victim().world;
+    world.kill_all();
+    world.check_store();
 }

@@ -115,8 +115,8 @@ impl Stage {
 }
 
 impl killing::Stage for Stage {
-    fn victim(&self) -> &Victim {
-        &self.victim
+    fn victim(&mut self) -> &mut Victim {
+        &mut self.victim
     }
 
     async fn run(&mut self, after: Duration, heir: Heir, what: &str) -> bool {
@@ -148,19 +148,12 @@ impl killing::Stage for Stage {
     }
 }
 
-async fn killed_and_resumed(backend: Backend) {
-    let mut stage = Stage::new(backend).await;
-    killing::kill(&mut stage, backend).await;
-    stage.victim.world.kill_all();
-    stage.victim.world.check_store();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r_12_a_killed_replacement_is_finished_by_another_process() {
-    killed_and_resumed(Backend::Redis).await;
+    killing::kill(Stage::new(Backend::Redis).await, Backend::Redis).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r_12_a_killed_replacement_is_finished_after_a_start() {
-    killed_and_resumed(Backend::Embedded).await;
+    killing::kill(Stage::new(Backend::Embedded).await, Backend::Embedded).await;
 }

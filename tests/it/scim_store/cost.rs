@@ -116,6 +116,12 @@ async fn calls_take_as_few_round_trips_as_they_can() {
         let create = counted.directory.create_scim_user(&call, user_resource("dave"), &[]);
         assert_eq!(counted.trips(create).await.0, 1, "{on:?} create of who is invited");
         assert_eq!(world.state("dave", "hubot").await, "invited", "{on:?}");
+        // Who is created as shut out loses it: that is looked at first.
+        world.seed_invitation("erin", "hubot", InvitationSource::Manual).await;
+        let mut out = user_resource("erin");
+        out.set_active(false);
+        counted.trips(counted.directory.create_scim_user(&call, out, &[])).await.1.unwrap();
+        assert_eq!(world.state("erin", "hubot").await, "none", "{on:?}");
         // Somebody does: then what is in the way is looked for, and the person and the addresses that are meant are read.
         world.seed("mallory", &[("hubot", Role::Member)]).await;
         let create = counted.directory.create_scim_user(&call, user_resource("mallory"), &[]);
