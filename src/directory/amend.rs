@@ -13,7 +13,7 @@ use crate::{
         OrganizationSlug, Person, PersonId, Timestamp,
     },
     provisioning::{self, Act, Change, Plan},
-    store::{Committed, Key, Op, Reply, Revision, StoreError, Versioned, Write},
+    store::{Committed, Key, Note, Op, Reply, Revision, StoreError, Versioned, Write},
     telemetry::AuditLine,
 };
 
@@ -233,7 +233,9 @@ impl Directory {
             }
         }
         let stale = stale(&records, &draft);
-        let (commit, told, has_notices) = self.commit_of(matters, &records, &draft, &stale, taken, beside);
+        let (mut commit, told, has_notices) = self.commit_of(matters, &records, &draft, taken, beside);
+        let note = |id: &PersonId| Write::Notify(Note::Person(first.enterprise.id, *id));
+        commit.writes.extend(stale.iter().map(note));
         if self.store.commit(commit).await.map_err(E::from)? == Committed::Conflict {
             return Ok(None);
         }

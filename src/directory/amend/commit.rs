@@ -10,7 +10,7 @@ use crate::{
         PersonId, Role,
     },
     provisioning::Change,
-    store::{Commit, Key, Note, Revision, StoreError, Versioned, Write, records},
+    store::{Commit, Key, Revision, StoreError, Versioned, Write, records},
     telemetry::AuditLine,
 };
 
@@ -135,7 +135,6 @@ impl Directory {
         matters: &[Matter<'_>],
         records: &Records,
         draft: &Draft,
-        stale: &[PersonId],
         taken: sent::TakenBack,
         beside: Beside,
     ) -> (Commit, Vec<AuditLine>, bool) {
@@ -168,7 +167,6 @@ impl Directory {
             write_organizations(&mut commit, enterprise.id, &draft.organizations);
             commit.writes.extend(beside.writes);
             commit.writes.extend(audit::appends(enterprise, &told));
-            commit.writes.extend(stale.iter().map(|id| Write::Notify(Note::Person(enterprise.id, *id))));
         }
         (commit, told, has_notices)
     }
