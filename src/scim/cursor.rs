@@ -168,7 +168,7 @@ mod tests {
         let mac = |key: &[u8], message: &[u8]| {
             let mut filled = [0; 32];
             filled[..key.len()].copy_from_slice(key);
-            hmac(&filled, message).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+            crate::domain::hex(&hmac(&filled, message))
         };
         assert_eq!(
             mac(&[0x0b; 20], b"Hi There"),

@@ -255,8 +255,10 @@ mod tests {
     fn a_seal_is_what_it_always_was() {
         let own = SealKey::new(&[7; SECRET_BYTES_MIN]).unwrap();
         let mac = own.mac(&Key::UsedAssertion([1; 32]), b"{}").finalize().into_bytes();
-        let hex: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "43d3454162e8d40469bd15c8ff8435eca3156553e6ad70809b322d0acde7a175");
+        assert_eq!(
+            crate::domain::hex(&mac),
+            "43d3454162e8d40469bd15c8ff8435eca3156553e6ad70809b322d0acde7a175"
+        );
     }
 
     #[test]

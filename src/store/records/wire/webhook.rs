@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{V, V1, corrupt, millis, time};
 use crate::{
-    domain::{self, WebhookLease, parse_hex},
+    domain::{self, WebhookLease, hex, parse_hex},
     store::StoreError,
 };
 
@@ -27,10 +27,7 @@ struct Lease {
 
 impl From<&domain::WebhookCursor> for WebhookCursor {
     fn from(cursor: &domain::WebhookCursor) -> Self {
-        let lease = |lease: &WebhookLease| Lease {
-            holder: lease.holder.iter().map(|byte| format!("{byte:02x}")).collect(),
-            until: millis(lease.until),
-        };
+        let lease = |lease: &WebhookLease| Lease { holder: hex(&lease.holder), until: millis(lease.until) };
         Self {
             v: V,
             reached: cursor.reached,
