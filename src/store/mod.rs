@@ -43,7 +43,7 @@ pub enum Settings {
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Counts the changes of a record; 0 is a record that is not there.
+/// Counts the changes of a record, or how often a tally was touched; 0 is one that is not there.
 pub type Revision = u64;
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -57,7 +57,8 @@ pub(super) fn check_commit(change: &Commit) -> Result<(), StoreError> {
     check_shard(change)?;
     check_streams(&change.writes)?;
     for (key, _) in &change.expect {
-        require(key.kind() == Kind::Record, "only records have revisions")?;
+        let is_counted = matches!(key.kind(), Kind::Record | Kind::Tally);
+        require(is_counted, "only records and tallies have revisions")?;
     }
     let mut replaced = HashSet::new();
     for write in &change.writes {

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use portcullis::{
-    domain::{PersonId, SessionId},
+    domain::{PersonId, ScimId, SessionId},
     store::{Commit, Key, Note, Op, Store, Write},
 };
 use proptest::{collection::vec, prelude::*, sample::select, strategy::ValueTree, test_runner::TestRunner};
@@ -54,6 +54,10 @@ fn records(program: u8) -> impl Strategy<Value = Key> {
     (0..2_u8).prop_map(move |n| Key::Person(enterprise(program), PersonId::from_bytes([n; 16])))
 }
 
+fn tallies(program: u8) -> impl Strategy<Value = Key> {
+    (0..2_u8).prop_map(move |n| Key::ScimGroupState(enterprise(program), ScimId::from_bytes([n; 16])))
+}
+
 fn sets(program: u8) -> impl Strategy<Value = Key> {
     (0..2_u8).prop_map(move |n| Key::PersonSessions(enterprise(program), PersonId::from_bytes([n; 16])))
 }
@@ -79,7 +83,7 @@ fn small() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn step(program: u8) -> impl Strategy<Value = Step> {
-    let expect = vec((records(program), 0..4_u64), 0..2);
+    let expect = vec((prop_oneof![records(program), tallies(program)], 0..4_u64), 0..2);
     prop_oneof![
         3 => (0..100_i64, vec(op(program), 0..6)).prop_map(|(now, ops)| Step::Batch(now, ops)),
         3 => (expect, vec(write(program), 0..5)).prop_map(|(expect, writes)| Step::Commit(Commit { expect, writes })),
@@ -95,7 +99,7 @@ fn step(program: u8) -> impl Strategy<Value = Step> {
 fn op(program: u8) -> impl Strategy<Value = Op> {
     let expiry = || (0..100_i64).prop_map(at);
     prop_oneof![
-        prop_oneof![records(program), sessions(program), marks(program)].prop_map(Op::Get),
+        prop_oneof![records(program), tallies(program), sessions(program), marks(program)].prop_map(Op::Get),
         (sets(program), 1..4_usize).prop_map(|(set, limit)| Op::Members(set, limit)),
         sessions(program).prop_map(Op::Take),
         (marks(program), small()).prop_map(|(key, value)| Op::PutOnce {
@@ -125,9 +129,11 @@ fn op(program: u8) -> impl Strategy<Value = Op> {
 fn write(program: u8) -> impl Strategy<Value = Write> {
     prop_oneof![
         (records(program), small()).prop_map(|(key, value)| Write::Put(key, value)),
-        prop_oneof![records(program), sets(program), sessions(program)].prop_map(Write::Delete),
+        prop_oneof![records(program), tallies(program), sets(program), sessions(program)]
+            .prop_map(Write::Delete),
         (sets(program), small()).prop_map(|(key, member)| Write::Insert(key, member)),
         (sets(program), small()).prop_map(|(key, member)| Write::Remove(key, member)),
+        (tallies(program), (0..100_i64).prop_map(at)).prop_map(|(key, at)| Write::Touch(key, at)),
         small().prop_map(move |value| Write::Append(Key::Audit(enterprise(program)), value)),
         Just(Write::Notify(Note::Enterprise(enterprise(program)))),
     ]

@@ -83,6 +83,16 @@ pub async fn touches_commute(store: Arc<dyn Store>) {
     let refused = change(&[(person(1), 0)], &[Write::Touch(tally(1), at(99))]);
     assert_eq!(store.commit(refused).await.unwrap(), Committed::Conflict);
     assert_eq!(read(tally(1)).await, (32, at(7)), "a conflict touches nothing");
+    // Who wants to be alone expects the count.
+    for (expected, became) in [(31, Committed::Conflict), (0, Committed::Conflict), (32, Committed::Applied)]
+    {
+        let alone = change(&[(tally(1), expected)], &[Write::Touch(tally(1), at(8))]);
+        assert_eq!(store.commit(alone).await.unwrap(), became, "{expected}");
+    }
+    assert_eq!(read(tally(1)).await, (33, at(8)));
+    let first = change(&[(tally(3), 0)], &[Write::Touch(tally(3), at(0))]);
+    assert_eq!(store.commit(first.clone()).await.unwrap(), Committed::Applied);
+    assert_eq!(store.commit(first).await.unwrap(), Committed::Conflict);
     store.commit(change(&[], &[Write::Touch(tally(2), Timestamp::MIN)])).await.unwrap();
     assert_eq!(read(tally(2)).await, (1, Timestamp::UNIX_EPOCH));
     store.commit(change(&[], &[Write::Delete(tally(1))])).await.unwrap();

@@ -45,6 +45,7 @@ impl Directory {
             touched: (0, None),
             job: None,
             job_revision: 0,
+            rests_on_members: false,
         };
         let change = MembersChange { add: members.into_iter().collect(), ..MembersChange::default() };
         for _ in 0..ATTEMPTS_MAX {
@@ -89,10 +90,11 @@ impl Directory {
     {
         let bench = self.bench(call).await?;
         for _ in 0..ATTEMPTS_MAX {
-            let (records, known) = self.group_at_rest(&bench, id, named).await?;
+            let (mut records, known) = self.group_at_rest(&bench, id, named).await?;
             let view = records.view().ok_or(ScimFault::NotFound)?;
             check_match(call, &view.version)?;
             let (resource, members) = change(&view.resource)?;
+            records.rests_on_members = members.reset || call.names_version();
             let changed =
                 self.change_group(&bench, &records, &view.group, resource, (&members, known)).await?;
             if let Some(view) = changed {
@@ -105,16 +107,23 @@ impl Directory {
     /// Deletes a group. The members of its organization stay, or leave behind the removal guard, as the settings say.
     pub async fn delete_scim_group(&self, call: &ScimCall<'_>, id: ScimId) -> Result<(), ScimFault> {
         let bench = self.bench(call).await?;
-        if call.settings.on_group_delete == OnGroupDelete::Remove {
-            let emptied = MembersChange { reset: true, ..MembersChange::default() };
-            let change = |resource: &Resource| Ok::<_, ScimFault>((resource.clone(), emptied.clone()));
-            self.change_scim_group(&call.untold(), id, change).await?;
-        }
+        let mut emptying = call.untold();
         for _ in 0..ATTEMPTS_MAX {
-            let (records, _) = self.group_at_rest(&bench, id, &[]).await?;
+            if call.settings.on_group_delete == OnGroupDelete::Remove {
+                self.empty_scim_group(&emptying, id).await?;
+                // From now on the version is our own.
+                emptying.if_match = None;
+            }
+            let (mut records, _) = self.group_at_rest(&bench, id, &[]).await?;
             let view = records.view().ok_or(ScimFault::NotFound)?;
-            if call.settings.on_group_delete == OnGroupDelete::Keep {
-                check_match(call, &view.version)?;
+            match call.settings.on_group_delete {
+                OnGroupDelete::Keep => {
+                    check_match(call, &view.version)?;
+                    records.rests_on_members = call.names_version();
+                }
+                // Who came in meanwhile goes too.
+                OnGroupDelete::Remove if self.scim_group_size(call, id).await? > 0 => continue,
+                OnGroupDelete::Remove => records.rests_on_members = true,
             }
             let mut gone = deleted(call, &records, &view);
             gone.told.extend(call.own_event(id));
@@ -125,6 +134,12 @@ impl Directory {
             }
         }
         Err(Contended.into())
+    }
+
+    async fn empty_scim_group(&self, call: &ScimCall<'_>, id: ScimId) -> Result<(), ScimFault> {
+        let emptied = MembersChange { reset: true, ..MembersChange::default() };
+        let change = |resource: &Resource| Ok::<_, ScimFault>((resource.clone(), emptied.clone()));
+        self.change_scim_group(call, id, change).await.map(drop)
     }
 
     /// A group's records while nothing is left to do about its members, and those of the `named` users.
@@ -180,7 +195,7 @@ impl Directory {
         let call = bench.call;
         let Some((_, known)) = &records.group else { return Err(ScimFault::NotFound) };
         if resource == *known {
-            let content = Beside { expect: records.expect(call.enterprise.id).into(), ..Beside::default() };
+            let content = Beside { expect: records.expect(call.enterprise.id), ..Beside::default() };
             let carried = self.carry_group(bench, records, content, members).await?;
             return self.view_after(call, records, carried).await;
         }
@@ -302,7 +317,7 @@ fn written(
 ) -> Beside {
     let e = call.enterprise.id;
     let Some((_, resource)) = &records.group else { return Beside::default() };
-    let mut beside = Beside { expect: records.expect(e).into(), ..Beside::default() };
+    let mut beside = Beside { expect: records.expect(e), ..Beside::default() };
     beside.writes.push(Write::Put(Key::ScimGroup(e, after.id), records::encode_scim_group(after)));
     let key = |of: &Resource| group_name_key(e, of.display_name().unwrap_or_default());
     let (had, has) = (before.map(|(_, resource)| key(resource)), key(resource));
@@ -345,7 +360,7 @@ fn written(
 fn deleted(call: &ScimCall<'_>, records: &GroupRecords, view: &ScimGroupView) -> Beside {
     let (e, group) = (call.enterprise.id, &view.group);
     let name = view.resource.display_name().unwrap_or_default();
-    let mut beside = Beside { expect: records.expect(e).into(), ..Beside::default() };
+    let mut beside = Beside { expect: records.expect(e), ..Beside::default() };
     let job = ScimGroupJob {
         adds: vec![],
         removes: vec![],

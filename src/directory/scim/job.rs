@@ -85,7 +85,7 @@ impl Directory {
             since: call.now,
         };
         let writes = noted(e, group.id, &job).into();
-        let beside = Beside { expect: group.expect(e).into(), writes, ..Beside::default() };
+        let beside = Beside { expect: group.expect(e), writes, ..Beside::default() };
         let is_still = self.commit_beside(call, beside).await?;
         Ok(is_still.then(|| GroupRecords { job_revision: group.job_revision + 1, ..group.clone() }))
     }
@@ -150,7 +150,7 @@ impl Directory {
             if ids.is_empty() {
                 return Ok(true);
             }
-            let mut beside = Beside { expect: group.expect(e).into(), ..Beside::default() };
+            let mut beside = Beside { expect: group.expect(e), ..Beside::default() };
             for (id, user) in ids.iter().zip(self.user_records(call, &ids).await?) {
                 let member = records::encode_scim_id(*id);
                 beside.writes.push(Write::Remove(Key::ScimGroupMembers(e, group.id), member));
@@ -188,6 +188,8 @@ impl Directory {
         if leaving <= usize::try_from(left).unwrap_or(usize::MAX) {
             return Ok(());
         }
+        // Nothing but holds: who waits is decided by their own records.
+        let group = &GroupRecords { rests_on_members: false, ..group.clone() };
         let mut removals = 0;
         for ids in delta.removes.chunks(MEMBERS_PER_COMMIT_MAX) {
             let part = Delta { adds: vec![], removes: ids.to_vec() };
@@ -269,7 +271,7 @@ fn waits(group: &GroupRecords, removals: usize) -> Result<(), ScimFault> {
 /// Nothing is left to do. The record of a group that is there stays, so that its revisions go on.
 fn finished(call: &ScimCall<'_>, group: &GroupRecords) -> Beside {
     let (e, id) = (call.enterprise.id, group.id);
-    let mut beside = Beside { expect: group.expect(e).into(), ..Beside::default() };
+    let mut beside = Beside { expect: group.expect(e), ..Beside::default() };
     beside.writes.push(Write::Remove(Key::ScimJobs(e), records::encode_scim_id(id)));
     let key = Key::ScimGroupJob(e, id);
     if group.group.is_some() {

@@ -61,6 +61,9 @@ pub(super) struct GroupRecords {
     pub touched: (u64, Option<Timestamp>),
     pub job: Option<ScimGroupJob>,
     pub job_revision: Revision,
+    /// Whether a change was decided by all members, or by a version that counts them (RFC 7644 3.14), and not only by those whom
+    /// it names: then it does not commute with another one.
+    pub rests_on_members: bool,
 }
 
 impl GroupRecords {
@@ -76,11 +79,15 @@ impl GroupRecords {
     }
 
     /// What must not have changed when a change of the group is committed.
-    pub fn expect(&self, enterprise: EnterpriseId) -> [(Key, Revision); 2] {
-        [
+    pub fn expect(&self, enterprise: EnterpriseId) -> Vec<(Key, Revision)> {
+        let mut expected = vec![
             (Key::ScimGroup(enterprise, self.id), self.revision),
             (Key::ScimGroupJob(enterprise, self.id), self.job_revision),
-        ]
+        ];
+        if self.rests_on_members {
+            expected.push((Key::ScimGroupState(enterprise, self.id), self.touched.0));
+        }
+        expected
     }
 }
 
@@ -459,5 +466,6 @@ fn group_records(
         touched: (revision(&state), latest),
         job: left.flatten(),
         job_revision: revision(&job),
+        rests_on_members: false,
     })
 }

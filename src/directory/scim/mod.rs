@@ -99,6 +99,13 @@ pub struct ScimCall<'a> {
     pub now: Timestamp,
 }
 
+impl ScimCall<'_> {
+    /// Whether it is about one version of the resource, and not about any.
+    fn names_version(&self) -> bool {
+        matches!(self.if_match, Some(Etags::List(_)))
+    }
+}
+
 /// A user as it is answered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScimUserView {

@@ -242,14 +242,14 @@ impl<'t> Tables<'t> {
         live(self.room(Room::of(key))?, &key.bytes(), now)
     }
 
+    /// Of a record or a tally.
     fn revision(&mut self, key: &Key) -> Result<Revision, StoreError> {
         let stored = self.room(Room::of(key))?.get(&key.bytes()[..]).map_err(unavailable)?;
         match stored.map(|stored| envelope::head(stored.value())).transpose()? {
             None => Ok(0),
-            Some(Head::Record(revision)) => Ok(revision),
-            Some(Head::Expires(_) | Head::Tally(_)) => {
-                Err(StoreError::Corrupt("a record with another head".into()))
-            }
+            Some(Head::Record(revision)) if key.kind() == Kind::Record => Ok(revision),
+            Some(Head::Tally(count)) if key.kind() == Kind::Tally => Ok(count),
+            Some(_) => Err(StoreError::Corrupt("a record with another head".into())),
         }
     }
 

@@ -15,13 +15,14 @@ local KEYS_PER_COMMAND_MAX = 500
 local NEVER_WRITTEN = '0000000000000000'
 local known, checked = {}, {}
 
--- The digits of a record's revision; nil where it is no record.
-local function revision(key)
+-- The digits of the revision of what has this kind of head; nil where it has another.
+local RECORD, RECORD_OR_TALLY = '^r(' .. string.rep('%d', 16) .. ')$', '^[rt](' .. string.rep('%d', 16) .. ')$'
+local function revision(key, kind)
   local head = call('GETRANGE', key, 0, 16)
   if head == '' then
     return NEVER_WRITTEN
   end
-  return match(head, '^r(%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d)$')
+  return match(head, kind)
 end
 
 -- Those that are expected never to have been written.
@@ -38,7 +39,7 @@ end
 for i = 1, expectations do
   local key, expected = KEYS[i], ARGV[2 + i]
   if expected ~= NEVER_WRITTEN or not are_new then
-    local found = revision(key)
+    local found = revision(key, RECORD_OR_TALLY)
     if not found then
       return redis.error_reply('CORRUPT a record without its head')
     end
@@ -55,7 +56,7 @@ local i = expectations + 1
 for at = first, last, 2 do
   local kind, key = ARGV[at], KEYS[i]
   if kind == 'put' then
-    known[key] = known[key] or revision(key)
+    known[key] = known[key] or revision(key, RECORD)
     if not known[key] then
       return redis.error_reply('CORRUPT a record without its head')
     end

@@ -10,25 +10,11 @@ use portcullis::{
     store::{BoxFuture, Commit, Committed, Store, StoreError},
 };
 
-use super::world::{BOTH, On, World, directory, group_resource, slug};
+use super::{
+    kept::about_to_add,
+    world::{BOTH, On, World, directory, group_resource, slug},
+};
 use crate::support::layer::{Layer, in_front};
-
-/// Keeps the first commit and carries out none.
-struct Keeping {
-    inner: Arc<dyn Store>,
-    kept: Arc<Mutex<Option<Commit>>>,
-}
-
-impl Layer for Keeping {
-    fn inner(&self) -> &Arc<dyn Store> {
-        &self.inner
-    }
-
-    fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
-        self.kept.lock().unwrap().get_or_insert(change);
-        Box::pin(async { Ok(Committed::Conflict) })
-    }
-}
 
 /// Carries out what was kept, right before the commit of that number.
 struct Before {
@@ -54,18 +40,6 @@ impl Layer for Before {
             self.inner.commit(change).await
         })
     }
-}
-
-/// What a gateway is about to commit that has read the group and adds a user to it.
-async fn about_to_add(world: &World, group: ScimId, user: ScimId) -> Commit {
-    let kept = Arc::new(Mutex::new(None));
-    let store = in_front(Keeping { inner: world.store.clone(), kept: kept.clone() });
-    let add = MembersChange { add: [user].into(), ..MembersChange::default() };
-    let change =
-        |resource: &_| Ok::<_, ScimFault>((portcullis::scim::Resource::clone(resource), add.clone()));
-    let late = directory(&store).change_scim_group(&world.call(), group, change).await;
-    assert!(matches!(late, Err(ScimFault::Contended(_))), "{late:?}");
-    kept.lock().unwrap().take().unwrap()
 }
 
 async fn rename(world: &World, store: &Arc<dyn Store>, group: ScimId) -> Result<ScimGroupView, ScimFault> {
