@@ -49,3 +49,10 @@ pub struct ScimGroupJob {
     pub request_id: String,
     pub since: Timestamp,
 }
+
+impl ScimGroupJob {
+    /// Whether it moves nobody: it is there to keep others from it.
+    pub fn is_hold(&self) -> bool {
+        !self.deletes && self.adds.is_empty() && self.removes.is_empty()
+    }
+}

@@ -70,7 +70,8 @@ impl Directory {
     }
 
     /// Keeps everybody else from changing who is in a group, until [`Directory::finish_job`]: a change of nobody is noted, which
-    /// overtakes those who have read the group and makes those who come wait. The group's records then; `None` if anybody was faster.
+    /// overtakes those who have read the group and makes those who come wait for a while. The group's records as they are
+    /// then; `None` if anybody was faster.
     pub(super) async fn hold_still(
         &self,
         call: &ScimCall<'_>,
@@ -85,9 +86,15 @@ impl Directory {
             since: call.now,
         };
         let writes = noted(e, group.id, &job).into();
-        let beside = Beside { expect: group.expect(e), writes, ..Beside::default() };
-        let is_still = self.commit_beside(call, beside).await?;
-        Ok(is_still.then(|| GroupRecords { job_revision: group.job_revision + 1, ..group.clone() }))
+        let anybody = GroupRecords { rests_on_members: false, ..group.clone() };
+        let beside = Beside { expect: anybody.expect(e), writes, ..Beside::default() };
+        if !self.commit_beside(call, beside).await? {
+            return Ok(None);
+        }
+        let is_still =
+            |now: &GroupRecords| (now.revision, now.job_revision) == (group.revision, group.job_revision + 1);
+        let now = self.group_records(call, &[group.id]).await?.pop().filter(is_still);
+        Ok(now.map(|now| GroupRecords { rests_on_members: group.rests_on_members, ..now }))
     }
 
     /// Carries out what is left to do about a group's members, if anything is.

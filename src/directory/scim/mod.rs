@@ -113,7 +113,7 @@ pub struct ScimUserView {
     pub resource: Resource,
     /// The groups that the user is in, with their names, in the order in which the user came into them.
     pub groups: Vec<(ScimId, String)>,
-    /// Of everything above.
+    /// Of everything above, but for the names of the groups.
     pub version: Version,
 }
 

@@ -126,3 +126,44 @@ async fn who_is_deleted_is_in_no_group_here() {
         world.check().await;
     }
 }
+
+/// Who names all members waits for those who name one, and not for ever.
+#[tokio::test]
+async fn r_15_replacements_among_changes_of_one_member_end_one_after_the_other() {
+    tokio::task::LocalSet::new().run_until(replacements_end_one_after_the_other()).await;
+}
+
+async fn replacements_end_one_after_the_other() {
+    for on in BOTH {
+        let world = Arc::new(World::new(on).await);
+        let users = world.crowd(8, &[]).await;
+        let group = world.group("octo-org", &[]).await.group.id;
+        let mut busy = JoinSet::new();
+        for user in users[4..].to_vec() {
+            let world = world.clone();
+            busy.spawn_local(async move {
+                loop {
+                    world.add(group, user).await.unwrap();
+                    world.remove(group, user).await.unwrap();
+                }
+            });
+        }
+        let mut replacing = JoinSet::new();
+        for pair in users[..4].chunks(2).map(<[_]>::to_vec) {
+            let world = world.clone();
+            replacing.spawn_local(async move {
+                let all =
+                    MembersChange { reset: true, add: pair.into_iter().collect(), ..Default::default() };
+                for _ in 0..10 {
+                    world.change(group, all.clone()).await.unwrap();
+                }
+            });
+        }
+        replacing.join_all().await;
+        busy.shutdown().await;
+        let left = world.members(group).await;
+        let of = |pair: &[_]| pair.iter().filter(|id| left.contains(id)).count();
+        assert!(matches!((of(&users[..2]), of(&users[2..4])), (2, 0) | (0, 2)), "{on:?}: {left:?}");
+        world.check().await;
+    }
+}
