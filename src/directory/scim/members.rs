@@ -73,10 +73,14 @@ impl Directory {
         (delta, known): (Delta, Known),
     ) -> Result<Carried, ScimFault> {
         let call = bench.call;
+        let is_one_look = delta.adds.iter().chain(&delta.removes).all(|id| known.contains_key(id));
         let movers = self.movers(call, group, (&delta, known), true).await?;
         if movers.is_empty() {
             if content.writes.is_empty() {
-                return Ok(Carried::Done { moved: false });
+                // Of what was read at two points in time, nobody can say that it was so at one.
+                let is_true =
+                    is_one_look && !group.rests_on_members || self.is_as_it_was(call, group).await?;
+                return Ok(if is_true { Carried::Done { moved: false } } else { Carried::Late });
             }
             content.told.extend(call.own_event(group.id));
             return Ok(match self.commit_beside(call, content).await? {
@@ -100,6 +104,14 @@ impl Directory {
             }
             other => other.map(|_| Carried::Late),
         }
+    }
+
+    async fn is_as_it_was(&self, call: &ScimCall<'_>, group: &GroupRecords) -> Result<bool, ScimFault> {
+        let expected = group.expect(call.enterprise.id);
+        let keys = expected.iter().map(|(key, _)| *key).collect();
+        let found = self.stored(call.now, keys).await?;
+        let revisions = found.iter().map(|stored| stored.as_ref().map_or(0, |stored| stored.revision));
+        Ok(revisions.eq(expected.iter().map(|(_, revision)| *revision)))
     }
 
     /// Notes all removals as held; how many wait now, or `None` if anybody was faster.

@@ -7,6 +7,7 @@ mod groups;
 mod kept;
 mod large;
 mod lists;
+mod pairs;
 mod put_out;
 mod renamed;
 mod replicas;
