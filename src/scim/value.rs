@@ -6,7 +6,7 @@ use super::{
     Node,
     error::{Reason, ScimError, quoted},
     limits::VALUES_MAX,
-    schema::{Attribute, Kind},
+    schema::{Attribute, Kind, Schema},
 };
 
 /// What a client said of one attribute, or of one value where `attribute` is a sub-attribute. `None`: that there is nothing.
@@ -41,10 +41,7 @@ pub(super) fn many(attribute: &Attribute, node: &Node) -> Result<Option<Vec<Valu
 
 /// One value of an attribute.
 pub(super) fn single(attribute: &Attribute, node: &Node) -> Result<Option<Value>, ScimError> {
-    let node = match node {
-        Node::Array(items) if items.len() == 1 => items.first().unwrap_or(node),
-        _ => node,
-    };
+    let node = node.only();
     if node.is_empty() {
         return Ok(None);
     }
@@ -78,6 +75,15 @@ pub(super) fn word_boolean(word: &str) -> Option<bool> {
         return Some(true);
     }
     word.eq_ignore_ascii_case("false").then_some(false)
+}
+
+/// The object under the URN of a schema. `None`: that there is nothing.
+pub(super) fn schema_object<'n>(schema: &Schema, node: &'n Node) -> Result<Option<&'n Node>, ScimError> {
+    match node.only() {
+        object @ Node::Object(_) => Ok(Some(object)),
+        nothing if nothing.is_empty() => Ok(None),
+        _ => Err(Reason::ValueType.error(format!("{} is an object.", schema.urn))),
+    }
 }
 
 fn complex(attribute: &Attribute, node: &Node) -> Result<Option<Value>, ScimError> {

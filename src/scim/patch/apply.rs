@@ -1,16 +1,16 @@
 //! Operations carried out on a resource.
 use serde_json::{Map, Value};
 
-use super::{Act, MembersChange, Operation, Patched, key_place, read::without_path};
+use super::{Act, MembersChange, Operation, Patched, read::without_path};
 use crate::{
     domain::ScimId,
     scim::{
         Node, Resource,
         error::{Reason, ScimError},
         limits::VALUES_MAX,
-        path::Place,
+        path::{Place, key_place},
         resource::{is_primary, is_same},
-        schema::{Attribute, Kind, Named, Schema, Target},
+        schema::{Attribute, Kind, Schema, Target},
         value,
     },
 };
@@ -40,11 +40,7 @@ impl Work {
     /// they got. Another `id` is not.
     fn each_key(&mut self, act: Act, value: &Node) -> Result<(), ScimError> {
         for (key, node) in value.entries() {
-            if key.eq_ignore_ascii_case("id") {
-                if node.as_text() != Some(&self.id.to_string()) {
-                    return Err(Reason::ReadOnly.error("id is set by the server, and is another one."));
-                }
-            } else if let Some(place) = key_place(self.resource.kind(), key) {
+            if let Some(place) = key_place(self.resource.kind(), key)? {
                 self.at_unless_read_only(act, &place, node)?;
             }
         }
@@ -53,6 +49,9 @@ impl Work {
 
     fn at_unless_read_only(&mut self, act: Act, place: &Place, node: &Node) -> Result<(), ScimError> {
         let is_read_only = match place {
+            Place::Attribute(target) if target.is("id") && node.as_text() != Some(&self.id.to_string()) => {
+                return Err(Reason::ReadOnly.error("id is set by the server, and is another one."));
+            }
             Place::Attribute(target) => target.is_read_only(),
             Place::Selected(selected) => selected.target.is_read_only(),
             Place::Schema(_) => false,
@@ -86,20 +85,17 @@ impl Work {
 
     /// The object under a schema's URN.
     fn at_schema(&mut self, schema: &'static Schema, act: Act, value: &Node) -> Result<(), ScimError> {
-        if act == Act::Remove || value.is_empty() {
+        let object = if act == Act::Remove { None } else { value::schema_object(schema, value)? };
+        let Some(object) = object else {
             if !schema.is_extension {
                 return Err(Reason::RequiredRemoved.error(format!("{} has what is required.", schema.urn)));
             }
             self.resource.extension = Map::new();
             return Ok(());
-        }
-        if !matches!(value, Node::Object(_)) {
-            return Err(Reason::ValueType.error(format!("{} is an object.", schema.urn)));
-        }
-        for (key, node) in value.entries() {
-            let place = self.resource.kind().resolve(&format!("{}:{key}", schema.urn));
-            if let Some(Named::Attribute(target)) = place {
-                self.at_unless_read_only(act, &Place::Attribute(target), node)?;
+        };
+        for (key, node) in object.entries() {
+            if let Some(place) = key_place(self.resource.kind(), &format!("{}:{key}", schema.urn))? {
+                self.at_unless_read_only(act, &place, node)?;
             }
         }
         Ok(())
@@ -228,10 +224,7 @@ pub(super) fn merge(
     parts: &mut Map<String, Value>,
     value: &Node,
 ) -> Result<(), ScimError> {
-    let value = match value {
-        Node::Array(items) if items.len() == 1 => items.first().unwrap_or(value),
-        _ => value,
-    };
+    let value = value.only();
     match (value, attribute.value_part()) {
         (Node::Object(entries), _) => {
             for (key, node) in entries {

@@ -4,7 +4,10 @@ use crate::scim::{
     Node, ResourceType,
     error::{Reason, ScimError, quoted},
     limits::{GROUP_OPERATIONS_MAX, USER_OPERATIONS_MAX, USER_PATH_BYTES_MAX},
-    path::{Path, Place},
+    path::{Path, Place, key_place},
+    said::Said,
+    schema::Schema,
+    value,
 };
 
 /// `schemas` may be missing; names and operations are compared without regard to case.
@@ -47,11 +50,50 @@ fn operation(kind: ResourceType, mut item: Node) -> Result<Operation, ScimError>
             Err(Reason::ValueType
                 .error("Without a path, the value of an operation is an object of attributes."))
         }
-        (_, place, _) => match place.as_ref().and_then(read_only) {
-            Some(name) => Err(Reason::ReadOnly.error(format!("{name} is set by the server."))),
-            None => Ok(Operation { act, place: place.clone(), value }),
-        },
+        (_, place, _) => {
+            if let Some(name) = place.as_ref().and_then(read_only) {
+                return Err(Reason::ReadOnly.error(format!("{name} is set by the server.")));
+            }
+            if let (Act::Add | Act::Replace, Some(value)) = (act, &value) {
+                said_once(kind, place.as_ref(), value)?;
+            }
+            Ok(Operation { act, place: place.clone(), value })
+        }
     }
+}
+
+/// That no two keys of a value, which are names and paths, say the same thing.
+fn said_once(kind: ResourceType, place: Option<&Place>, value: &Node) -> Result<(), ScimError> {
+    let mut said = Said::default();
+    match place {
+        None => without_path(value).map_or(&[][..], Node::entries).iter().try_for_each(|(key, node)| {
+            match key_place(kind, key)? {
+                Some(Place::Schema(schema)) => note_schema(&mut said, kind, schema, node),
+                Some(place) => said.note(key, &place, node),
+                None => Ok(()),
+            }
+        }),
+        Some(Place::Schema(schema)) => note_schema(&mut said, kind, schema, value),
+        Some(_) => Ok(()),
+    }
+}
+
+fn note_schema(
+    said: &mut Said,
+    kind: ResourceType,
+    schema: &'static Schema,
+    node: &Node,
+) -> Result<(), ScimError> {
+    let Some(object) = value::schema_object(schema, node)? else {
+        return said.note(schema.urn, &Place::Schema(schema), node);
+    };
+    for (key, node) in object.entries() {
+        let key = format!("{}:{key}", schema.urn);
+        if let Some(place) = key_place(kind, &key)? {
+            said.note(&key, &place, node)?;
+        }
+    }
+    Ok(())
 }
 
 /// The object of an operation without a path; one client puts it into an array.
@@ -70,7 +112,10 @@ pub(super) fn without_path(value: &Node) -> Option<&Node> {
 fn filter_bytes(item: &Node) -> usize {
     let path = item.get("path").and_then(Node::as_text);
     let value = item.get("value").and_then(without_path);
-    let keys = value.into_iter().flat_map(Node::entries).map(|(key, _)| &**key);
+    let entries = value.into_iter().flat_map(Node::entries);
+    // Those in the object of a schema are paths, too.
+    let within = entries.clone().flat_map(|(_, node)| node.only().entries());
+    let keys = entries.chain(within).map(|(key, _)| &**key);
     path.into_iter().chain(keys).filter(|path| path.contains('[')).map(str::len).sum()
 }
 
