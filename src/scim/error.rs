@@ -170,7 +170,7 @@ reasons! {
     OperationsTooMany: 413, None, "scim_operations_too_many", "The request has too many Operations.";
     OperationUnknown: 400, SYNTAX, "scim_operation_unknown", "An operation is none of add, replace and remove.";
     OperationValueMissing: 400, VALUE, "scim_operation_value_missing", "An operation adds or replaces and has no value.";
-    OperationValueUnclear: 400, VALUE, "scim_operation_value_unclear", "An operation removes members and its value says neither which nor that it means all.";
+    OperationValueUnclear: 400, VALUE, "scim_operation_value_unclear", "An operation removes values and its own value says neither which nor that it means all.";
 
     AttributesBoth: 400, VALUE, "scim_attributes_both", "attributes and excludedAttributes stand in one request.";
     AttributesTooMany: 400, VALUE, "scim_attributes_too_many", "attributes or excludedAttributes name too many attributes.";

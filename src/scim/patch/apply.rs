@@ -9,7 +9,7 @@ use crate::{
         error::{Reason, ScimError},
         limits::VALUES_MAX,
         path::{Place, key_place},
-        resource::{is_primary, is_same},
+        resource::{is_primary, is_same, is_same_text},
         schema::{Attribute, Kind, Schema, Target},
         value,
     },
@@ -149,7 +149,8 @@ impl Work {
                 self.resource.set(target, Some(Value::Array(held)));
             }
             // An empty list of what to remove is nothing to remove.
-            (Act::Remove, None) if matches!(value, Node::Array(_)) => {}
+            (Act::Remove, None) if matches!(value, Node::Array(items) if items.is_empty()) => {}
+            (Act::Remove, None) if !value.is_empty() => return Err(Reason::OperationValueUnclear.bare()),
             (Act::Remove | Act::Replace, None) => self.resource.set(target, None),
             (Act::Replace, Some(given)) => self.resource.set(target, Some(Value::Array(given))),
             (Act::Add, None) => {}
@@ -254,15 +255,19 @@ pub(super) fn set_part(
     Ok(())
 }
 
-/// Whether a value that is to be removed means `held`: in everything that it says, but for what is only shown.
+/// Whether a value that is to be removed means `held`: in everything that it says, but for what is only shown, unless it says
+/// nothing else.
 fn is_meant(attribute: &Attribute, wanted: &Value, held: &Value) -> bool {
-    let said = wanted.as_object().into_iter().flatten();
-    let mut said = said.filter(|(name, _)| *name != "primary" && *name != "display").peekable();
+    let is_shown = |name: &str| name == "primary" || name == "display";
+    let said = || wanted.as_object().into_iter().flatten();
+    let all_shown = said().all(|(name, _)| is_shown(name));
+    let mut said = said().filter(|(name, _)| all_shown || !is_shown(name)).peekable();
     said.peek().is_some()
         && said.all(|(name, value)| {
             let exact = attribute.sub_attribute(name).is_none_or(|part| part.case_exact);
             match (value.as_str(), held.get(name).and_then(Value::as_str)) {
-                (Some(a), Some(b)) => crate::scim::resource::is_same_text(a, b, exact),
+                (Some(a), Some(b)) => is_same_text(a, b, exact),
+                _ if name == "primary" => is_primary(held) == is_primary(wanted),
                 _ => held.get(name) == Some(value),
             }
         })

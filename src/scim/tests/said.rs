@@ -188,3 +188,42 @@ fn v_05_keys_that_are_no_paths_are_refused_as_paths_are() {
     let nested = format!("{{\"CORE\":{{{filters}\"title\":\"t\"}}}}");
     assert_eq!(replaced(&nested), "scim_filter_too_long");
 }
+
+#[test]
+fn v_22_remove_takes_away_what_its_value_describes() {
+    let before = json!({
+        "userName": "a", "active": true,
+        "emails": [
+            { "value": "a@example.com", "type": "work", "primary": true },
+            { "value": "b@example.com", "type": "home", "display": "B" },
+        ],
+    });
+    let left = |kept: &[usize]| {
+        let mut left = before.clone();
+        let emails: Vec<Value> = kept.iter().map(|index| before["emails"][*index].clone()).collect();
+        left["emails"] = emails.into();
+        left
+    };
+    let none = json!({ "userName": "a", "active": true });
+    check(
+        &[
+            (r#"[{"primary":true}]"#, left(&[1])),
+            (r#"{"primary":"True"}"#, left(&[1])),
+            (r#"[{"primary":false}]"#, left(&[0])),
+            (r#"[{"display":"b"}]"#, left(&[0])),
+            (r#"[{"primary":true,"display":"B"}]"#, left(&[0, 1])),
+            // With a value or a type, the rest is what was shown once.
+            (r#"[{"value":"A@example.com","primary":false,"display":"x"}]"#, left(&[1])),
+            (r#"[{"value":"nobody@example.com"}]"#, left(&[0, 1])),
+            (r#"[]"#, left(&[0, 1])),
+            (r#"null"#, none),
+            (r#"[{"nothing":true}]"#, json!("scim_operation_value_unclear")),
+            (r#"[{}]"#, json!("scim_operation_value_unclear")),
+            (r#"{"nothing":true}"#, json!("scim_operation_value_unclear")),
+        ],
+        |value| {
+            let operation = format!(r#"{{"op":"remove","path":"emails","value":{value}}}"#);
+            patched(ResourceType::User, &before, &operation)
+        },
+    );
+}
