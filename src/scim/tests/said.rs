@@ -2,7 +2,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::scim::Patch;
+use crate::scim::{Patch, Projection};
 
 const CORE: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
@@ -226,4 +226,14 @@ fn v_22_remove_takes_away_what_its_value_describes() {
             patched(ResourceType::User, &before, &operation)
         },
     );
+}
+
+#[test]
+fn members_of_which_nothing_is_left_are_not_shown() {
+    let parts = ["members.value", "members.type", "members.$ref"];
+    let without = |names: &[&str]| Projection::parse(None, Some(&names.join(","))).unwrap();
+    assert!(!without(&parts).wants(ResourceType::Group, "members"));
+    assert!(without(&parts[1..]).wants(ResourceType::Group, "members"));
+    let emails = ["emails.value", "emails.display", "emails.type", "emails.primary"];
+    assert!(!without(&emails).wants(ResourceType::User, "emails"));
 }
