@@ -29,11 +29,15 @@ pub(super) fn operations(kind: ResourceType, mut body: Node) -> Result<Vec<Opera
         let detail = format!("The paths with filters of a PATCH have {USER_PATH_BYTES_MAX} bytes at most.");
         return Err(Reason::FilterTooLong.error(detail));
     }
-    items.into_iter().map(|item| operation(kind, item)).collect()
+    items.into_iter().filter_map(|item| operation(kind, item).transpose()).collect()
 }
 
-fn operation(kind: ResourceType, mut item: Node) -> Result<Operation, ScimError> {
+/// `None` for an operation on what is forgotten.
+fn operation(kind: ResourceType, mut item: Node) -> Result<Option<Operation>, ScimError> {
     let act = act(&item)?;
+    if is_forgotten(kind, act, &item) {
+        return Ok(None);
+    }
     let place = match item.get("path") {
         None | Some(Node::Null) => None,
         Some(Node::Text(text)) if text.trim_ascii().is_empty() => None,
@@ -57,9 +61,15 @@ fn operation(kind: ResourceType, mut item: Node) -> Result<Operation, ScimError>
             if let (Act::Add | Act::Replace, Some(value)) = (act, &value) {
                 said_once(kind, place.as_ref(), value)?;
             }
-            Ok(Operation { act, place: place.clone(), value })
+            Ok(Some(Operation { act, place: place.clone(), value }))
         }
     }
+}
+
+/// A password is taken, by a path as without one, and not kept.
+fn is_forgotten(kind: ResourceType, act: Act, item: &Node) -> bool {
+    let path = item.get("path").and_then(Node::as_text).unwrap_or_default();
+    act != Act::Remove && item.get("value").is_some() && kind.is_password(path.trim_ascii())
 }
 
 /// That no two keys of a value, which are names and paths, say the same thing.

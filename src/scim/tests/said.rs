@@ -237,3 +237,24 @@ fn members_of_which_nothing_is_left_are_not_shown() {
     let emails = ["emails.value", "emails.display", "emails.type", "emails.primary"];
     assert!(!without(&emails).wants(ResourceType::User, "emails"));
 }
+
+#[test]
+fn a_path_to_the_password_is_taken_and_forgotten() {
+    let user = json!({ "userName": "a", "active": true });
+    check(
+        &[
+            (r#"{"op":"replace","path":"password","value":"p"}"#, user.clone()),
+            (r#"{"op":"Add","path":"PassWord","value":"p"}"#, user.clone()),
+            (r#"{"op":"replace","path":"CORE:password","value":"p"}"#, user.clone()),
+            (r#"{"op":"replace","path":"password"}"#, json!("scim_path_unknown")),
+            (r#"{"op":"remove","path":"password"}"#, json!("scim_path_unknown")),
+            (r#"{"op":"replace","path":"password.value","value":"p"}"#, json!("scim_path_unknown")),
+            (r#"{"op":"replace","path":"password[value eq \"p\"]","value":"p"}"#, json!("scim_path_unknown")),
+            (r#"{"op":"replace","path":"ENT:password","value":"p"}"#, json!("scim_path_unknown")),
+        ],
+        |operation| patched(ResourceType::User, &user, operation),
+    );
+    let group = json!({ "displayName": "octo-org" });
+    let operation = r#"{"op":"replace","path":"password","value":"p"}"#;
+    assert_eq!(patched(ResourceType::Group, &group, operation), "scim_path_unknown");
+}
