@@ -54,7 +54,11 @@ pub(super) fn single(attribute: &Attribute, node: &Node) -> Result<Option<Value>
             Node::Text(text) if is_base64(text) => Ok(Some(text.to_string().into())),
             _ => Err(wrong_type(attribute, node)),
         },
-        Kind::String | Kind::Reference | Kind::DateTime => match node {
+        Kind::Reference => match node {
+            Node::Text(text) if is_uri(text) => Ok(Some(text.to_string().into())),
+            _ => Err(wrong_type(attribute, node)),
+        },
+        Kind::String | Kind::DateTime => match node {
             Node::Text(text) => Ok(Some(text.to_string().into())),
             _ => Err(wrong_type(attribute, node)),
         },
@@ -113,7 +117,8 @@ fn wrong_type(attribute: &Attribute, node: &Node) -> ScimError {
         (Kind::Binary, _) => "base64",
         (Kind::Complex, Some(_)) => "an object or a text",
         (Kind::Complex, None) => "an object",
-        (Kind::String | Kind::Reference | Kind::DateTime, _) => "a text",
+        (Kind::Reference, _) => "a URI",
+        (Kind::String | Kind::DateTime, _) => "a text",
     };
     let found = match node {
         Node::Null => "null".to_owned(),
@@ -124,6 +129,12 @@ fn wrong_type(attribute: &Attribute, node: &Node) -> ScimError {
         Node::Object(_) => "an object".to_owned(),
     };
     Reason::ValueType.error(format!("{} is {wanted}, and not {found}.", attribute.name))
+}
+
+/// RFC 7643 2.3.7: absolute or relative, so that its characters are all that tells (RFC 3986 2; RFC 3987 has those beyond ASCII).
+fn is_uri(text: &str) -> bool {
+    let never = |c: char| c.is_whitespace() || c.is_control() || "\"<>\\^`{|}".contains(c);
+    !text.contains(never)
 }
 
 /// RFC 7643 2.3.6: with or without padding.

@@ -258,3 +258,23 @@ fn a_path_to_the_password_is_taken_and_forgotten() {
     let operation = r#"{"op":"replace","path":"password","value":"p"}"#;
     assert_eq!(patched(ResourceType::Group, &group, operation), "scim_path_unknown");
 }
+
+#[test]
+fn references_are_uris() {
+    let user = |url: &str| json!({ "userName": "a", "profileUrl": url });
+    for url in [
+        "https://example.com/a?b=%20#c",
+        "urn:example:a",
+        "people/a",
+        "https://[::1]/",
+        "https://example.com/ä",
+    ] {
+        assert_eq!(posted(&user(url).to_string()), user(url), "{url}");
+    }
+    for url in ["not a url", "https://example.com/\n", "<script>", "a\\b", "a\"b"] {
+        assert_eq!(posted(&user(url).to_string()), "scim_value_type", "{url}");
+    }
+    assert_eq!(posted(r#"{"userName":"a","photos":["not a url"]}"#), "scim_value_type");
+    assert_eq!(replaced(r#"{"profileUrl":"not a url"}"#), "scim_value_type");
+    assert_eq!(replaced(r#"{"photos[value eq \"not a url\"].display":"d"}"#), "scim_no_target");
+}
