@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 use super::{
     Node, Resource,
     error::{Reason, ScimError, quoted},
-    schema::{Named, ResourceType, Target},
+    path::Place,
+    said::Said,
+    schema::{Named, ResourceType, Schema, Target},
     value,
 };
 use crate::domain::ScimId;
@@ -33,17 +35,11 @@ impl Draft {
             return Err(Reason::NotAnObject.bare());
         }
         let mut draft = Self { resource: Resource::empty(kind), members: None, groups: None };
+        let mut said = Said::default();
         for (key, node) in body.entries() {
             match kind.resolve(key) {
-                Some(Named::Attribute(target)) => draft.take(&target, node)?,
-                Some(Named::Schema(schema)) => {
-                    for (key, node) in node.entries() {
-                        // Within a schema's object, names are relative to it.
-                        if let Some(target) = kind.target(&format!("{}:{key}", schema.urn)) {
-                            draft.take(&target, node)?;
-                        }
-                    }
-                }
+                Some(Named::Attribute(target)) => draft.take(&mut said, key, &target, node)?,
+                Some(Named::Schema(schema)) => draft.take_schema(&mut said, schema, node)?,
                 None => {}
             }
         }
@@ -75,7 +71,32 @@ impl Draft {
         &self.resource
     }
 
-    fn take(&mut self, target: &Target, node: &Node) -> Result<(), ScimError> {
+    fn take_schema(
+        &mut self,
+        said: &mut Said,
+        schema: &'static Schema,
+        node: &Node,
+    ) -> Result<(), ScimError> {
+        let Some(object) = value::schema_object(schema, node)? else {
+            // The base schema cannot be without its attributes, so nothing says nothing of them.
+            return if schema.is_extension {
+                said.note(schema.urn, &Place::Schema(schema), node)
+            } else {
+                Ok(())
+            };
+        };
+        for (key, node) in object.entries() {
+            // Within a schema's object, names are relative to it.
+            let key = format!("{}:{key}", schema.urn);
+            if let Some(target) = self.resource.kind().target(&key) {
+                self.take(said, &key, &target, node)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, said: &mut Said, key: &str, target: &Target, node: &Node) -> Result<(), ScimError> {
+        said.note_attribute(key, target, node)?;
         if target.is("members") {
             self.members = Some(member_ids(node)?);
         } else if target.is("groups") {
@@ -88,22 +109,28 @@ impl Draft {
 
     fn assign(&mut self, target: &Target, node: &Node) -> Result<(), ScimError> {
         let Some(part) = target.part else {
-            let value = value::read(target.attribute, node)?;
-            if let Some(value) = value {
-                self.resource.set(target, Some(value));
+            if let Some(value) = value::read(target.attribute, node)? {
+                self.put(target, value);
             }
             return Ok(());
         };
         // A dotted key, which Entra ID uses in patches.
         if let (false, Some(value)) = (target.attribute.multi_valued, value::single(part, node)?) {
-            let mut parts = match self.resource.take(target) {
-                Some(Value::Object(parts)) => parts,
-                _ => Map::new(),
-            };
-            parts.insert(part.name.to_owned(), value);
-            self.resource.set(target, Some(Value::Object(parts)));
+            self.put(target, Value::Object(Map::from_iter([(part.name.to_owned(), value)])));
         }
         Ok(())
+    }
+
+    /// Parts of a value come together, in whatever order they are said.
+    fn put(&mut self, target: &Target, value: Value) {
+        let value = match (self.resource.take(target), value) {
+            (Some(Value::Object(mut parts)), Value::Object(more)) => {
+                parts.extend(more);
+                Value::Object(parts)
+            }
+            (_, value) => value,
+        };
+        self.resource.set(target, Some(value));
     }
 }
 

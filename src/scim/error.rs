@@ -134,7 +134,7 @@ const MUTABILITY: Option<ScimType> = Some(ScimType::Mutability);
 reasons! {
     BodyTooLarge: 413, None, "scim_body_too_large", "The body is longer than this endpoint takes.";
     NotJson: 400, SYNTAX, "scim_not_json", "The body is no JSON.";
-    DuplicateKey: 400, SYNTAX, "scim_duplicate_key", "An object of the body has two keys that differ in case only, or not at all.";
+    DuplicateKey: 400, SYNTAX, "scim_duplicate_key", "Two keys of the body differ in case only, or not at all, or name one attribute.";
     TooDeep: 400, SYNTAX, "scim_too_deep", "Objects and arrays of the body are nested too deeply.";
     TooManyValues: 413, None, "scim_too_many_values", "The body has too many values, or an object of it too many keys.";
     NotAnObject: 400, SYNTAX, "scim_not_an_object", "The body is no JSON object.";
@@ -170,7 +170,7 @@ reasons! {
     OperationsTooMany: 413, None, "scim_operations_too_many", "The request has too many Operations.";
     OperationUnknown: 400, SYNTAX, "scim_operation_unknown", "An operation is none of add, replace and remove.";
     OperationValueMissing: 400, VALUE, "scim_operation_value_missing", "An operation adds or replaces and has no value.";
-    OperationValueUnclear: 400, VALUE, "scim_operation_value_unclear", "An operation removes members and its value says neither which nor that it means all.";
+    OperationValueUnclear: 400, VALUE, "scim_operation_value_unclear", "An operation removes values and its own value says neither which nor that it means all.";
 
     AttributesBoth: 400, VALUE, "scim_attributes_both", "attributes and excludedAttributes stand in one request.";
     AttributesTooMany: 400, VALUE, "scim_attributes_too_many", "attributes or excludedAttributes name too many attributes.";

@@ -67,6 +67,14 @@ impl Node {
         Some(entries.swap_remove(at).1)
     }
 
+    /// The value, or the only one of an array of one, in which it may stand.
+    pub fn only(&self) -> &Node {
+        match self {
+            Self::Array(items) if items.len() == 1 => items.first().unwrap_or(self),
+            _ => self,
+        }
+    }
+
     /// What an object holds; nothing for anything else.
     pub fn entries(&self) -> &[(Box<str>, Node)] {
         match self {

@@ -1,7 +1,7 @@
 //! The protocol of SCIM 2.0, pure: bytes in, decisions and bytes out (RFC 7643, RFC 7644, RFC 9865).
 //!
 //! In reading order: `limits` and `error`; `json`, how bodies are read; `schema`, which attributes there are; `draft` and
-//! `resource`, what a client may say of a user or group, brought into one form; `document`, what is shown of it; `filter`,
+//! `resource`, what a client may say of a user or group, brought into one form; `said`, that it says nothing twice; `document`, what is shown of it; `filter`,
 //! `path` and `patch`; `projection`, `sort`, `paging`, `cursor` and `etag`, what a query asks for; `message`, what goes around
 //! resources.
 //!
@@ -20,6 +20,7 @@ mod patch;
 mod path;
 mod projection;
 mod resource;
+mod said;
 pub mod schema;
 mod sort;
 mod value;

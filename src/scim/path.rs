@@ -73,6 +73,16 @@ impl Path {
     }
 }
 
+/// The place that a key of a PATCH without a path names. `None` for an attribute that there is not, which is ignored in bodies;
+/// what selects, or begins with an attribute that there is, is refused as the path would be.
+pub(super) fn key_place(kind: ResourceType, key: &str) -> Result<Option<Place>, ScimError> {
+    match Path::parse(key).and_then(|path| path.bind(kind)) {
+        Ok(place) => Ok(Some(place)),
+        Err(error) if key.contains('[') || kind.is_led_by_attribute(key) => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;

@@ -177,7 +177,10 @@ impl Bound {
             || match self.mention(target) {
                 Mention::Not => !self.only,
                 Mention::Whole => self.only,
-                Mention::Parts(_) => true,
+                // Without all of its parts nothing is left of it.
+                Mention::Parts(parts) => {
+                    self.only || !target.attribute.sub_attributes.iter().all(|part| parts.contains(&part))
+                }
             }
     }
 

@@ -6,7 +6,7 @@ use super::{
     Node,
     error::{Reason, ScimError, quoted},
     limits::VALUES_MAX,
-    schema::{Attribute, Kind},
+    schema::{Attribute, Kind, Schema},
 };
 
 /// What a client said of one attribute, or of one value where `attribute` is a sub-attribute. `None`: that there is nothing.
@@ -41,10 +41,7 @@ pub(super) fn many(attribute: &Attribute, node: &Node) -> Result<Option<Vec<Valu
 
 /// One value of an attribute.
 pub(super) fn single(attribute: &Attribute, node: &Node) -> Result<Option<Value>, ScimError> {
-    let node = match node {
-        Node::Array(items) if items.len() == 1 => items.first().unwrap_or(node),
-        _ => node,
-    };
+    let node = node.only();
     if node.is_empty() {
         return Ok(None);
     }
@@ -57,7 +54,11 @@ pub(super) fn single(attribute: &Attribute, node: &Node) -> Result<Option<Value>
             Node::Text(text) if is_base64(text) => Ok(Some(text.to_string().into())),
             _ => Err(wrong_type(attribute, node)),
         },
-        Kind::String | Kind::Reference | Kind::DateTime => match node {
+        Kind::Reference => match node {
+            Node::Text(text) if is_uri(text) => Ok(Some(text.to_string().into())),
+            _ => Err(wrong_type(attribute, node)),
+        },
+        Kind::String | Kind::DateTime => match node {
             Node::Text(text) => Ok(Some(text.to_string().into())),
             _ => Err(wrong_type(attribute, node)),
         },
@@ -78,6 +79,15 @@ pub(super) fn word_boolean(word: &str) -> Option<bool> {
         return Some(true);
     }
     word.eq_ignore_ascii_case("false").then_some(false)
+}
+
+/// The object under the URN of a schema. `None`: that there is nothing.
+pub(super) fn schema_object<'n>(schema: &Schema, node: &'n Node) -> Result<Option<&'n Node>, ScimError> {
+    match node.only() {
+        object @ Node::Object(_) => Ok(Some(object)),
+        nothing if nothing.is_empty() => Ok(None),
+        _ => Err(Reason::ValueType.error(format!("{} is an object.", schema.urn))),
+    }
 }
 
 fn complex(attribute: &Attribute, node: &Node) -> Result<Option<Value>, ScimError> {
@@ -107,7 +117,8 @@ fn wrong_type(attribute: &Attribute, node: &Node) -> ScimError {
         (Kind::Binary, _) => "base64",
         (Kind::Complex, Some(_)) => "an object or a text",
         (Kind::Complex, None) => "an object",
-        (Kind::String | Kind::Reference | Kind::DateTime, _) => "a text",
+        (Kind::Reference, _) => "a URI",
+        (Kind::String | Kind::DateTime, _) => "a text",
     };
     let found = match node {
         Node::Null => "null".to_owned(),
@@ -118,6 +129,12 @@ fn wrong_type(attribute: &Attribute, node: &Node) -> ScimError {
         Node::Object(_) => "an object".to_owned(),
     };
     Reason::ValueType.error(format!("{} is {wanted}, and not {found}.", attribute.name))
+}
+
+/// RFC 7643 2.3.7: absolute or relative, so that its characters are all that tells (RFC 3986 2; RFC 3987 has those beyond ASCII).
+fn is_uri(text: &str) -> bool {
+    let never = |c: char| c.is_whitespace() || c.is_control() || "\"<>\\^`{|}".contains(c);
+    !text.contains(never)
 }
 
 /// RFC 7643 2.3.6: with or without padding.

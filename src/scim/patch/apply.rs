@@ -1,16 +1,16 @@
 //! Operations carried out on a resource.
 use serde_json::{Map, Value};
 
-use super::{Act, MembersChange, Operation, Patched, key_place, read::without_path};
+use super::{Act, MembersChange, Operation, Patched, read::without_path};
 use crate::{
     domain::ScimId,
     scim::{
         Node, Resource,
         error::{Reason, ScimError},
         limits::VALUES_MAX,
-        path::Place,
-        resource::{is_primary, is_same},
-        schema::{Attribute, Kind, Named, Schema, Target},
+        path::{Place, key_place},
+        resource::{is_primary, is_same, is_same_text},
+        schema::{Attribute, Kind, Schema, Target},
         value,
     },
 };
@@ -40,11 +40,7 @@ impl Work {
     /// they got. Another `id` is not.
     fn each_key(&mut self, act: Act, value: &Node) -> Result<(), ScimError> {
         for (key, node) in value.entries() {
-            if key.eq_ignore_ascii_case("id") {
-                if node.as_text() != Some(&self.id.to_string()) {
-                    return Err(Reason::ReadOnly.error("id is set by the server, and is another one."));
-                }
-            } else if let Some(place) = key_place(self.resource.kind(), key) {
+            if let Some(place) = key_place(self.resource.kind(), key)? {
                 self.at_unless_read_only(act, &place, node)?;
             }
         }
@@ -53,6 +49,9 @@ impl Work {
 
     fn at_unless_read_only(&mut self, act: Act, place: &Place, node: &Node) -> Result<(), ScimError> {
         let is_read_only = match place {
+            Place::Attribute(target) if target.is("id") && node.as_text() != Some(&self.id.to_string()) => {
+                return Err(Reason::ReadOnly.error("id is set by the server, and is another one."));
+            }
             Place::Attribute(target) => target.is_read_only(),
             Place::Selected(selected) => selected.target.is_read_only(),
             Place::Schema(_) => false,
@@ -86,20 +85,17 @@ impl Work {
 
     /// The object under a schema's URN.
     fn at_schema(&mut self, schema: &'static Schema, act: Act, value: &Node) -> Result<(), ScimError> {
-        if act == Act::Remove || value.is_empty() {
+        let object = if act == Act::Remove { None } else { value::schema_object(schema, value)? };
+        let Some(object) = object else {
             if !schema.is_extension {
                 return Err(Reason::RequiredRemoved.error(format!("{} has what is required.", schema.urn)));
             }
             self.resource.extension = Map::new();
             return Ok(());
-        }
-        if !matches!(value, Node::Object(_)) {
-            return Err(Reason::ValueType.error(format!("{} is an object.", schema.urn)));
-        }
-        for (key, node) in value.entries() {
-            let place = self.resource.kind().resolve(&format!("{}:{key}", schema.urn));
-            if let Some(Named::Attribute(target)) = place {
-                self.at_unless_read_only(act, &Place::Attribute(target), node)?;
+        };
+        for (key, node) in object.entries() {
+            if let Some(place) = key_place(self.resource.kind(), &format!("{}:{key}", schema.urn))? {
+                self.at_unless_read_only(act, &place, node)?;
             }
         }
         Ok(())
@@ -153,7 +149,8 @@ impl Work {
                 self.resource.set(target, Some(Value::Array(held)));
             }
             // An empty list of what to remove is nothing to remove.
-            (Act::Remove, None) if matches!(value, Node::Array(_)) => {}
+            (Act::Remove, None) if matches!(value, Node::Array(items) if items.is_empty()) => {}
+            (Act::Remove, None) if !value.is_empty() => return Err(Reason::OperationValueUnclear.bare()),
             (Act::Remove | Act::Replace, None) => self.resource.set(target, None),
             (Act::Replace, Some(given)) => self.resource.set(target, Some(Value::Array(given))),
             (Act::Add, None) => {}
@@ -228,10 +225,7 @@ pub(super) fn merge(
     parts: &mut Map<String, Value>,
     value: &Node,
 ) -> Result<(), ScimError> {
-    let value = match value {
-        Node::Array(items) if items.len() == 1 => items.first().unwrap_or(value),
-        _ => value,
-    };
+    let value = value.only();
     match (value, attribute.value_part()) {
         (Node::Object(entries), _) => {
             for (key, node) in entries {
@@ -261,15 +255,19 @@ pub(super) fn set_part(
     Ok(())
 }
 
-/// Whether a value that is to be removed means `held`: in everything that it says, but for what is only shown.
+/// Whether a value that is to be removed means `held`: in everything that it says, but for what is only shown, unless it says
+/// nothing else.
 fn is_meant(attribute: &Attribute, wanted: &Value, held: &Value) -> bool {
-    let said = wanted.as_object().into_iter().flatten();
-    let mut said = said.filter(|(name, _)| *name != "primary" && *name != "display").peekable();
+    let is_shown = |name: &str| name == "primary" || name == "display";
+    let said = || wanted.as_object().into_iter().flatten();
+    let all_shown = said().all(|(name, _)| is_shown(name));
+    let mut said = said().filter(|(name, _)| all_shown || !is_shown(name)).peekable();
     said.peek().is_some()
         && said.all(|(name, value)| {
             let exact = attribute.sub_attribute(name).is_none_or(|part| part.case_exact);
             match (value.as_str(), held.get(name).and_then(Value::as_str)) {
-                (Some(a), Some(b)) => crate::scim::resource::is_same_text(a, b, exact),
+                (Some(a), Some(b)) => is_same_text(a, b, exact),
+                _ if name == "primary" => is_primary(held) == is_primary(wanted),
                 _ => held.get(name) == Some(value),
             }
         })

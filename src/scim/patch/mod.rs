@@ -7,11 +7,7 @@ mod read;
 mod select;
 
 pub use self::members::MembersChange;
-use super::{
-    Node, Resource, ResourceType,
-    error::ScimError,
-    path::{Path, Place},
-};
+use super::{Node, Resource, ResourceType, error::ScimError, path::Place};
 use crate::domain::ScimId;
 
 /// A PATCH request for one type of resources.
@@ -86,9 +82,4 @@ impl Patch {
         }
         work.finish(resource)
     }
-}
-
-/// The path of a key in the value of an operation that has no path, if there is such an attribute.
-fn key_place(kind: ResourceType, key: &str) -> Option<Place> {
-    Path::parse(key).and_then(|path| path.bind(kind)).ok()
 }

@@ -4,7 +4,10 @@ use crate::scim::{
     Node, ResourceType,
     error::{Reason, ScimError, quoted},
     limits::{GROUP_OPERATIONS_MAX, USER_OPERATIONS_MAX, USER_PATH_BYTES_MAX},
-    path::{Path, Place},
+    path::{Path, Place, key_place},
+    said::Said,
+    schema::Schema,
+    value,
 };
 
 /// `schemas` may be missing; names and operations are compared without regard to case.
@@ -26,11 +29,15 @@ pub(super) fn operations(kind: ResourceType, mut body: Node) -> Result<Vec<Opera
         let detail = format!("The paths with filters of a PATCH have {USER_PATH_BYTES_MAX} bytes at most.");
         return Err(Reason::FilterTooLong.error(detail));
     }
-    items.into_iter().map(|item| operation(kind, item)).collect()
+    items.into_iter().filter_map(|item| operation(kind, item).transpose()).collect()
 }
 
-fn operation(kind: ResourceType, mut item: Node) -> Result<Operation, ScimError> {
+/// `None` for an operation on what is forgotten.
+fn operation(kind: ResourceType, mut item: Node) -> Result<Option<Operation>, ScimError> {
     let act = act(&item)?;
+    if is_forgotten(kind, act, &item) {
+        return Ok(None);
+    }
     let place = match item.get("path") {
         None | Some(Node::Null) => None,
         Some(Node::Text(text)) if text.trim_ascii().is_empty() => None,
@@ -47,11 +54,56 @@ fn operation(kind: ResourceType, mut item: Node) -> Result<Operation, ScimError>
             Err(Reason::ValueType
                 .error("Without a path, the value of an operation is an object of attributes."))
         }
-        (_, place, _) => match place.as_ref().and_then(read_only) {
-            Some(name) => Err(Reason::ReadOnly.error(format!("{name} is set by the server."))),
-            None => Ok(Operation { act, place: place.clone(), value }),
-        },
+        (_, place, _) => {
+            if let Some(name) = place.as_ref().and_then(read_only) {
+                return Err(Reason::ReadOnly.error(format!("{name} is set by the server.")));
+            }
+            if let (Act::Add | Act::Replace, Some(value)) = (act, &value) {
+                said_once(kind, place.as_ref(), value)?;
+            }
+            Ok(Some(Operation { act, place: place.clone(), value }))
+        }
     }
+}
+
+/// A password is taken, by a path as without one, and not kept.
+fn is_forgotten(kind: ResourceType, act: Act, item: &Node) -> bool {
+    let path = item.get("path").and_then(Node::as_text).unwrap_or_default();
+    act != Act::Remove && item.get("value").is_some() && kind.is_password(path.trim_ascii())
+}
+
+/// That no two keys of a value, which are names and paths, say the same thing.
+fn said_once(kind: ResourceType, place: Option<&Place>, value: &Node) -> Result<(), ScimError> {
+    let mut said = Said::default();
+    match place {
+        None => without_path(value).map_or(&[][..], Node::entries).iter().try_for_each(|(key, node)| {
+            match key_place(kind, key)? {
+                Some(Place::Schema(schema)) => note_schema(&mut said, kind, schema, node),
+                Some(place) => said.note(key, &place, node),
+                None => Ok(()),
+            }
+        }),
+        Some(Place::Schema(schema)) => note_schema(&mut said, kind, schema, value),
+        Some(_) => Ok(()),
+    }
+}
+
+fn note_schema(
+    said: &mut Said,
+    kind: ResourceType,
+    schema: &'static Schema,
+    node: &Node,
+) -> Result<(), ScimError> {
+    let Some(object) = value::schema_object(schema, node)? else {
+        return said.note(schema.urn, &Place::Schema(schema), node);
+    };
+    for (key, node) in object.entries() {
+        let key = format!("{}:{key}", schema.urn);
+        if let Some(place) = key_place(kind, &key)? {
+            said.note(&key, &place, node)?;
+        }
+    }
+    Ok(())
 }
 
 /// The object of an operation without a path; one client puts it into an array.
@@ -70,7 +122,10 @@ pub(super) fn without_path(value: &Node) -> Option<&Node> {
 fn filter_bytes(item: &Node) -> usize {
     let path = item.get("path").and_then(Node::as_text);
     let value = item.get("value").and_then(without_path);
-    let keys = value.into_iter().flat_map(Node::entries).map(|(key, _)| &**key);
+    let entries = value.into_iter().flat_map(Node::entries);
+    // Those in the object of a schema are paths, too.
+    let within = entries.clone().flat_map(|(_, node)| node.only().entries());
+    let keys = entries.chain(within).map(|(key, _)| &**key);
     path.into_iter().chain(keys).filter(|path| path.contains('[')).map(str::len).sum()
 }
 

@@ -11,7 +11,7 @@ use crate::scim::{
     filter::{Filter, Literal, Operator},
     path::Selected,
     resource::is_primary,
-    schema::{Attribute, Kind, Target},
+    schema::{Attribute, Target},
     value,
 };
 
@@ -124,8 +124,5 @@ fn literal_value(part: &Attribute, literal: &Literal) -> Option<Value> {
         Literal::Text(text) => text.clone(),
         other => other.to_string(),
     };
-    match part.kind {
-        Kind::Boolean => value::word_boolean(&text).map(Value::Bool),
-        _ => Some(Value::String(text)),
-    }
+    value::single(part, &Node::Text(text.into())).ok().flatten()
 }

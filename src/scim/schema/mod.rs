@@ -180,6 +180,21 @@ impl ResourceType {
         Target::of(self.schema(), text).map(Named::Attribute)
     }
 
+    /// Whether a text begins with the name of an attribute, whatever comes behind it.
+    pub fn is_led_by_attribute(self, text: &str) -> bool {
+        let led =
+            self.schemas().find_map(|schema| Some((schema, schema.strip_from(text)?.strip_prefix(':')?)));
+        let (schema, text) = led.unwrap_or((self.schema(), text));
+        let is_name_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '$');
+        schema.attribute(text.split(|c| !is_name_char(c)).next().unwrap_or_default()).is_some()
+    }
+
+    /// Whether a text names the password of a user, which is taken from clients and forgotten.
+    pub fn is_password(self, text: &str) -> bool {
+        let own = self.schema().strip_from(text).and_then(|rest| rest.strip_prefix(':'));
+        self == Self::User && own.unwrap_or(text).eq_ignore_ascii_case("password")
+    }
+
     /// [`Self::resolve`] where only an attribute makes sense.
     pub fn target(self, text: &str) -> Option<Target> {
         match self.resolve(text)? {

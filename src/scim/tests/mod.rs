@@ -3,6 +3,7 @@ mod drafts;
 mod filters;
 mod opinion;
 mod patches;
+mod said;
 mod shown;
 
 use serde::Deserialize;

@@ -192,6 +192,11 @@ async fn projections_hold_for_every_operation() {
     assert_eq!(patched.is(200).json()["members"], json!([{ "value": made.id() }]));
     let bare = scim.get(&format!("{path}?excludedAttributes=members")).await.is(200).json();
     assert!(bare.get("members").is_none() && bare["displayName"] == "octo-org", "{bare}");
+    let parts = "excludedAttributes=members.value,members.type,members.$ref";
+    let bare = scim.get(&format!("{path}?{parts}")).await.is(200).json();
+    assert!(bare.get("members").is_none() && bare["displayName"] == "octo-org", "{bare}");
+    let list = scim.get(&format!("/Groups?{parts}")).await.is(200).json();
+    assert!(list["Resources"][0].get("members").is_none(), "{list}");
     world.stop().await;
 }
 
@@ -225,6 +230,14 @@ async fn v_18_bodies_that_two_readers_could_read_in_two_ways() {
     for (body, scim_type) in [
         (r#"{"userName":"a","userName":"b"}"#.to_owned(), "invalidSyntax"),
         (r#"{"userName":"a","USERNAME":"b"}"#.to_owned(), "invalidSyntax"),
+        (
+            r#"{"userName":"a","urn:ietf:params:scim:schemas:core:2.0:User:userName":"b"}"#.to_owned(),
+            "invalidSyntax",
+        ),
+        (
+            r#"{"userName":"a","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":"x"}"#.to_owned(),
+            "invalidValue",
+        ),
         (format!("{{\"userName\":\"a\",\"x\":{deep}}}"), "invalidSyntax"),
         ("[]".to_owned(), "invalidSyntax"),
         (r#"{"userName":"a\u0000"}"#.to_owned(), "invalidValue"),
