@@ -73,13 +73,13 @@ impl Path {
     }
 }
 
-/// The place that a key of a PATCH without a path names. `None` for an attribute that there is not, which is ignored in bodies;
-/// what selects, or begins with an attribute that there is, is refused as the path would be.
+/// The place that a key of a PATCH without a path names. `None` for what there is not, which is ignored in bodies; what begins
+/// with an attribute that there is, and is no path, is refused as the path would be.
 pub(super) fn key_place(kind: ResourceType, key: &str) -> Result<Option<Place>, ScimError> {
     match Path::parse(key).and_then(|path| path.bind(kind)) {
         Ok(place) => Ok(Some(place)),
-        Err(error) if key.contains('[') || kind.is_led_by_attribute(key) => Err(error),
-        Err(_) => Ok(None),
+        Err(error) if error.code == Reason::PathUnknown.code() || !kind.is_led_by_attribute(key) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
