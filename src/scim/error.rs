@@ -180,7 +180,7 @@ reasons! {
     CursorInvalid: 400, Some(ScimType::InvalidCursor), "scim_cursor_invalid", "The cursor is not one of this server, of this client and of this query.";
     CursorExpired: 400, Some(ScimType::ExpiredCursor), "scim_cursor_expired", "The cursor ran out.";
 
-    BulkSyntax: 400, SYNTAX, "scim_bulk_syntax", "The Bulk request is malformed.";
+    BulkSyntax: 400, SYNTAX, "scim_bulk_syntax", "The Bulk request, or one operation of it, is malformed.";
     BulkReference: 400, VALUE, "scim_bulk_reference", "An operation refers to a bulkId that no POST of the request has.";
     BulkCircular: 409, None, "scim_bulk_circular", "Operations of a Bulk request refer to each other in a circle.";
 }

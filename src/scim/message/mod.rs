@@ -3,7 +3,7 @@ mod bulk;
 
 use serde_json::Value;
 
-pub use self::bulk::{Bulk, BulkAnswer, BulkCall, BulkMethod, BulkResponse, BulkTarget};
+pub use self::bulk::{Bulk, BulkAnswer, BulkCall, BulkMethod, BulkOperation, BulkResponse, BulkTarget};
 use super::{
     Node,
     error::{Reason, ScimError},

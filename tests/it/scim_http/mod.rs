@@ -1,4 +1,5 @@
 //! SCIM over HTTP, through whole gateways.
+mod bulk;
 mod client;
 mod cursors;
 mod decisions;
