@@ -58,7 +58,7 @@ pub fn bytes_max(endpoint: Endpoint<'_>) -> usize {
     match endpoint {
         Endpoint::Groups | Endpoint::Group(_) => GROUP_BODY_BYTES_MAX,
         Endpoint::Bulk => BULK_BODY_BYTES_MAX,
-        Endpoint::RootSearch | Endpoint::UsersSearch | Endpoint::GroupsSearch => SEARCH_BODY_BYTES_MAX,
+        _ if endpoint.is_search() => SEARCH_BODY_BYTES_MAX,
         _ => USER_BODY_BYTES_MAX,
     }
 }

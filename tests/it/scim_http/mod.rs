@@ -8,6 +8,7 @@ mod differential;
 mod held;
 mod lists;
 mod protocol;
+mod queries;
 mod streams;
 mod tenants;
 mod tester;
