@@ -172,6 +172,7 @@ reasons! {
     OperationValueMissing: 400, VALUE, "scim_operation_value_missing", "An operation adds or replaces and has no value.";
     OperationValueUnclear: 400, VALUE, "scim_operation_value_unclear", "An operation removes members and its value says neither which nor that it means all.";
 
+    ParameterRepeated: 400, VALUE, "scim_parameter_repeated", "A parameter of the query stands more than once.";
     AttributesBoth: 400, VALUE, "scim_attributes_both", "attributes and excludedAttributes stand in one request.";
     AttributesTooMany: 400, VALUE, "scim_attributes_too_many", "attributes or excludedAttributes name too many attributes.";
     SortInvalid: 400, VALUE, "scim_sort_invalid", "sortBy or sortOrder says nothing that can be sorted by.";

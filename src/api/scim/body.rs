@@ -38,6 +38,9 @@ where
     if !answer::is_json(fields) {
         return Err(Code::MediaType.into());
     }
+    if !answer::is_uncoded(fields) {
+        return Err(Code::ContentCoding.into());
+    }
     let bytes_max = bytes_max(endpoint);
     let declared = fields.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: u64| length > bytes_max as u64) {

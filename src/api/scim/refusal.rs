@@ -33,6 +33,7 @@ pub enum Code {
     BodyTimeout,
     BodyBroken,
     MediaType,
+    ContentCoding,
     TooManyRequests,
     Unsupported,
     MembersUnsearchable,
@@ -78,6 +79,9 @@ impl Code {
                 "scim_media_type",
                 "The body must be application/scim+json or application/json, in UTF-8.",
             ),
+            Self::ContentCoding => {
+                (415, "scim_content_coding", "The body must come as it is, without a Content-Encoding.")
+            }
             Self::TooManyRequests => {
                 (429, "scim_rate", "The token made more requests than it may. Try again later.")
             }
@@ -109,6 +113,8 @@ struct More {
     challenge: Option<&'static str>,
     /// RFC 9110 15.5.6
     allow: Option<&'static str>,
+    /// RFC 9110 15.5.16
+    accept_encoding: Option<&'static str>,
     /// RFC 9110 10.2.3: seconds and never a date, which Okta does not read.
     retry_after_seconds: Option<i64>,
 }
@@ -155,6 +161,9 @@ impl Refusal {
         if let Some(allow) = self.more.allow {
             fields.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
+        if let Some(coding) = self.more.accept_encoding {
+            fields.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(coding));
+        }
         if let Some(seconds) = self.more.retry_after_seconds {
             fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -174,6 +183,7 @@ impl From<Code> for Refusal {
         if code == Code::MembersUnsearchable {
             refusal.error.scim_type = Some(ScimType::InvalidFilter);
         }
+        refusal.more.accept_encoding = (code == Code::ContentCoding).then_some("identity");
         refusal.more.challenge = match code {
             Code::TokenMissing => Some("Bearer realm=\"portcullis\""),
             Code::TokenInvalid => Some("Bearer realm=\"portcullis\", error=\"invalid_token\""),
@@ -242,7 +252,7 @@ mod tests {
     use super::*;
     use crate::directory::Contended;
 
-    const ALL: [Code; 14] = [
+    const ALL: [Code; 15] = [
         Code::TokenMissing,
         Code::TokenInvalid,
         Code::Disabled,
@@ -253,6 +263,7 @@ mod tests {
         Code::BodyTimeout,
         Code::BodyBroken,
         Code::MediaType,
+        Code::ContentCoding,
         Code::TooManyRequests,
         Code::Unsupported,
         Code::MembersUnsearchable,

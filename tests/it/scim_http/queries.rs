@@ -3,9 +3,11 @@ use serde_json::json;
 
 use super::{
     lists::{found, names},
-    world::World,
+    world::{World, user},
 };
 use crate::support::gateway::Backend;
+
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn v_04_a_filter_that_is_wrong_for_one_type_is_wrong_for_all() {
@@ -70,5 +72,92 @@ async fn a_search_is_its_body() {
             world.scim.post(&format!("/Users/.search?{query}"), &json!({ "sortBy": "userName" })).await;
         assert_eq!(names(&list.is(200).json()), ["alice@example.com", "bob@example.com"], "{query}");
     }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn v_19_what_cannot_be_sorted_by_is_refused() {
+    let world = World::new(Backend::Embedded).await;
+    for by in ["members", "members.value", "MEMBERS.$ref"] {
+        for path in ["/Groups", "/"] {
+            world.scim.get(&format!("{path}?sortBy={by}")).await.is_error(400, Some("invalidValue"));
+        }
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_extension_is_present_where_one_of_its_attributes_is() {
+    let world = World::new(Backend::Embedded).await;
+    let mut employee = user("alice");
+    employee[ENTERPRISE] = json!({ "department": "Tour Operations" });
+    world.scim.post("/Users", &employee).await.is(201);
+    world.user("bob").await;
+    for (filter, expected) in [
+        (format!("{ENTERPRISE} pr"), &["alice@example.com"][..]),
+        (format!("not ({} pr)", ENTERPRISE.to_uppercase()), &["bob@example.com"]),
+        (
+            "urn:ietf:params:scim:schemas:core:2.0:User pr".to_owned(),
+            &["alice@example.com", "bob@example.com"],
+        ),
+        ("urn:ietf:params:scim:schemas:core:2.0:Group pr".to_owned(), &[]),
+    ] {
+        assert_eq!(
+            names(&found(&world.scim, &format!("/Users?filter={filter}")).await),
+            expected,
+            "{filter}"
+        );
+    }
+    world.group("octo-org", &[]).await;
+    let groups = found(&world.scim, "/?filter=urn:ietf:params:scim:schemas:core:2.0:Group pr").await;
+    assert_eq!(names(&groups), ["octo-org"]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parameter_that_stands_twice_is_refused() {
+    let world = World::new(Backend::Embedded).await;
+    let id = world.user("alice").await;
+    for query in [
+        "attributes=userName&attributes=active",
+        "excludedAttributes=emails&EXCLUDEDATTRIBUTES=emails",
+        "filter=active eq true&Filter=active eq false",
+        "count=1&count=1",
+        "cursor=&cursor=",
+        "sortBy=id&sortBy=id",
+    ] {
+        world.scim.get(&format!("/Users?{query}")).await.is_error(400, Some("invalidValue"));
+    }
+    let path = format!("/Users/{id}");
+    let twice = world.scim.get(&format!("{path}?attributes=userName&attributes=active")).await;
+    twice.is_error(400, Some("invalidValue"));
+    world.scim.get(&format!("{path}?x=1&x=2&attributes=userName,active")).await.is(200);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_describes_the_service_takes_no_filter_in_any_case() {
+    let world = World::new(Backend::Embedded).await;
+    for path in ["/ServiceProviderConfig", "/ResourceTypes", "/Schemas"] {
+        for name in ["filter", "FILTER", "Filter"] {
+            world.scim.get(&format!("{path}?{name}=id pr")).await.is_error(403, None);
+        }
+    }
+    world.stop().await;
+}
+
+/// RFC 9110 8.4 and 12.5.3
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_in_a_content_coding_is_refused_as_such() {
+    let world = World::new(Backend::Embedded).await;
+    let body = || user("alice").to_string().into_bytes();
+    for coding in ["gzip", "br", "identity, gzip", "x"] {
+        let refused = world.scim.raw("POST", "/Users", &[("content-encoding", coding)], body()).await;
+        assert_eq!(refused.is_error(415, None).field("accept-encoding"), "identity", "{coding}");
+    }
+    world.scim.raw("POST", "/Users", &[("content-encoding", "Identity")], body()).await.is(201);
+    let refused = [("accept", "application/scim+json;q=0, application/json")];
+    let shown = world.scim.raw("GET", "/Users", &refused, vec![]).await;
+    assert!(shown.is(200).field("content-type").starts_with("application/json"), "{:?}", shown.fields);
     world.stop().await;
 }
