@@ -2,7 +2,7 @@
 //! whoever refused.
 use std::borrow::Cow;
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::answer::{self, MediaType, Payload};
 use crate::{
@@ -103,20 +103,20 @@ pub struct Refusal {
     pub error: ScimError,
     /// For the log alone.
     inside: Option<String>,
-    more: More,
+    field: Option<Field>,
 }
 
-/// What few refusals say in fields.
-#[derive(Debug, Default)]
-struct More {
+/// What few refusals say in a field.
+#[derive(Debug)]
+enum Field {
     /// RFC 6750 3
-    challenge: Option<&'static str>,
+    Challenge(&'static str),
     /// RFC 9110 15.5.6
-    allow: Option<&'static str>,
+    Allow(&'static str),
     /// RFC 9110 15.5.16
-    accept_encoding: Option<&'static str>,
+    AcceptEncoding(&'static str),
     /// RFC 9110 10.2.3: seconds and never a date, which Okta does not read.
-    retry_after_seconds: Option<i64>,
+    RetryAfter(i64),
 }
 
 impl Refusal {
@@ -126,7 +126,7 @@ impl Refusal {
 
     pub fn method(allow: &'static str) -> Self {
         let mut refusal = Self::from(Code::MethodNotAllowed);
-        refusal.more.allow = Some(allow);
+        refusal.field = Some(Field::Allow(allow));
         refusal
     }
 
@@ -137,7 +137,7 @@ impl Refusal {
 
     #[must_use]
     pub fn again_after(mut self, seconds: i64) -> Self {
-        self.more.retry_after_seconds = Some(seconds.max(1));
+        self.field = Some(Field::RetryAfter(seconds.max(1)));
         self
     }
 
@@ -154,26 +154,28 @@ impl Refusal {
     pub fn response(&self, media_type: MediaType) -> Response<Payload> {
         let status = StatusCode::from_u16(self.error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = answer::json(status, media_type, self.error.body().into_bytes().into());
-        let fields = response.headers_mut();
-        if let Some(challenge) = self.more.challenge {
-            fields.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        }
-        if let Some(allow) = self.more.allow {
-            fields.insert(header::ALLOW, HeaderValue::from_static(allow));
-        }
-        if let Some(coding) = self.more.accept_encoding {
-            fields.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(coding));
-        }
-        if let Some(seconds) = self.more.retry_after_seconds {
-            fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        if let Some(field) = &self.field {
+            let (name, value) = field.field();
+            response.headers_mut().insert(name, value);
         }
         response
     }
 }
 
+impl Field {
+    fn field(&self) -> (HeaderName, HeaderValue) {
+        match self {
+            Self::Challenge(challenge) => (header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge)),
+            Self::Allow(methods) => (header::ALLOW, HeaderValue::from_static(methods)),
+            Self::AcceptEncoding(codings) => (header::ACCEPT_ENCODING, HeaderValue::from_static(codings)),
+            Self::RetryAfter(seconds) => (header::RETRY_AFTER, HeaderValue::from(*seconds)),
+        }
+    }
+}
+
 impl From<ScimError> for Refusal {
     fn from(error: ScimError) -> Self {
-        Self { error, inside: None, more: More::default() }
+        Self { error, inside: None, field: None }
     }
 }
 
@@ -183,10 +185,12 @@ impl From<Code> for Refusal {
         if code == Code::MembersUnsearchable {
             refusal.error.scim_type = Some(ScimType::InvalidFilter);
         }
-        refusal.more.accept_encoding = (code == Code::ContentCoding).then_some("identity");
-        refusal.more.challenge = match code {
-            Code::TokenMissing => Some("Bearer realm=\"portcullis\""),
-            Code::TokenInvalid => Some("Bearer realm=\"portcullis\", error=\"invalid_token\""),
+        refusal.field = match code {
+            Code::TokenMissing => Some(Field::Challenge("Bearer realm=\"portcullis\"")),
+            Code::TokenInvalid => {
+                Some(Field::Challenge("Bearer realm=\"portcullis\", error=\"invalid_token\""))
+            }
+            Code::ContentCoding => Some(Field::AcceptEncoding("identity")),
             _ => None,
         };
         refusal
