@@ -14,7 +14,7 @@ pub fn check(octets: &[u8]) {
         && let Ok(mut order) = bulk.order()
     {
         order.sort_unstable();
-        assert!(order.into_iter().eq(0..bulk.calls.len()));
+        assert!(order.into_iter().eq(0..bulk.operations.len()));
     }
     for kind in ResourceType::ALL {
         if let Ok(node) = Node::parse(octets, octets.len()) {

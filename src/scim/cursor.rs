@@ -15,8 +15,8 @@ pub struct CursorKey([u8; 32]);
 /// What a cursor is good for. Whoever presents it with another client or another query has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binding<'a> {
-    /// The tenant and the base.
-    pub base: &'a [u8],
+    /// The tenant, the base and what of it is listed.
+    pub endpoint: &'a [u8],
     /// The token that asked.
     pub token: &'a [u8],
     /// Everything else of the query but for its cursor, in one form: see [`query_hash`].
@@ -66,7 +66,7 @@ impl CursorKey {
     /// Each part is led by its length, so that no two lists of parts are one message.
     fn mac(&self, binding: &Binding<'_>, said: &[u8]) -> [u8; MAC_BYTES] {
         let mut message = Vec::new();
-        for part in [b"scim cursor", binding.base, binding.token, &binding.query, said] {
+        for part in [b"scim cursor", binding.endpoint, binding.token, &binding.query, said] {
             message.extend((part.len() as u64).to_be_bytes());
             message.extend(part);
         }
@@ -110,7 +110,7 @@ mod tests {
 
     fn binding() -> Binding<'static> {
         Binding {
-            base: b"acme",
+            endpoint: b"acme",
             token: b"token",
             query: query_hash([("filter", "active eq true"), ("count", "5")]),
         }
@@ -129,10 +129,10 @@ mod tests {
         let invalid = Some("scim_cursor_invalid");
         let query = query_hash([("filter", "active eq false"), ("count", "5")]);
         for other in [
-            Binding { base: b"other", ..binding() },
+            Binding { endpoint: b"other", ..binding() },
             Binding { token: b"other", ..binding() },
             Binding { query, ..binding() },
-            Binding { base: b"acmet", token: b"oken", ..binding() },
+            Binding { endpoint: b"acmet", token: b"oken", ..binding() },
         ] {
             assert_eq!(code(&key, &other, &cursor, at(1_000)), invalid, "{other:?}");
         }

@@ -172,6 +172,7 @@ reasons! {
     OperationValueMissing: 400, VALUE, "scim_operation_value_missing", "An operation adds or replaces and has no value.";
     OperationValueUnclear: 400, VALUE, "scim_operation_value_unclear", "An operation removes values and its own value says neither which nor that it means all.";
 
+    ParameterRepeated: 400, VALUE, "scim_parameter_repeated", "A parameter of the query stands more than once.";
     AttributesBoth: 400, VALUE, "scim_attributes_both", "attributes and excludedAttributes stand in one request.";
     AttributesTooMany: 400, VALUE, "scim_attributes_too_many", "attributes or excludedAttributes name too many attributes.";
     SortInvalid: 400, VALUE, "scim_sort_invalid", "sortBy or sortOrder says nothing that can be sorted by.";
@@ -180,7 +181,7 @@ reasons! {
     CursorInvalid: 400, Some(ScimType::InvalidCursor), "scim_cursor_invalid", "The cursor is not one of this server, of this client and of this query.";
     CursorExpired: 400, Some(ScimType::ExpiredCursor), "scim_cursor_expired", "The cursor ran out.";
 
-    BulkSyntax: 400, SYNTAX, "scim_bulk_syntax", "The Bulk request is malformed.";
+    BulkSyntax: 400, SYNTAX, "scim_bulk_syntax", "The Bulk request, or one operation of it, is malformed.";
     BulkReference: 400, VALUE, "scim_bulk_reference", "An operation refers to a bulkId that no POST of the request has.";
     BulkCircular: 409, None, "scim_bulk_circular", "Operations of a Bulk request refer to each other in a circle.";
 }

@@ -60,6 +60,12 @@ impl Node {
         self.entries().iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, node)| node)
     }
 
+    /// [`Self::get`], to be changed.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        let Self::Object(entries) = self else { return None };
+        entries.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, node)| node)
+    }
+
     /// The value under a key, taken out.
     pub fn take(&mut self, key: &str) -> Option<Node> {
         let Self::Object(entries) = self else { return None };

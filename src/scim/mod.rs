@@ -33,7 +33,9 @@ pub use self::{
     etag::{Etags, Version},
     filter::{BoundFilter, Filter, Key, Lookup, Members},
     json::Node,
-    message::{Bulk, BulkAnswer, BulkCall, BulkMethod, BulkResponse, BulkTarget, ListResponse, Search},
+    message::{
+        Bulk, BulkAnswer, BulkCall, BulkMethod, BulkOperation, BulkResponse, BulkTarget, ListResponse, Search,
+    },
     paging::{Page, Start},
     patch::{MembersChange, Patch, Patched},
     path::Path,

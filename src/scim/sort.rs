@@ -43,7 +43,10 @@ impl Sort {
             }
         };
         let Some(by) = by.map(str::trim_ascii).filter(|by| !by.is_empty()) else { return Ok(None) };
-        let can = |kind: &ResourceType| kind.target(by).is_some_and(|target| target.leaf().is_some());
+        // A group of any size is listed without looking at its members.
+        let can = |kind: &ResourceType| {
+            kind.target(by).is_some_and(|target| target.leaf().is_some() && !target.is("members"))
+        };
         if !kinds.iter().any(can) {
             let detail = format!("sortBy {} is no attribute with values that have an order.", quoted(by));
             return Err(Reason::SortInvalid.error(detail));

@@ -22,19 +22,23 @@ pub enum MediaType {
 }
 
 impl MediaType {
-    /// What the client understands: `application/json` if it says so and does not say `application/scim+json`. What it says
-    /// beside that does not matter, for there is nothing else to give.
+    /// What the client understands: `application/json` if it says so and does not say `application/scim+json`, or if it will not
+    /// have that. What it says beside that does not matter, for there is nothing else to give.
     pub fn accepted(fields: &HeaderMap) -> Self {
         let values = fields.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let mut takes_json = false;
+        let (mut scim, mut json) = (None, None);
         for range in values.flat_map(|value| value.split(',')) {
-            let kind = range.split(';').next().unwrap_or_default().trim();
-            if kind.eq_ignore_ascii_case("application/scim+json") {
-                return Self::Scim;
+            let (kind, parameters) = range.split_once(';').unwrap_or((range, ""));
+            for (name, taken) in [("application/scim+json", &mut scim), ("application/json", &mut json)] {
+                if kind.trim().eq_ignore_ascii_case(name) {
+                    *taken = Some(!is_refused(parameters));
+                }
             }
-            takes_json |= kind.eq_ignore_ascii_case("application/json");
         }
-        if takes_json { Self::Json } else { Self::Scim }
+        match (scim, json) {
+            (None, Some(true)) | (Some(false), None | Some(true)) => Self::Json,
+            _ => Self::Scim,
+        }
     }
 
     fn text(self) -> &'static str {
@@ -43,6 +47,21 @@ impl MediaType {
             Self::Json => "application/json;charset=utf-8",
         }
     }
+}
+
+/// RFC 9110 12.4.2: a weight of 0 is "not acceptable".
+fn is_refused(parameters: &str) -> bool {
+    parameters.split(';').filter_map(|parameter| parameter.split_once('=')).any(|(name, weight)| {
+        name.trim().eq_ignore_ascii_case("q")
+            && weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0)
+    })
+}
+
+/// Whether a body comes as it is: nothing here undoes a content coding (RFC 9110 8.4).
+pub fn is_uncoded(fields: &HeaderMap) -> bool {
+    let values = fields.get_all(header::CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?"));
+    let mut codings = values.flat_map(|value| value.split(',')).map(str::trim);
+    codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case("identity"))
 }
 
 /// Whether a body is said to be JSON in UTF-8, or nothing is said of it.
@@ -189,6 +208,11 @@ mod tests {
             (&["application/json, application/scim+json"], MediaType::Scim),
             (&["application/json", "application/scim+json"], MediaType::Scim),
             (&["text/html"], MediaType::Scim),
+            (&["application/scim+json;q=0, application/json"], MediaType::Json),
+            (&["application/json", "application/scim+json; Q=0.000"], MediaType::Json),
+            (&["application/scim+json;q=0, */*"], MediaType::Json),
+            (&["application/scim+json;q=0.1, application/json"], MediaType::Scim),
+            (&["application/json;q=0"], MediaType::Scim),
         ] {
             assert_eq!(accepted(values), expected, "{values:?}");
         }

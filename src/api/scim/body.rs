@@ -38,6 +38,9 @@ where
     if !answer::is_json(fields) {
         return Err(Code::MediaType.into());
     }
+    if !answer::is_uncoded(fields) {
+        return Err(Code::ContentCoding.into());
+    }
     let bytes_max = bytes_max(endpoint);
     let declared = fields.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: u64| length > bytes_max as u64) {
@@ -58,7 +61,7 @@ pub fn bytes_max(endpoint: Endpoint<'_>) -> usize {
     match endpoint {
         Endpoint::Groups | Endpoint::Group(_) => GROUP_BODY_BYTES_MAX,
         Endpoint::Bulk => BULK_BODY_BYTES_MAX,
-        Endpoint::RootSearch | Endpoint::UsersSearch | Endpoint::GroupsSearch => SEARCH_BODY_BYTES_MAX,
+        _ if endpoint.is_search() => SEARCH_BODY_BYTES_MAX,
         _ => USER_BODY_BYTES_MAX,
     }
 }

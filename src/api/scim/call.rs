@@ -14,7 +14,7 @@ use super::{
 use crate::{
     directory::scim::{ScimCall, ScimCallEvent},
     domain::{ActiveScimToken, ScimId},
-    scim::{Etags, Projection, ResourceType, Version},
+    scim::{Etags, Projection, ResourceType, Version, message::parameter},
 };
 
 /// A call of a tenant at one of its bases.
@@ -48,10 +48,9 @@ impl<'a> Call<'a> {
         let parameters: Vec<(String, String)> =
             form_urlencoded::parse(asked.query.as_bytes()).into_owned().collect();
         let get = |name: &str| {
-            let found = parameters.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-            found.map(|(_, value)| value.as_str())
+            parameter(parameters.iter().map(|(known, value)| (known.as_str(), value.as_str())), name)
         };
-        let projection = Projection::parse(get("attributes"), get("excludedAttributes"))?;
+        let projection = Projection::parse(get("attributes")?, get("excludedAttributes")?)?;
         let if_match = etags(asked.fields, &header::IF_MATCH);
         let event = None;
         Ok(Self { scim, tenant, settings, token, base, asked, parameters, projection, body, event, if_match })

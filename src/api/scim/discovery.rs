@@ -23,7 +23,8 @@ const BEARER: AuthenticationScheme<'_> = AuthenticationScheme {
 
 pub fn answer(base: &Base, endpoint: Endpoint<'_>, origin: &str, query: &str) -> Result<Answer, Refusal> {
     // RFC 7644 4: "SHOULD respond with a 403 status code".
-    let is_filtered = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "filter");
+    let is_filtered =
+        form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name.eq_ignore_ascii_case("filter"));
     if is_filtered {
         return Err(Code::FilterForbidden.into());
     }

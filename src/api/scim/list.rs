@@ -2,7 +2,7 @@
 //!
 //! Where an index answers the filter, only what it finds is looked at; where none does, a bounded number of resources is, and
 //! then the client is told `tooMany`. Without a filter and an order a page comes from the store as one.
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use super::{
     answer::Answer,
@@ -47,6 +47,15 @@ struct Part {
 }
 
 impl Kinds {
+    /// What a cursor is bound to: at a base without groups all are users, and the endpoints are still two.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Users => "Users",
+            Self::Groups => "Groups",
+            Self::All => "",
+        }
+    }
+
     fn list(self, base: &Base) -> &'static [ResourceType] {
         match (self, base.has_groups()) {
             (Self::Users, _) | (Self::All, false) => &[ResourceType::User],
@@ -58,16 +67,10 @@ impl Kinds {
 
 impl Call<'_> {
     /// Answers a page.
-    pub(super) async fn list(&self, kinds: Kinds) -> Result<Answer, Refusal> {
-        let kinds = kinds.list(self.base);
-        let search = match self.body.is_empty() {
-            true => {
-                let pairs = self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-                Search::of_query(pairs, kinds)?
-            }
-            false => Search::of_body(&Node::parse_object(&self.body, limits::USER_BODY_BYTES_MAX)?, kinds)?,
-        };
-        let from = self.position(&search)?;
+    pub(super) async fn list(&self, of: Kinds) -> Result<Answer, Refusal> {
+        let kinds = of.list(self.base);
+        let search = self.search(kinds)?;
+        let from = self.position(&search, of)?;
         let Part { total, mut found, mut next } = self.part(&search, kinds, from).await?;
         let fitting = self.fitting(&found, &search.projection).await?;
         if fitting < found.len() {
@@ -86,7 +89,7 @@ impl Call<'_> {
             total_results: total,
             start_index: start,
             items_per_page: found.len(),
-            next_cursor: next.filter(|_| start.is_none()).map(|next| self.cursor(&search, next)),
+            next_cursor: next.filter(|_| start.is_none()).map(|next| self.cursor(&search, of, next)),
             previous_cursor: None,
         };
         let mut pieces = vec![Piece::Bytes(list.open().into())];
@@ -106,28 +109,39 @@ impl Call<'_> {
         Ok(Answer::written(StatusCode::OK, Pieces::new(self.source(), pieces).begin().await?))
     }
 
+    /// By POST a query is a body, and whatever the URL says is not looked at (RFC 7644 3.4.3).
+    fn search(&self, kinds: &[ResourceType]) -> Result<Search, Refusal> {
+        if self.asked.method == Method::POST {
+            let body = Node::parse_object(&self.body, limits::USER_BODY_BYTES_MAX)?;
+            return Ok(Search::of_body(&body, kinds)?);
+        }
+        let pairs = self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        Ok(Search::of_query(pairs, kinds)?)
+    }
+
     /// Where the page begins.
-    fn position(&self, search: &Search) -> Result<Position, Refusal> {
+    fn position(&self, search: &Search, of: Kinds) -> Result<Position, Refusal> {
         match &search.page.start {
             Start::Index(start) => Ok(Position::Number(start.saturating_sub(1))),
             Start::First => Ok(Position::Number(0)),
             Start::Cursor(cursor) => {
                 let position =
-                    self.bound(search, |key, binding| key.open(binding, cursor, self.asked.now))?;
+                    self.bound(search, of, |key, binding| key.open(binding, cursor, self.asked.now))?;
                 Ok(Position::from_bytes(&position)?)
             }
         }
     }
 
-    fn cursor(&self, search: &Search, next: Position) -> String {
+    fn cursor(&self, search: &Search, of: Kinds, next: Position) -> String {
         let position = next.to_bytes();
-        self.bound(search, |key, binding| key.seal(binding, &position, self.asked.now))
+        self.bound(search, of, |key, binding| key.seal(binding, &position, self.asked.now))
     }
 
-    /// A cursor is for one base, one token and one query. Its key is the token's, which nobody outside knows.
-    fn bound<T>(&self, search: &Search, with: impl FnOnce(&CursorKey, &Binding<'_>) -> T) -> T {
-        let (base, token) = (self.asked.base_url.as_bytes(), self.token.token.id);
-        let binding = Binding { base, token: token.as_bytes(), query: search.hash() };
+    /// A cursor is for one endpoint, one token and one query. Its key is the token's, which nobody outside knows.
+    fn bound<T>(&self, search: &Search, of: Kinds, with: impl FnOnce(&CursorKey, &Binding<'_>) -> T) -> T {
+        let endpoint = format!("{}/{}", self.asked.base_url, of.name());
+        let (endpoint, token) = (endpoint.as_bytes(), self.token.token.id);
+        let binding = Binding { endpoint, token: token.as_bytes(), query: search.hash() };
         with(&CursorKey::from_bytes(self.token.token.cursor_key), &binding)
     }
 
@@ -155,12 +169,8 @@ impl Call<'_> {
         }
         let mut all = vec![];
         for kind in kinds {
-            let filter = search.filter.as_ref().map(|filter| filter.bind(*kind)).transpose();
-            // An attribute that only one of the types has is no reason to refuse a search of both.
-            let filter = match (filter, kinds) {
-                (Err(_), [_, _]) => continue,
-                (filter, _) => filter?,
-            };
+            // What only the other type has matches nothing, and is no error; what is wrong is wrong for all.
+            let filter = search.filter.as_ref().map(|filter| filter.bind(*kind)).transpose()?;
             all.extend(match kind {
                 ResourceType::User => self.find_users(filter.as_ref()).await?,
                 ResourceType::Group => self.find_groups(filter.as_ref()).await?,

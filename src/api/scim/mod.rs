@@ -188,7 +188,7 @@ impl Scim {
         let asked = Asked {
             method,
             fields: &head.headers,
-            query: head.uri.query().unwrap_or_default(),
+            query: head.uri.query().filter(|_| !endpoint.is_search()).unwrap_or_default(),
             base_url: format!("{origin}{PREFIX}{}", base.path()),
             request_id,
             now,

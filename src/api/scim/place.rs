@@ -105,6 +105,11 @@ impl Endpoint<'_> {
         self.methods().split(", ").any(|allowed| allowed == method)
     }
 
+    /// Where a query is sent as a body (RFC 7644 3.4.3).
+    pub fn is_search(self) -> bool {
+        matches!(self, Self::RootSearch | Self::UsersSearch | Self::GroupsSearch)
+    }
+
     /// What says what the server can do: the same for everybody, so nobody is asked who they are (RFC 7643 5).
     pub fn is_discovery(self) -> bool {
         matches!(

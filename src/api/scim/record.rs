@@ -51,8 +51,7 @@ impl Record {
 
     pub fn is_at(&mut self, endpoint: Endpoint<'_>) {
         self.endpoint = endpoint.name();
-        self.is_search =
-            matches!(endpoint, Endpoint::RootSearch | Endpoint::UsersSearch | Endpoint::GroupsSearch);
+        self.is_search = endpoint.is_search();
         if matches!(endpoint, Endpoint::Groups | Endpoint::Group(_) | Endpoint::GroupsSearch) {
             self.kind = ResourceType::Group;
         }

@@ -2,7 +2,7 @@
 //! whoever refused.
 use std::borrow::Cow;
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::answer::{self, MediaType, Payload};
 use crate::{
@@ -33,6 +33,7 @@ pub enum Code {
     BodyTimeout,
     BodyBroken,
     MediaType,
+    ContentCoding,
     TooManyRequests,
     Unsupported,
     MembersUnsearchable,
@@ -78,6 +79,9 @@ impl Code {
                 "scim_media_type",
                 "The body must be application/scim+json or application/json, in UTF-8.",
             ),
+            Self::ContentCoding => {
+                (415, "scim_content_coding", "The body must come as it is, without a Content-Encoding.")
+            }
             Self::TooManyRequests => {
                 (429, "scim_rate", "The token made more requests than it may. Try again later.")
             }
@@ -99,18 +103,20 @@ pub struct Refusal {
     pub error: ScimError,
     /// For the log alone.
     inside: Option<String>,
-    more: More,
+    field: Option<Field>,
 }
 
-/// What few refusals say in fields.
-#[derive(Debug, Default)]
-struct More {
+/// What few refusals say in a field.
+#[derive(Debug)]
+enum Field {
     /// RFC 6750 3
-    challenge: Option<&'static str>,
+    Challenge(&'static str),
     /// RFC 9110 15.5.6
-    allow: Option<&'static str>,
+    Allow(&'static str),
+    /// RFC 9110 15.5.16
+    AcceptEncoding(&'static str),
     /// RFC 9110 10.2.3: seconds and never a date, which Okta does not read.
-    retry_after_seconds: Option<i64>,
+    RetryAfter(i64),
 }
 
 impl Refusal {
@@ -120,7 +126,7 @@ impl Refusal {
 
     pub fn method(allow: &'static str) -> Self {
         let mut refusal = Self::from(Code::MethodNotAllowed);
-        refusal.more.allow = Some(allow);
+        refusal.field = Some(Field::Allow(allow));
         refusal
     }
 
@@ -131,7 +137,7 @@ impl Refusal {
 
     #[must_use]
     pub fn again_after(mut self, seconds: i64) -> Self {
-        self.more.retry_after_seconds = Some(seconds.max(1));
+        self.field = Some(Field::RetryAfter(seconds.max(1)));
         self
     }
 
@@ -148,23 +154,28 @@ impl Refusal {
     pub fn response(&self, media_type: MediaType) -> Response<Payload> {
         let status = StatusCode::from_u16(self.error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = answer::json(status, media_type, self.error.body().into_bytes().into());
-        let fields = response.headers_mut();
-        if let Some(challenge) = self.more.challenge {
-            fields.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        }
-        if let Some(allow) = self.more.allow {
-            fields.insert(header::ALLOW, HeaderValue::from_static(allow));
-        }
-        if let Some(seconds) = self.more.retry_after_seconds {
-            fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        if let Some(field) = &self.field {
+            let (name, value) = field.field();
+            response.headers_mut().insert(name, value);
         }
         response
     }
 }
 
+impl Field {
+    fn field(&self) -> (HeaderName, HeaderValue) {
+        match self {
+            Self::Challenge(challenge) => (header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge)),
+            Self::Allow(methods) => (header::ALLOW, HeaderValue::from_static(methods)),
+            Self::AcceptEncoding(codings) => (header::ACCEPT_ENCODING, HeaderValue::from_static(codings)),
+            Self::RetryAfter(seconds) => (header::RETRY_AFTER, HeaderValue::from(*seconds)),
+        }
+    }
+}
+
 impl From<ScimError> for Refusal {
     fn from(error: ScimError) -> Self {
-        Self { error, inside: None, more: More::default() }
+        Self { error, inside: None, field: None }
     }
 }
 
@@ -174,9 +185,12 @@ impl From<Code> for Refusal {
         if code == Code::MembersUnsearchable {
             refusal.error.scim_type = Some(ScimType::InvalidFilter);
         }
-        refusal.more.challenge = match code {
-            Code::TokenMissing => Some("Bearer realm=\"portcullis\""),
-            Code::TokenInvalid => Some("Bearer realm=\"portcullis\", error=\"invalid_token\""),
+        refusal.field = match code {
+            Code::TokenMissing => Some(Field::Challenge("Bearer realm=\"portcullis\"")),
+            Code::TokenInvalid => {
+                Some(Field::Challenge("Bearer realm=\"portcullis\", error=\"invalid_token\""))
+            }
+            Code::ContentCoding => Some(Field::AcceptEncoding("identity")),
             _ => None,
         };
         refusal
@@ -242,7 +256,7 @@ mod tests {
     use super::*;
     use crate::directory::Contended;
 
-    const ALL: [Code; 14] = [
+    const ALL: [Code; 15] = [
         Code::TokenMissing,
         Code::TokenInvalid,
         Code::Disabled,
@@ -253,6 +267,7 @@ mod tests {
         Code::BodyTimeout,
         Code::BodyBroken,
         Code::MediaType,
+        Code::ContentCoding,
         Code::TooManyRequests,
         Code::Unsupported,
         Code::MembersUnsearchable,

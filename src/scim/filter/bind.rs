@@ -8,7 +8,7 @@ use crate::{
     scim::{
         document::Document,
         error::{Reason, ScimError},
-        schema::{Attribute, Kind, ResourceType, Target},
+        schema::{Attribute, Kind, Named, ResourceType, Target},
         value,
     },
 };
@@ -92,6 +92,8 @@ pub(in crate::scim) fn bind_element(
 trait Scope {
     type Name: Copy;
     fn resolve(&self, name: &str) -> Option<Self::Name>;
+    /// Whether there is anything of a schema, where the name is that of one.
+    fn presence(&self, name: &str) -> Option<Test<Self::Name>>;
     /// The attribute whose values are compared; `None` for a complex one without a `value`.
     fn leaf(name: &Self::Name) -> Option<&'static Attribute>;
     /// The attribute whose values have parts, if it is one.
@@ -107,6 +109,16 @@ impl Scope for Resources {
     fn resolve(&self, name: &str) -> Option<Target> {
         let in_extension = || self.0.target(&format!("{}:{name}", self.0.extension()?.urn));
         self.0.target(name).or_else(in_extension)
+    }
+
+    /// Every resource has something of the schema of its type, so its `id` tells; an extension is there if an attribute of it is.
+    fn presence(&self, name: &str) -> Option<Test<Target>> {
+        let Named::Schema(schema) = self.0.resolve(name)? else { return None };
+        if !schema.is_extension {
+            return self.0.target("id").map(Test::Present);
+        }
+        let target = |attribute| Target { schema, attribute, part: None };
+        Some(Test::Any(schema.attributes.iter().map(target).map(Test::Present).collect()))
     }
 
     fn leaf(name: &Target) -> Option<&'static Attribute> {
@@ -127,6 +139,10 @@ impl Scope for Parts {
         self.0.sub_attribute(name)
     }
 
+    fn presence(&self, _: &str) -> Option<Test<&'static Attribute>> {
+        None
+    }
+
     fn leaf(name: &&'static Attribute) -> Option<&'static Attribute> {
         Some(name)
     }
@@ -143,7 +159,10 @@ fn bind<S: Scope>(filter: &Filter, scope: &S) -> Result<Test<S::Name>, ScimError
         Filter::And(filters) => Test::All(all(filters)?),
         Filter::Or(filters) => Test::Any(all(filters)?),
         Filter::Not(filter) => Test::Not(Box::new(bind(filter, scope)?)),
-        Filter::Present(name) => scope.resolve(name).map_or_else(never, Test::Present),
+        Filter::Present(name) => {
+            let presence = scope.resolve(name).map(Test::Present).or_else(|| scope.presence(name));
+            presence.unwrap_or_else(never)
+        }
         Filter::Compare { name, operator, literal } => match scope.resolve(name) {
             Some(resolved) => {
                 let leaf = S::leaf(&resolved).ok_or_else(|| {

@@ -1,8 +1,11 @@
 //! Bulk requests (RFC 7644 3.7): several calls in one body, which may refer to what others of them make.
-use std::collections::HashMap;
+mod references;
+
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
+use self::references::reference;
 use crate::{
     domain::ScimId,
     scim::{
@@ -13,7 +16,6 @@ use crate::{
 };
 
 const RESPONSE_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
-const REFERENCE: &str = "bulkId:";
 
 /// A Bulk request.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,20 +23,32 @@ pub struct Bulk {
     /// After so many failures, what was not begun is not begun.
     pub fail_on_errors: Option<usize>,
     /// In the order in which they were written.
-    pub calls: Vec<BulkCall>,
+    pub operations: Vec<BulkOperation>,
 }
 
-/// One call.
+/// One operation, as it was written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BulkOperation {
+    /// In capitals, if there is such a method.
+    pub method: String,
+    pub path: String,
+    /// How other operations refer to what this POST makes.
+    pub bulk_id: Option<String>,
+    /// What is wrong with it is the operation's own failure: the others are carried out (RFC 7644 3.7).
+    pub call: Result<BulkCall, ScimError>,
+}
+
+/// What an operation asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BulkCall {
     pub method: BulkMethod,
     pub target: BulkTarget,
-    /// How other calls refer to what this POST makes.
-    pub bulk_id: Option<String>,
     /// What would stand in `If-Match`.
     pub version: Option<String>,
     /// The body; null where there is none.
     pub data: Node,
+    /// The bulkIds that it refers to.
+    references: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,24 +92,50 @@ impl Bulk {
                 format!("A Bulk request has {BULK_OPERATIONS_MAX} operations at most (maxOperations).");
             return Err(Reason::OperationsTooMany.error(detail));
         }
-        let calls = items.into_iter().map(BulkCall::read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { fail_on_errors, calls })
+        let mut operations =
+            items.into_iter().map(BulkOperation::read).collect::<Result<Vec<_>, ScimError>>()?;
+        refuse_repeated(&mut operations);
+        Ok(Self { fail_on_errors, operations })
     }
 
     /// The order in which the calls can be made: as they were written, but that what others refer to comes before them.
     ///
     /// A circle is refused with 409, which the RFC allows (3.7.1): a user or a group of ours never needs one.
+    /// What nothing makes is waited for by nobody: the operation fails by itself.
     pub fn order(&self) -> Result<Vec<usize>, ScimError> {
-        let mut makers = HashMap::new();
-        for (index, call) in self.calls.iter().enumerate() {
-            if let (BulkMethod::Post, Some(bulk_id)) = (call.method, &call.bulk_id)
-                && makers.insert(bulk_id.as_str(), index).is_some()
-            {
-                return Err(Reason::BulkSyntax.error(format!("The bulkId {} stands twice.", quoted(bulk_id))));
-            }
+        let makers: HashMap<&str, usize> = self
+            .operations
+            .iter()
+            .enumerate()
+            .filter(|(_, operation)| operation.is_post() && operation.call.is_ok())
+            .filter_map(|(index, operation)| Some((operation.bulk_id.as_deref()?, index)))
+            .collect();
+        let needs = |operation: &BulkOperation| {
+            let references = operation.call.iter().flat_map(|call| &call.references);
+            references.filter_map(|bulk_id| makers.get(bulk_id.as_str()).copied()).collect()
+        };
+        sorted(&self.operations.iter().map(needs).collect::<Vec<_>>())
+    }
+}
+
+/// Nobody knows which of them a reference means, so none of them is made.
+fn refuse_repeated(operations: &mut [BulkOperation]) {
+    let (mut seen, mut repeated) = (HashSet::new(), HashSet::new());
+    let posts = operations.iter().filter(|operation| operation.is_post());
+    for bulk_id in posts.filter_map(|operation| operation.bulk_id.clone()) {
+        if !seen.insert(bulk_id.clone()) {
+            repeated.insert(bulk_id);
         }
-        let needs = self.calls.iter().map(|call| call.needs(&makers)).collect::<Result<Vec<_>, _>>()?;
-        sorted(&needs)
+    }
+    for operation in operations {
+        if let Some(bulk_id) = &operation.bulk_id
+            && operation.is_post()
+            && operation.call.is_ok()
+            && repeated.contains(bulk_id)
+        {
+            let detail = format!("The bulkId {} stands twice.", quoted(bulk_id));
+            operation.call = Err(Reason::BulkSyntax.error(detail));
+        }
     }
 }
 
@@ -136,59 +176,67 @@ fn sorted(needs: &[Vec<usize>]) -> Result<Vec<usize>, ScimError> {
     Ok(order)
 }
 
-impl BulkCall {
-    fn read(mut item: Node) -> Result<Self, ScimError> {
+impl BulkOperation {
+    /// What is no object is no operation, and then the request is none.
+    fn read(item: Node) -> Result<Self, ScimError> {
+        if !matches!(item, Node::Object(_)) {
+            return Err(Reason::BulkSyntax.error("An operation of a Bulk request is an object."));
+        }
         let text = |name: &str| item.get(name).and_then(Node::as_text).map(str::to_owned);
-        let method = text("method").unwrap_or_default();
-        let methods = [
-            ("POST", BulkMethod::Post),
-            ("PUT", BulkMethod::Put),
-            ("PATCH", BulkMethod::Patch),
-            ("DELETE", BulkMethod::Delete),
-        ];
-        let found = methods.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(&method));
-        let (_, method) = found.ok_or_else(|| {
-            let detail =
-                format!("method is one of POST, PUT, PATCH and DELETE, and not {}.", quoted(&method));
+        let (written, path) = (text("method").unwrap_or_default(), text("path").unwrap_or_default());
+        let method = BulkMethod::parse(&written).map_or(written, |method| method.as_str().to_owned());
+        let bulk_id = text("bulkId").filter(|id| !id.is_empty());
+        let call = BulkCall::read(&method, &path, bulk_id.as_deref(), item);
+        Ok(Self { method, path, bulk_id, call })
+    }
+
+    /// Whether it would make something, and others may refer to that by its bulkId.
+    pub fn is_post(&self) -> bool {
+        self.method == BulkMethod::Post.as_str()
+    }
+
+    /// What its path names, with an id in the place of a reference. `None` where it names nothing.
+    pub fn target(&self, made: &HashMap<String, ScimId>) -> Option<BulkTarget> {
+        let target = BulkTarget::parse(&self.path)?;
+        Some(target.clone().resolve(made).unwrap_or(target))
+    }
+}
+
+impl BulkCall {
+    fn read(method: &str, path: &str, bulk_id: Option<&str>, mut item: Node) -> Result<Self, ScimError> {
+        let method = BulkMethod::parse(method).ok_or_else(|| {
+            let detail = format!("method is one of POST, PUT, PATCH and DELETE, and not {}.", quoted(method));
             Reason::BulkSyntax.error(detail)
         })?;
-        let path = text("path").unwrap_or_default();
-        let target = BulkTarget::parse(&path)
+        let target = BulkTarget::parse(path)
             .filter(|target| target.id.is_none() == (method == BulkMethod::Post))
             .ok_or_else(|| {
-                Reason::BulkSyntax.error(format!("path {} is none for its method.", quoted(&path)))
+                Reason::BulkSyntax.error(format!("path {} is none for its method.", quoted(path)))
             })?;
-        let bulk_id = text("bulkId").filter(|id| !id.is_empty());
         // RFC 7644 3.7: REQUIRED when method is POST.
         if method == BulkMethod::Post && bulk_id.is_none() {
             return Err(Reason::BulkSyntax.error("A POST in a Bulk request has a bulkId."));
         }
-        let version = text("version");
-        let data = item.take("data").unwrap_or(Node::Null);
+        let version = item.get("version").and_then(Node::as_text).map(str::to_owned);
+        let mut data = item.take("data").unwrap_or(Node::Null);
         if method != BulkMethod::Delete && !matches!(data, Node::Object(_)) {
             return Err(Reason::BulkSyntax.error("data is the body of the call, which is an object."));
         }
-        Ok(Self { method, target, bulk_id, version, data })
-    }
-
-    /// The calls whose resources this one refers to.
-    fn needs(&self, makers: &HashMap<&str, usize>) -> Result<Vec<usize>, ScimError> {
         let mut references = Vec::new();
-        collect(&self.data, &mut references);
-        references.extend(self.target.id.as_deref().and_then(reference));
-        references
-            .into_iter()
-            .map(|bulk_id| makers.get(bulk_id).copied().ok_or_else(|| unknown(bulk_id)))
-            .collect()
+        references::each(target.kind, method, &mut data, &mut |bulk_id| {
+            references.push(bulk_id.to_owned());
+            Ok(None)
+        })?;
+        references.extend(target.id.as_deref().and_then(reference).map(str::to_owned));
+        Ok(Self { method, target, version, data, references })
     }
 
     /// Puts ids in the place of references. Fails where the call that was to make one did not.
     pub fn resolve(mut self, made: &HashMap<String, ScimId>) -> Result<Self, ScimError> {
-        if let Some(bulk_id) = self.target.id.as_deref().and_then(reference) {
-            let id = made.get(bulk_id).ok_or_else(|| unknown(bulk_id))?;
-            self.target.id = Some(id.to_string());
-        }
-        substitute(&mut self.data, made)?;
+        self.target = self.target.resolve(made)?;
+        references::each(self.target.kind, self.method, &mut self.data, &mut |bulk_id| {
+            made.get(bulk_id).copied().map(Some).ok_or_else(|| unknown(bulk_id))
+        })?;
         Ok(self)
     }
 }
@@ -201,10 +249,13 @@ impl BulkTarget {
         let is_whole = segments.next().is_none() && id.as_deref() != Some("");
         is_whole.then_some(Self { kind, id })
     }
-}
 
-fn reference(text: &str) -> Option<&str> {
-    text.strip_prefix(REFERENCE)
+    fn resolve(mut self, made: &HashMap<String, ScimId>) -> Result<Self, ScimError> {
+        if let Some(bulk_id) = self.id.as_deref().and_then(reference) {
+            self.id = Some(made.get(bulk_id).ok_or_else(|| unknown(bulk_id))?.to_string());
+        }
+        Ok(self)
+    }
 }
 
 fn unknown(bulk_id: &str) -> ScimError {
@@ -212,32 +263,13 @@ fn unknown(bulk_id: &str) -> ScimError {
         .error(format!("No POST of the request made something with the bulkId {}.", quoted(bulk_id)))
 }
 
-/// As deep as bodies are, which is bounded.
-fn collect<'n>(node: &'n Node, references: &mut Vec<&'n str>) {
-    match node {
-        Node::Text(text) => references.extend(reference(text)),
-        Node::Array(items) => items.iter().for_each(|item| collect(item, references)),
-        Node::Object(entries) => entries.iter().for_each(|(_, node)| collect(node, references)),
-        Node::Null | Node::Bool(_) | Node::Number(_) => {}
-    }
-}
-
-fn substitute(node: &mut Node, made: &HashMap<String, ScimId>) -> Result<(), ScimError> {
-    match node {
-        Node::Text(text) => {
-            if let Some(bulk_id) = reference(text) {
-                let id = made.get(bulk_id).ok_or_else(|| unknown(bulk_id))?;
-                *text = id.to_string().into();
-            }
-            Ok(())
-        }
-        Node::Array(items) => items.iter_mut().try_for_each(|item| substitute(item, made)),
-        Node::Object(entries) => entries.iter_mut().try_for_each(|(_, node)| substitute(node, made)),
-        Node::Null | Node::Bool(_) | Node::Number(_) => Ok(()),
-    }
-}
-
 impl BulkMethod {
+    const ALL: &[Self] = &[Self::Post, Self::Put, Self::Patch, Self::Delete];
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|method| method.as_str().eq_ignore_ascii_case(text))
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Post => "POST",
@@ -251,7 +283,7 @@ impl BulkMethod {
 /// What became of one call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BulkAnswer {
-    pub method: BulkMethod,
+    pub method: String,
     pub bulk_id: Option<String>,
     /// Not there where a POST failed.
     pub location: Option<String>,

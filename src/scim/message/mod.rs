@@ -3,7 +3,7 @@ mod bulk;
 
 use serde_json::Value;
 
-pub use self::bulk::{Bulk, BulkAnswer, BulkCall, BulkMethod, BulkResponse, BulkTarget};
+pub use self::bulk::{Bulk, BulkAnswer, BulkCall, BulkMethod, BulkOperation, BulkResponse, BulkTarget};
 use super::{
     Node,
     error::{Reason, ScimError},
@@ -70,20 +70,18 @@ pub struct Search {
 }
 
 impl Search {
-    /// Reads parameters of a query that were decoded already. What there is not is ignored; of two, the first counts.
+    /// Reads parameters of a query that were decoded already. What there is not is ignored.
     pub fn of_query<'a>(
         parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
         kinds: &[ResourceType],
     ) -> Result<Self, ScimError> {
         let pairs: Vec<_> = parameters.into_iter().collect();
-        let get = |name: &str| {
-            pairs.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
-        };
+        let get = |name: &str| parameter(pairs.iter().copied(), name);
         Ok(Self {
-            filter: filter(get("filter"))?,
-            sort: Sort::parse(get("sortBy"), get("sortOrder"), kinds)?,
-            page: Page::parse(get("startIndex"), get("count"), get("cursor"))?,
-            projection: Projection::parse(get("attributes"), get("excludedAttributes"))?,
+            filter: filter(get("filter")?)?,
+            sort: Sort::parse(get("sortBy")?, get("sortOrder")?, kinds)?,
+            page: Page::parse(get("startIndex")?, get("count")?, get("cursor")?)?,
+            projection: Projection::parse(get("attributes")?, get("excludedAttributes")?)?,
         })
     }
 
@@ -117,6 +115,20 @@ impl Search {
             ("sort", sort.as_str()),
             ("projection", projection.as_str()),
         ])
+    }
+}
+
+/// A parameter of a query, by its name in any case. Two are refused as two keys of a body are: the RFCs do not say which counts,
+/// and lists have commas (RFC 7644 3.9).
+pub fn parameter<'a>(
+    parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
+    name: &str,
+) -> Result<Option<&'a str>, ScimError> {
+    let mut values =
+        parameters.into_iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        _ => Err(Reason::ParameterRepeated.error(format!("The parameter {name} stands more than once."))),
     }
 }
 
@@ -171,6 +183,27 @@ mod tests {
         assert_eq!(elsewhere.hash(), one.hash());
         elsewhere.filter = Some(Filter::parse("userName eq \"bob\"").unwrap());
         assert_ne!(elsewhere.hash(), one.hash());
+    }
+
+    #[test]
+    fn a_parameter_stands_once() {
+        let code = |pairs: &[(&'static str, &'static str)]| {
+            Search::of_query(pairs.iter().copied(), ResourceType::ALL).err().map(|error| error.code)
+        };
+        for name in [
+            "filter",
+            "sortBy",
+            "sortOrder",
+            "startIndex",
+            "count",
+            "cursor",
+            "attributes",
+            "excludedAttributes",
+        ] {
+            assert_eq!(code(&[(name, ""), (name, "")]), Some("scim_parameter_repeated"), "{name}");
+        }
+        assert_eq!(code(&[("COUNT", "1"), ("count", "1")]), Some("scim_parameter_repeated"));
+        assert_eq!(code(&[("x", "1"), ("x", "2"), ("count", "1")]), None);
     }
 
     #[test]

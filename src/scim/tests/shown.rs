@@ -173,15 +173,14 @@ fn lists_are_in_order() {
 fn v_19_nothing_is_sorted_by_what_there_is_not() {
     let code =
         |by: &str, order: Option<&str>| Sort::parse(Some(by), order, ResourceType::ALL).err().map(|e| e.code);
-    for by in
-        ["password", "name", "addresses", "x", "urn:ietf:params:scim:schemas:core:2.0:User", "userName.x"]
-    {
+    let schema = "urn:ietf:params:scim:schemas:core:2.0:User";
+    for by in ["password", "name", "addresses", "x", schema, "userName.x", "members", "Members.value"] {
         assert_eq!(code(by, None), Some("scim_sort_invalid"), "{by}");
     }
     assert_eq!(code("userName", Some("up")), Some("scim_sort_invalid"));
-    assert_eq!(code("members", None), None);
+    assert_eq!(code("groups", None), None);
     assert_eq!(
-        Sort::parse(Some("members"), None, &[ResourceType::User]).unwrap_err().code,
+        Sort::parse(Some("groups"), None, &[ResourceType::Group]).unwrap_err().code,
         "scim_sort_invalid"
     );
     assert_eq!(Sort::parse(None, Some("descending"), ResourceType::ALL), Ok(None));

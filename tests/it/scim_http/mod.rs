@@ -1,4 +1,5 @@
 //! SCIM over HTTP, through whole gateways.
+mod bulk;
 mod client;
 mod cursors;
 mod decisions;
@@ -7,6 +8,7 @@ mod differential;
 mod held;
 mod lists;
 mod protocol;
+mod queries;
 mod streams;
 mod tenants;
 mod tester;

@@ -10,13 +10,20 @@ fn post(bulk_id: &str, data: impl Into<Value>) -> Value {
     json!({ "method": "POST", "path": "/Users", "bulkId": bulk_id, "data": data })
 }
 
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+/// A user whose manager is made by another operation.
+fn managed(by: &str) -> Value {
+    json!({ "userName": "u", ENTERPRISE: { "manager": { "value": format!("bulkId:{by}") } } })
+}
+
 fn order(operations: Value) -> Result<Vec<usize>, &'static str> {
     bulk(operations).and_then(|bulk| bulk.order()).map_err(|error| error.code)
 }
 
 #[test]
 fn what_others_refer_to_comes_first() {
-    let manager = |of: &str| json!({ "userName": "u", "manager": { "value": format!("bulkId:{of}") } });
+    let manager = managed;
     let patch = json!({ "method": "PATCH", "path": "/Groups/bulkId:g", "data": { "Operations": [
         { "op": "add", "path": "members", "value": [{ "value": "bulkId:b" }] } ] } });
     let group =
@@ -28,7 +35,8 @@ fn what_others_refer_to_comes_first() {
     );
     assert_eq!(order(json!([post("a", free()), post("b", free())])), Ok(vec![0, 1]));
     let diamond = json!([
-        post("a", json!({ "x": ["bulkId:b", "bulkId:c"] })),
+        json!({ "method": "POST", "path": "/Groups", "bulkId": "a",
+            "data": { "members": ["bulkId:b", { "Value": "bulkId:c" }] } }),
         post("b", manager("c")),
         post("c", free())
     ]);
@@ -37,7 +45,7 @@ fn what_others_refer_to_comes_first() {
 
 #[test]
 fn circles_are_refused() {
-    let manager = |of: &str| json!({ "manager": format!("bulkId:{of}") });
+    let manager = managed;
     let circular = Err("scim_bulk_circular");
     assert_eq!(order(json!([post("a", manager("a"))])), circular);
     assert_eq!(order(json!([post("a", manager("b")), post("b", manager("a"))])), circular);
@@ -45,20 +53,14 @@ fn circles_are_refused() {
         (0..count).map(|n| post(&n.to_string(), manager(&((n + 1) % count).to_string()))).collect::<Value>()
     };
     assert_eq!(order(chain(BULK_OPERATIONS_MAX)), circular);
-    assert_eq!(order(json!([post("a", manager("x"))])), Err("scim_bulk_reference"));
-    assert_eq!(order(json!([post("a", json!({})), post("a", json!({}))])), Err("scim_bulk_syntax"));
+    assert_eq!(order(json!([post("a", manager("x"))])), Ok(vec![0]), "the operation's own failure");
 }
 
 #[test]
 fn long_chains_do_not_end_the_stack() {
     let last = BULK_OPERATIONS_MAX - 1;
     let chain: Value = (0..=last)
-        .map(|n| {
-            post(
-                &n.to_string(),
-                if n == last { json!({}) } else { json!({ "m": format!("bulkId:{}", n + 1) }) },
-            )
-        })
+        .map(|n| post(&n.to_string(), if n == last { json!({}) } else { managed(&(n + 1).to_string()) }))
         .collect();
     assert_eq!(order(chain), Ok((0..=last).rev().collect()));
 }
@@ -67,35 +69,96 @@ fn long_chains_do_not_end_the_stack() {
 fn references_become_ids() {
     let id = ScimId::from_random([9; 16]);
     let made = HashMap::from([("b".to_owned(), id)]);
-    let bulk = bulk(json!([
-        { "method": "PUT", "path": "/Users/bulkId:b", "version": "W/\"1\"", "data": { "m": ["bulkId:b", "b"] } },
-        { "method": "DELETE", "path": "/Users/bulkId:c" },
-    ]))
-    .unwrap();
-    let call = bulk.calls[0].clone().resolve(&made).unwrap();
-    assert_eq!(call.target, BulkTarget { kind: ResourceType::User, id: Some(id.to_string()) });
-    assert_eq!(call.data.to_value(), json!({ "m": [id.to_string(), "b"] }));
-    assert_eq!(bulk.calls[1].clone().resolve(&made).unwrap_err().code, "scim_bulk_reference");
+    let id = id.to_string();
+    let resolved = |operation: Value| {
+        let call = bulk(json!([operation])).unwrap().operations[0].call.clone().unwrap();
+        call.resolve(&made).map(|call| (call.target, call.data.to_value())).map_err(|error| error.code)
+    };
+    let put = |data: Value| {
+        resolved(json!({ "method": "PUT", "path": "/Users/bulkId:b", "data": data })).map(|(target, data)| {
+            assert_eq!(target, BulkTarget { kind: ResourceType::User, id: Some(id.clone()) });
+            data
+        })
+    };
+    let manager = format!("{ENTERPRISE}:manager");
+    assert_eq!(put(managed("b")), Ok(json!({ "userName": "u", ENTERPRISE: { "manager": { "value": id } } })));
+    assert_eq!(
+        put(json!({ manager.clone(): "bulkId:b", "groups": ["bulkId:b", "b"] })),
+        Ok(json!({ manager.clone(): id, "groups": [id, "b"] }))
+    );
+    assert_eq!(put(managed("c")), Err("scim_bulk_reference"));
+    assert_eq!(
+        resolved(json!({ "method": "DELETE", "path": "/Users/bulkId:c" })),
+        Err("scim_bulk_reference")
+    );
+    // What cannot be a reference is a text.
+    let plain = json!({ "displayName": "bulkId:c", "nickName": "bulkId:b", "emails": [{ "value": "bulkId:b" }],
+        "name": { "value": "bulkId:c" }, "x": "bulkId:c" });
+    assert_eq!(put(plain.clone()), Ok(plain));
+
+    let patch = |operation: Value| {
+        let data = json!({ "Operations": [operation] });
+        resolved(json!({ "method": "PATCH", "path": "/Groups/1", "data": data }))
+            .map(|(_, data)| data["Operations"][0].clone())
+    };
+    for (given, expected) in [
+        (
+            json!({ "path": "members[value eq \"bulkId:b\"]" }),
+            json!({ "path": format!("members[value eq \"{id}\"]") }),
+        ),
+        (
+            json!({ "path": "Members[Value eq 'x' or value eq bulkId:b]" }),
+            json!({ "path": format!("Members[Value eq \"x\" or value eq \"{id}\"]") }),
+        ),
+        (
+            json!({ "path": "members", "value": [{ "value": "bulkId:b", "display": "bulkId:b" }] }),
+            json!({ "path": "members", "value": [{ "value": id, "display": "bulkId:b" }] }),
+        ),
+        (json!({ "value": [{ "members": "bulkId:b" }] }), json!({ "value": [{ "members": id }] })),
+        (
+            json!({ "path": "displayName", "value": "bulkId:c" }),
+            json!({ "path": "displayName", "value": "bulkId:c" }),
+        ),
+    ] {
+        assert_eq!(patch(given.clone()), Ok(expected), "{given}");
+    }
+    for unknown in [
+        json!({ "path": "members[value eq \"bulkId:c\"]" }),
+        json!({ "path": "members", "value": "bulkId:c" }),
+        json!({ "path": " ", "value": { "members": [{ "value": "bulkId:c" }] } }),
+    ] {
+        assert_eq!(patch(unknown.clone()), Err("scim_bulk_reference"), "{unknown}");
+    }
 }
 
 #[test]
 fn v_18_malformed_and_too_much() {
     let code = |operations: Value| bulk(operations).err().map(|error| (error.status, error.code));
-    let syntax = Some((400, "scim_bulk_syntax"));
+    let good = post("good", json!({}));
     for bad in [
-        json!([1]),
-        json!([{ "method": "GET", "path": "/Users/1" }]),
-        json!([{ "method": "POST", "path": "/Users", "data": {} }]),
-        json!([{ "method": "POST", "path": "/Users/1", "bulkId": "a", "data": {} }]),
-        json!([{ "method": "POST", "path": "/users", "bulkId": "a", "data": {} }]),
-        json!([{ "method": "PUT", "path": "/Users", "data": {} }]),
-        json!([{ "method": "PUT", "path": "/Users/", "data": {} }]),
-        json!([{ "method": "PUT", "path": "/Users/1/2", "data": {} }]),
-        json!([{ "method": "PUT", "path": "/Users/1" }]),
-        json!([{ "method": "DELETE", "path": "https://example.com/Users/1" }]),
+        json!({}),
+        json!({ "method": "GET", "path": "/Users/1" }),
+        json!({ "method": "POST", "path": "/Users", "data": {} }),
+        json!({ "method": "POST", "path": "/Users", "bulkId": "a" }),
+        json!({ "method": "POST", "path": "/Users/1", "bulkId": "a", "data": {} }),
+        json!({ "method": "POST", "path": "/users", "bulkId": "a", "data": {} }),
+        json!({ "method": "POST", "path": "/Me", "bulkId": "a", "data": {} }),
+        json!({ "method": "PUT", "path": "/Users", "data": {} }),
+        json!({ "method": "PUT", "path": "/Users/", "data": {} }),
+        json!({ "method": "PUT", "path": "/Users/1/2", "data": {} }),
+        json!({ "method": "PUT", "path": "/Users/1" }),
+        json!({ "method": "DELETE", "path": "https://example.com/Users/1" }),
     ] {
-        assert_eq!(code(bad.clone()), syntax, "{bad}");
+        let read = bulk(json!([bad, good])).unwrap();
+        let errors = read.operations.iter().map(|one| one.call.as_ref().err().map(|error| error.code));
+        assert_eq!(errors.collect::<Vec<_>>(), [Some("scim_bulk_syntax"), None], "{bad}");
+        assert_eq!(read.order(), Ok(vec![0, 1]), "{bad}");
     }
+    // Nobody knows which of the two a reference means.
+    let twice = bulk(json!([post("a", json!({})), post("a", json!({})), good])).unwrap();
+    assert_eq!(twice.operations.iter().map(|one| one.call.is_ok()).collect::<Vec<_>>(), [false, false, true]);
+
+    assert_eq!(code(json!([1])), Some((400, "scim_bulk_syntax")));
     assert_eq!(code(json!([])), Some((400, "scim_operations_missing")));
     let delete = json!({ "method": "DELETE", "path": "/Users/1" });
     assert_eq!(code(vec![delete.clone(); BULK_OPERATIONS_MAX].into()), None);
@@ -112,7 +175,7 @@ fn v_18_malformed_and_too_much() {
 fn answers_tell_what_became_of_each() {
     let answers = BulkResponse(vec![
         BulkAnswer {
-            method: BulkMethod::Post,
+            method: "POST".into(),
             bulk_id: Some("a".into()),
             location: Some("https://example.com/Users/1".into()),
             version: Some("W/\"1\"".into()),
@@ -120,7 +183,7 @@ fn answers_tell_what_became_of_each() {
             error: None,
         },
         BulkAnswer {
-            method: BulkMethod::Delete,
+            method: "DELETE".into(),
             bulk_id: None,
             location: None,
             version: None,
