@@ -107,7 +107,7 @@ impl Directory {
             // Who names one member has less to read, and would be faster every time.
             let holds = members.reset && attempt >= HURRIED_ATTEMPTS;
             if holds {
-                let Some(still) = self.hold_still(call, &records).await.map_err(ScimFault::from)? else {
+                let Some(still) = self.hold_still(call, &records).await? else {
                     continue;
                 };
                 (records, known) = (still, Known::new());
