@@ -86,8 +86,9 @@ impl Directory {
             since: call.now,
         };
         let writes = noted(e, group.id, &job).into();
-        let anybody = GroupRecords { rests_on_members: false, ..group.clone() };
-        let beside = Beside { expect: anybody.expect(e), writes, ..Beside::default() };
+        // Whoever else is in it is read again; only a version has to be that one still.
+        let known = GroupRecords { rests_on_members: call.names_version(), ..group.clone() };
+        let beside = Beside { expect: known.expect(e), writes, ..Beside::default() };
         if !self.commit_beside(call, beside).await? {
             return Ok(None);
         }

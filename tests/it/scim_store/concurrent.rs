@@ -139,7 +139,7 @@ async fn replacements_end_one_after_the_other() {
         let users = world.crowd(8, &[]).await;
         let group = world.group("octo-org", &[]).await.group.id;
         let mut busy = JoinSet::new();
-        for user in users[4..].to_vec() {
+        for user in users[4..].iter().copied() {
             let world = world.clone();
             busy.spawn_local(async move {
                 loop {
