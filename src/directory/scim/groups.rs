@@ -104,8 +104,8 @@ impl Directory {
             let view = records.view().ok_or(ScimFault::NotFound)?;
             check_match(call, &view.version)?;
             let (resource, members) = change(&view.resource)?;
-            // Who names one member has less to read, and would be faster every time. Who names a version is told that it is gone.
-            let holds = members.reset && attempt >= HURRIED_ATTEMPTS && !call.names_version();
+            // Who names one member has less to read, and would be faster every time.
+            let holds = members.reset && attempt >= HURRIED_ATTEMPTS;
             if holds {
                 let Some(still) = self.hold_still(call, &records).await? else {
                     continue;

@@ -1,5 +1,8 @@
 //! What a gateway is about to commit that has read a group: kept, to be carried out when somebody else was faster.
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering::SeqCst},
+};
 
 use portcullis::{
     directory::{
@@ -48,4 +51,30 @@ pub async fn about_to_change(call: &ScimCall<'_>, world: &World, group: ScimId, 
 pub async fn about_to_add(world: &World, group: ScimId, user: ScimId) -> Commit {
     let add = MembersChange { add: [user].into(), ..MembersChange::default() };
     about_to_change(&world.call(), world, group, add).await
+}
+
+/// Carries out what was kept, right before the commit of that number.
+pub struct Before {
+    pub inner: Arc<dyn Store>,
+    pub commits_left: AtomicUsize,
+    pub kept: Mutex<Option<Commit>>,
+    pub became: Arc<Mutex<Option<Committed>>>,
+}
+
+impl Layer for Before {
+    fn inner(&self) -> &Arc<dyn Store> {
+        &self.inner
+    }
+
+    fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
+        let is_now = self.commits_left.fetch_sub(1, SeqCst) == 0;
+        let kept = if is_now { self.kept.lock().unwrap().take() } else { None };
+        Box::pin(async move {
+            if let Some(kept) = kept {
+                let became = self.inner.commit(kept).await?;
+                self.became.lock().unwrap().replace(became);
+            }
+            self.inner.commit(change).await
+        })
+    }
 }

@@ -1,46 +1,17 @@
 //! A group is renamed while somebody comes into it: what it stands for and whom it has in it stay one (A7).
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering::SeqCst},
-};
+use std::sync::{Arc, Mutex, atomic::AtomicUsize};
 
 use portcullis::{
     directory::scim::{MembersChange, ScimFault, ScimGroupView},
     domain::ScimId,
-    store::{BoxFuture, Commit, Committed, Store, StoreError},
+    store::{Committed, Store},
 };
 
 use super::{
-    kept::about_to_add,
+    kept::{Before, about_to_add},
     world::{BOTH, On, World, directory, group_resource, slug},
 };
-use crate::support::layer::{Layer, in_front};
-
-/// Carries out what was kept, right before the commit of that number.
-struct Before {
-    inner: Arc<dyn Store>,
-    commits_left: AtomicUsize,
-    kept: Mutex<Option<Commit>>,
-    became: Arc<Mutex<Option<Committed>>>,
-}
-
-impl Layer for Before {
-    fn inner(&self) -> &Arc<dyn Store> {
-        &self.inner
-    }
-
-    fn commit(&self, change: Commit) -> BoxFuture<'_, Result<Committed, StoreError>> {
-        let is_now = self.commits_left.fetch_sub(1, SeqCst) == 0;
-        let kept = if is_now { self.kept.lock().unwrap().take() } else { None };
-        Box::pin(async move {
-            if let Some(kept) = kept {
-                let became = self.inner.commit(kept).await?;
-                self.became.lock().unwrap().replace(became);
-            }
-            self.inner.commit(change).await
-        })
-    }
-}
+use crate::support::layer::in_front;
 
 async fn rename(world: &World, store: &Arc<dyn Store>, group: ScimId) -> Result<ScimGroupView, ScimFault> {
     let renamed = group_resource("hubot");

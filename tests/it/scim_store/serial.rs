@@ -1,4 +1,6 @@
 //! What two who change one group at once leave behind is what one after the other would have left.
+use std::sync::{Arc, Mutex, atomic::AtomicUsize};
+
 use portcullis::{
     directory::scim::{MembersChange, OnGroupDelete, ScimCall, ScimFault},
     domain::ScimId,
@@ -7,9 +9,10 @@ use portcullis::{
 };
 
 use super::{
-    kept::{about_to, about_to_change},
-    world::{BOTH, On, World, group_resource},
+    kept::{Before, about_to, about_to_add, about_to_change},
+    world::{BOTH, On, World, directory, group_resource},
 };
+use crate::support::layer::in_front;
 
 /// A group of one, and those who may come into it.
 struct Scene {
@@ -132,5 +135,48 @@ async fn r_15_who_comes_into_a_group_that_is_being_deleted_leaves_with_it() {
             again.unwrap();
             assert_eq!(scene.world.state("person-0001", "octo-org").await, "none", "{on:?}");
         }
+    }
+}
+
+/// What a deletion has emptied has another version, and that is its own doing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn v_15_a_deletion_that_removes_goes_on_after_it_has_begun() {
+    for on in BOTH {
+        let scene = Scene::new(on, 2).await;
+        scene.world.remove(scene.group, scene.first).await.unwrap();
+        let view = scene.world.directory.scim_group(&scene.world.call(), scene.group).await.unwrap();
+        let etags = Etags::parse(&view.version.to_string());
+        let call = ScimCall { if_match: Some(&etags), ..scene.world.call() };
+        let newcomer = about_to_add(&scene.world, scene.group, scene.others[1]).await;
+        let store = in_front(Before {
+            inner: scene.world.store.clone(),
+            commits_left: AtomicUsize::new(0),
+            kept: Mutex::new(Some(newcomer)),
+            became: Arc::default(),
+        });
+        directory(&store).delete_scim_group(&call, scene.group).await.unwrap();
+        assert_eq!(scene.world.state("person-0001", "octo-org").await, "none", "{on:?}");
+        scene.world.check().await;
+    }
+}
+
+/// A7: who renames holds the group still, and only of the version that they name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn v_15_nobody_came_and_went_before_a_version_is_held() {
+    for on in BOTH {
+        let scene = Scene::new(on, 2).await;
+        let hubot = scene.world.group("hubot", &[]).await;
+        let etags = Etags::parse(&hubot.version.to_string());
+        let call = ScimCall { if_match: Some(&etags), ..scene.world.call() };
+        let renamed = |_: &_| Ok::<_, ScimFault>((group_resource("lone"), MembersChange::default()));
+        let rename = async |directory: &portcullis::directory::Directory| {
+            directory.change_scim_group(&call, hubot.group.id, renamed).await
+        };
+        let late = about_to(&scene.world, rename).await;
+        scene.world.add(hubot.group.id, scene.first).await.unwrap();
+        scene.world.remove(hubot.group.id, scene.first).await.unwrap();
+        assert_eq!(scene.world.store.commit(late).await.unwrap(), Committed::Conflict, "{on:?}");
+        let again = rename(&scene.world.directory).await;
+        assert!(matches!(again, Err(ScimFault::VersionMismatch)), "{again:?}");
     }
 }
